@@ -1,0 +1,43 @@
+# `make demo` and `make test` set up all that they need; a second call finds it in place.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup ffmpeg demo test lint
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: ffmpeg .venv/.ready ## make .venv with the tested versions, and see to FFmpeg's libraries
+
+# Remade when the dependencies change. uv is installed by pip where it is missing.
+.venv/.ready: pyproject.toml constraints.txt
+	@command -v uv >/dev/null || $(PYTHON) -m uv --version >/dev/null 2>&1 || $(PYTHON) -m pip install --quiet uv
+	@uv=$$(command -v uv || echo "$(PYTHON) -m uv") && \
+		{ [ -x $(BIN)/python ] || $$uv venv --quiet --python $(PYTHON) .venv; } && \
+		$$uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# torchcodec decodes with FFmpeg's shared libraries, which no Python package brings.
+ffmpeg:
+	@if ldconfig -p 2>/dev/null | grep -q libavcodec || ls /opt/homebrew/lib/libavcodec* /usr/local/lib/libavcodec* >/dev/null 2>&1; \
+	then exit 0; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; \
+	then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ffmpeg >/dev/null; \
+	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; \
+	then sudo apt-get update -qq && sudo DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ffmpeg >/dev/null; \
+	elif command -v brew >/dev/null; then brew install --quiet ffmpeg; \
+	else echo "error: FFmpeg's shared libraries are missing; install them (Debian: sudo apt-get install ffmpeg)" >&2; exit 1; fi
+
+demo: setup ## clnorm run --norm cn --strategy replay
+	$(BIN)/clnorm run --norm cn --strategy replay
+
+test: setup ## linters, types and the whole test suite
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+lint: setup ## format, and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .

@@ -1,0 +1,1 @@
+"""Clips: readers make a ClipTable, a ClipStore decodes it once, augmentation works on batches of decoded clips."""

@@ -1,0 +1,172 @@
+"""Build the folder of a ClipStore: decode every clip of a table and write the pixels, all of them or nothing.
+
+The pixels are written in the order of the ids with plain writes, because a full disk then raises an error; under a
+memory map it would kill the process.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pandas as pd
+
+from clnorm.data.decode import DecodedClip, DecodeError, read_clip, require_ffmpeg
+from clnorm.data.table import ClipTable
+from clnorm.errors import ClnormError
+
+Progress = Callable[[int, int], None]
+
+CLIPS, INFO, META = "clips.npy", "info.parquet", "meta.json"
+_BATCH = 100
+
+
+class BadClipsError(ClnormError):
+    """Clips that cannot be decoded, where nobody said that they may be skipped."""
+
+
+def build_store(
+    folder: Path,
+    table: ClipTable,
+    meta: Mapping[str, Any],
+    *,
+    skip_bad: bool,
+    progress: Progress | None,
+    workers: int,
+) -> None:
+    """Decode `table` into `folder`, which appears only when it is complete. The caller holds the lock of `folder`.
+
+    `meta` is stored beside the pixels; its `shape` is theirs, (n, T, 3, size, size).
+
+    Raises:
+        BadClipsError: clips cannot be decoded and `skip_bad` is off, or none can.
+        ClnormError: there is too little room, or FFmpeg is missing.
+        OSError: writing fails.
+    """
+    require_ffmpeg()
+    _check_room(folder, meta["shape"])
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)  # left by a process that was killed
+    part.mkdir()
+    try:
+        with _written(part / CLIPS) as file:
+            info = _write_clips(file, table, meta["shape"], progress=progress, workers=workers)
+        bad = {clip: reason for clip, reason in enumerate(info["reason"].tolist()) if reason}
+        if bad and (not skip_bad or len(bad) == len(table)):
+            raise bad_clips_error(table, bad)
+        with _written(part / INFO) as file:
+            info.to_parquet(file)
+        with _written(part / META) as file:
+            file.write(json.dumps(meta, indent=2).encode())
+        _sync_folder(part)
+        part.rename(folder)
+        _sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def bad_clips_error(table: ClipTable, bad: Mapping[int, str], *, hint: str | None = None) -> BadClipsError:
+    """The error that names the first bad clips, each with its reason."""
+    paths = table.frame["path"]
+    shown = [f"{paths.iloc[clip]}: {bad[clip]}" for clip in sorted(bad)[:3]]
+    more = [f"and {len(bad) - len(shown)} more"] if len(bad) > len(shown) else []
+    what = f"{len(bad)} of {len(table)} clips cannot be decoded ({'; '.join([*shown, *more])})"
+    if len(bad) == len(table):
+        return BadClipsError(what, where=str(table.root), hint="see: clnorm doctor")
+    skip = "leave them out with --set data.skip_bad=true"
+    return BadClipsError(what, where=str(table.root), hint=skip if hint is None else f"{skip}, {hint}")
+
+
+@contextlib.contextmanager
+def name_disk_errors(folder: Path) -> Iterator[None]:
+    """Turn an error of the file system into one that names the store and the way out."""
+    try:
+        yield
+    except OSError as error:
+        raise _disk_error(folder, error.strerror or str(error)) from error
+
+
+def _disk_error(folder: Path, reason: str) -> ClnormError:
+    return ClnormError(
+        f"cannot write the decoded clips: {reason}",
+        where=str(folder),
+        hint="free some room, or set CLNORM_CACHE to a folder on another disk",
+    )
+
+
+def _check_room(folder: Path, shape: list[int]) -> None:
+    needed, free = int(np.prod(shape, dtype=np.int64)), shutil.disk_usage(folder.parent).free
+    if needed > free:
+        raise _disk_error(folder, f"they need {needed / 1e9:.2f} GB and {free / 1e9:.2f} GB are free")
+
+
+def _write_clips(
+    file: BinaryIO, table: ClipTable, shape: list[int], *, progress: Progress | None, workers: int
+) -> pd.DataFrame:
+    """Write all pixels as one .npy array and return the `info` of every clip."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": tuple(shape)}
+    np.lib.format.write_array_header_1_0(file, header)
+    absent = np.zeros(shape[1:], dtype=np.uint8)
+    rows: list[tuple[int, int | None, str]] = []
+    for clip in _decoded(table.paths(), frames=shape[1], size=shape[-1], workers=workers):
+        if isinstance(clip, DecodeError):
+            file.write(absent.data)
+            rows.append((0, None, clip.reason))
+        else:
+            file.write(clip.frames.numpy().data)
+            rows.append((clip.decoded, clip.header, ""))
+        if progress is not None:
+            progress(len(rows), len(table))
+    decoded, headers, reasons = zip(*rows, strict=True)
+    info = {"decoded": np.array(decoded, dtype=np.int64), "header": pd.array(headers, dtype="Int64"), "reason": reasons}
+    return pd.DataFrame(info)
+
+
+def _decoded(paths: list[Path], *, frames: int, size: int, workers: int) -> Iterator[DecodedClip | DecodeError]:
+    """Every clip in order, decoded by threads, a batch ahead at most."""
+    read = partial(_read, frames=frames, size=size)
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    try:
+        for start in range(0, len(paths), _BATCH):
+            yield from pool.map(read, paths[start : start + _BATCH])
+            _return_memory()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read(path: Path, *, frames: int, size: int) -> DecodedClip | DecodeError:
+    try:
+        return read_clip(path, frames=frames, size=size)
+    except DecodeError as error:
+        return error
+
+
+def _return_memory() -> None:
+    """Give freed memory back: glibc's allocator keeps some 0.3 MB a clip otherwise."""
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
+
+
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[BinaryIO]:
+    """A new file, on the disk when the block ends."""
+    with path.open("xb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,153 @@
+"""One video file -> T frames of one size: which frames, how they are read, and why a clip cannot be.
+
+Decoding is torchcodec's (FFmpeg), on one thread, since clips are decoded side by side.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from clnorm.errors import ClnormError, UserError
+
+if TYPE_CHECKING:
+    from torchcodec.decoders import VideoDecoder
+
+SAMPLING_VERSION = 1
+"""Raised whenever the same file would give other frames, so that stores decoded before are not taken for new ones."""
+
+_UNDECODABLE_AT_END = 4
+
+
+class DecodeError(ClnormError):
+    """A clip that cannot be decoded.
+
+    Args:
+        path: the file.
+        reason: why, in a few words.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(reason, where=str(path))
+        self.path, self.reason = path, reason
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedClip:
+    """The frames of one clip.
+
+    Args:
+        frames: (T, 3, size, size) uint8 RGB.
+        decoded: how many frames the clip has: those found by scanning it, less undecodable ones at its end.
+        header: how many frames its header claims, where it says.
+    """
+
+    frames: torch.Tensor
+    decoded: int
+    header: int | None
+
+
+def sample_indices(num_frames: int, *, frames: int) -> list[int]:
+    """The frames to take from a clip of `num_frames`: the middle of `frames` equal segments.
+
+    floor((i + 0.5) * num_frames / frames) for i = 0 ... frames - 1. A clip with fewer frames than that gives each of
+    them once, then repeats its last one.
+
+    Raises:
+        UserError: either number is below 1.
+    """
+    if num_frames < 1 or frames < 1:
+        raise UserError(f"cannot take {frames} frames from {num_frames}", legal="1 or more of each")
+    if num_frames < frames:
+        return [*range(num_frames), *[num_frames - 1] * (frames - num_frames)]
+    return [(2 * i + 1) * num_frames // (2 * frames) for i in range(frames)]
+
+
+def read_clip(path: Path, *, frames: int, size: int) -> DecodedClip:
+    """Decode the `sample_indices` of a clip, each resized to size x size (bilinear, antialiased) whatever its shape.
+
+    The file is scanned, because headers often claim a wrong number of frames. Even so the scan of DivX files with
+    B-frames and no presentation times, the genuine files of HMDB51 among them, counts a frame or two that do not
+    come out at the end (https://github.com/meta-pytorch/torchcodec/issues/1363): where decoding fails, the clip is
+    opened afresh and taken as up to 4 frames shorter. In the same files a frame may come out up to 2 frames early.
+
+    Raises:
+        DecodeError: the file is missing, empty, no video, without frames, or damaged beyond use.
+        ClnormError: FFmpeg's libraries are missing.
+    """
+    decoder = _open(path)
+    header = decoder.metadata.num_frames_from_header
+    scanned = len(decoder)
+    for decoded in range(scanned, max(0, scanned - 1 - _UNDECODABLE_AT_END), -1):
+        wanted = sample_indices(decoded, frames=frames)[:decoded]
+        try:
+            pixels = decoder.get_frames_at(wanted).data
+        except RuntimeError as error:
+            failure = _first_line(error, path)
+            decoder = _open(path)
+        else:
+            return DecodedClip(_arrange(pixels, count=frames, size=size), decoded, header)
+    if scanned == 0:
+        raise DecodeError(path, "it holds no frame")
+    raise DecodeError(path, f"{scanned} frames found, but they cannot be decoded: {failure}")
+
+
+def require_ffmpeg() -> None:
+    """Load torchcodec and, through it, FFmpeg.
+
+    Raises:
+        ClnormError: FFmpeg's shared libraries, or others that torchcodec needs, cannot be loaded.
+    """
+    try:
+        import torchcodec
+    except (ImportError, OSError, RuntimeError) as error:
+        raise _no_ffmpeg() from error
+    if torchcodec.ffmpeg_major_version is None:
+        raise _no_ffmpeg()
+
+
+def _no_ffmpeg() -> ClnormError:
+    return ClnormError(
+        "torchcodec cannot load FFmpeg's shared libraries, without which no video is decoded",
+        hint="apt-get install ffmpeg, brew install ffmpeg, or conda install -c conda-forge ffmpeg; "
+        "where FFmpeg is installed, torch and torchcodec do not belong together: see clnorm doctor",
+    )
+
+
+def _open(path: Path) -> "VideoDecoder":
+    require_ffmpeg()
+    from torchcodec.decoders import VideoDecoder
+
+    try:
+        empty = path.stat().st_size == 0
+    except OSError as error:
+        raise DecodeError(path, error.strerror or str(error)) from error
+    if empty:
+        raise DecodeError(path, "the file is empty")
+    try:
+        return VideoDecoder(str(path), seek_mode="exact", num_ffmpeg_threads=1, device="cpu")
+    except ValueError as error:
+        raise DecodeError(path, "it holds no video stream") from error
+    except RuntimeError as error:
+        raise DecodeError(path, f"no frame of video can be found in it: {_first_line(error, path)}") from error
+
+
+def _first_line(error: RuntimeError, path: Path) -> str:
+    """What torchcodec says, without the place in its source and the path, which the message has already."""
+    said = str(error).strip().partition("\n")[0]
+    return re.sub(r"^.*\.cpp:\d+, ", "", said).replace(f": {path} ", ": ").rstrip(".")
+
+
+def _arrange(frames: torch.Tensor, *, count: int, size: int) -> torch.Tensor:
+    """(t, 3, H, W) uint8 -> (count, 3, size, size) uint8: resized, then the last frame repeated.
+
+    Both steps keep to one thread: clips are decoded side by side, and the threads of a torch copy would wait for each
+    other. Interpolating integers takes a tenth of the time that floats take, and stays within one grey level of them.
+    """
+    resized = F.interpolate(frames, size=(size, size), mode="bilinear", antialias=True).numpy()
+    order = np.minimum(np.arange(count), len(resized) - 1)
+    return torch.from_numpy(np.take(resized, order, axis=0))

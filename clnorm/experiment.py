@@ -1,0 +1,181 @@
+"""One run, from a configuration to its record: the method section of a paper, as a program."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clnorm.catalogue import DATASETS, STRATEGIES
+from clnorm.config import Config, setting_id
+from clnorm.progress import Reporter
+from clnorm.records import RunFolder, RunRecord, run_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from clnorm.data.store import ClipStore
+    from clnorm.data.table import ClipTable
+    from clnorm.streams.stream import ClipStream
+
+
+def run(config: Config, *, reporter: Reporter | None = None) -> RunRecord:
+    """Train and evaluate one configuration, continue it where it was stopped, or load it where it is finished.
+
+    Args:
+        config: what to run.
+        reporter: told of the progress; silent by default.
+
+    Returns:
+        The record that now stands in the run's folder.
+
+    Raises:
+        UserError: data, output folder or options that cannot be used.
+        ClnormError: the run failed; what was finished of it is kept.
+    """
+    reporter = reporter or Reporter()
+    table = _read_table(config, reporter)
+    folder = RunFolder(Path(config.out) / run_name(config, data=table.fingerprint))
+    if record := _load_finished(folder, reporter):
+        return record
+    with folder.locked():
+        # Another process may have finished it just before this one took the lock.
+        return _load_finished(folder, reporter) or _execute(config, table, folder, reporter)
+
+
+def _load_finished(folder: RunFolder, reporter: Reporter) -> RunRecord | None:
+    record = folder.load()
+    if record is None or record.status != "finished":
+        return None
+    reporter.note(f"This run is finished already: loaded, not repeated. {folder.path}")
+    return record
+
+
+def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Reporter) -> RunRecord:
+    """Everything between a locked folder and its finished record."""
+    from clnorm.environment import read_versions
+    from clnorm.models.factory import create_model_with_report
+    from clnorm.models.precision import resolve_device
+    from clnorm.strategies.template import Setup
+    from clnorm.streams.stream import create_stream
+    from clnorm.training import train_stream
+
+    device = resolve_device(config.train.device, config.train.precision)
+    store = _open_store(config, table, reporter)
+    stream = create_stream(table, config.protocol, seed=config.seed, bad=store.bad)
+    model, swap = create_model_with_report(
+        config.backbone,
+        norm=config.norm,
+        num_classes=stream.num_classes,
+        image_size=config.data.image_size,
+        num_frames=config.data.frames,
+        seed=config.seed,
+    )
+    setup = Setup(config, model, store, stream, device, reporter, folder.log)
+    strategy = STRATEGIES.get(config.strategy.name).load()(setup, **config.strategy.kwargs)
+    record = RunRecord(
+        run=folder.path.name,
+        names={kind: getattr(config, kind).short for kind in ("dataset", "protocol", "backbone", "norm", "strategy")},
+        seed=config.seed,
+        setting=setting_id(config, data=table.fingerprint),
+        config=config.to_dict(),
+        classes=list(table.classes),
+        experiences=[list(experience.classes) for experience in stream.experiences],
+        data=_describe_data(table, store, stream),
+        swap=swap.to_dict(),
+        versions=read_versions(device),
+    )
+    folder.write("config.yaml", config.to_yaml())
+    folder.write("record.json", record.to_json())
+    predictions, cost = train_stream(strategy, folder)
+    kept = len(strategy.memory)
+    memory = {"clips": kept, "frames": kept * store.frames, "megabytes": kept * store.nbytes / len(store) / 1e6}
+    record = replace(record, status="finished", cost=cost, memory=memory, **_measure(predictions, stream))
+    folder.write_results(record, predictions)
+    return record
+
+
+def _read_table(config: Config, reporter: Reporter) -> "ClipTable":
+    read = DATASETS.get(config.dataset.name).load()
+    root = Path(config.data.root) if config.data.root is not None else None
+    with _step(reporter, "making clips") as progress:
+        table: ClipTable = read(root, progress=progress, **config.dataset.kwargs)
+    return table
+
+
+def _open_store(config: Config, table: "ClipTable", reporter: Reporter) -> "ClipStore":
+    from clnorm.data.store import ClipStore
+
+    data = config.data
+    with _step(reporter, "decoding") as progress:
+        store = ClipStore.open(
+            table,
+            frames=data.frames,
+            size=data.image_size,
+            skip_bad=data.skip_bad,
+            workers=data.workers,
+            progress=progress,
+        )
+    if store.bad:
+        reporter.note(f"{len(store.bad)} clips cannot be decoded and are left out; the record names them.")
+    return store
+
+
+def _describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream") -> dict[str, Any]:
+    paths = table.frame["path"]
+    return {
+        "fingerprint": table.fingerprint,
+        "train_clips": [len(experience.train_ids) for experience in stream.experiences],
+        "test_clips": [len(experience.test_ids) for experience in stream.experiences],
+        "frames": store.frames,
+        "image_size": store.size,
+        "bad": {paths.iloc[clip]: reason for clip, reason in store.bad.items()},
+    }
+
+
+def _measure(predictions: "pd.DataFrame", stream: "ClipStream") -> dict[str, Any]:
+    """The accuracy matrix and all metrics, as fields of the record."""
+    from clnorm.evaluation.matrix import accuracy_matrix
+    from clnorm.evaluation.metrics import MatrixContext, compute
+    from clnorm.training import UNTRAINED
+
+    def matrix(rows: "pd.DataFrame") -> Any:
+        owner = stream.experience_of_class
+        return accuracy_matrix(rows, experience_of_class=owner, num_experiences=len(stream.experiences))
+
+    trained = predictions[predictions["after"] != UNTRAINED]
+    before = predictions[predictions["after"] == UNTRAINED]
+    untrained = matrix(before.assign(after=0))[0] if len(before) else None
+    context = MatrixContext(
+        clips_per_experience=[len(experience.test_ids) for experience in stream.experiences],
+        classes_per_experience=[len(experience.classes) for experience in stream.experiences],
+        untrained=untrained,
+    )
+    accuracies = matrix(trained)
+    return {
+        "matrix": [[_defined(value) for value in row] for row in accuracies],
+        "untrained": None if untrained is None else [_defined(value) for value in untrained],
+        "metrics": {name: _defined(value) for name, value in compute(accuracies, context).items()},
+    }
+
+
+def _defined(value: float) -> float | None:
+    """JSON has no NaN: what is undefined is null."""
+    return None if value != value else float(value)
+
+
+@contextmanager
+def _step(reporter: Reporter, title: str) -> Iterator[Callable[[int, int], None]]:
+    """A callback `(done, total)` that opens the reporter's step when work really begins."""
+    done = 0
+
+    def progress(count: int, total: int) -> None:
+        nonlocal done
+        if not done:
+            reporter.start(title, total=total, unit="clips")
+        reporter.advance(count - done)
+        done = count
+
+    yield progress
+    if done:
+        reporter.finish()

@@ -1,0 +1,67 @@
+"""A sweep: the grid of some configuration keys, run one after the other, finished runs skipped."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from clnorm.config import Config, merge_config, read_yaml
+from clnorm.errors import UserError
+from clnorm.experiment import run
+from clnorm.progress import Reporter
+from clnorm.records import RunRecord
+
+_KEYS = ("config", "grid")
+
+
+def read_sweep(path: str | Path, overrides: Mapping[str, Any]) -> list[Config]:
+    """The configurations of a sweep file, in the order of its grid, the last key varying fastest.
+
+    The file holds `grid`, lists of values by dotted key, and may hold `config`, what all runs share. Every
+    configuration is checked before the first one runs.
+
+    Args:
+        path: the YAML file.
+        overrides: values by dotted key that win over `config`.
+
+    Raises:
+        UserError: an unknown key, a list that is none or empty, or an illegal configuration.
+    """
+    loaded = read_yaml(path)
+    for key in loaded:
+        if key not in _KEYS:
+            raise UserError(f"unknown key {key!r}", where=str(path), legal=_KEYS, given=str(key))
+    grid = loaded.get("grid")
+    if not isinstance(grid, dict) or not grid:
+        raise UserError("needs lists of values under `grid`", where=str(path), hint="such as grid: {norm: [bn, cn]}")
+    for key, values in grid.items():
+        if not isinstance(values, list) or not values:
+            raise UserError(f"{values!r} is not a list of values", where=f"{path}: grid.{key}")
+        if key in overrides:
+            raise UserError(f"{key!r} is varied by the grid", where="--set", hint=f"change it in {path}")
+    shared = loaded.get("config") or {}
+    if not isinstance(shared, dict):
+        raise UserError(f"{shared!r} is not a mapping of keys", where=f"{path}: config")
+    return [merge_config(shared, {**overrides, **point}) for point in _points(grid)]
+
+
+def sweep(configs: Sequence[Config], *, reporter: Reporter | None = None) -> list[RunRecord]:
+    """Run configurations one after the other; those that are finished are loaded.
+
+    Returns:
+        The records, in the same order.
+
+    Raises:
+        ClnormError: a run failed; the runs before it are kept, and the same sweep continues there.
+    """
+    reporter = reporter or Reporter()
+    records = []
+    for index, config in enumerate(configs):
+        names = f"{config.norm.short} x {config.strategy.short}, seed {config.seed}"
+        reporter.note(f"[{index + 1}/{len(configs)}] {names}")
+        records.append(run(config, reporter=reporter))
+    return records
+
+
+def _points(grid: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    return (dict(zip(grid, values, strict=True)) for values in product(*grid.values()))

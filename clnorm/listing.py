@@ -1,0 +1,60 @@
+"""What `clnorm list` prints: every legal name and value, with its default."""
+
+from dataclasses import fields
+
+from clnorm.catalogue import REGISTRIES
+from clnorm.config import Config, DataConfig, EvalConfig, TrainConfig
+from clnorm.errors import UserError
+from clnorm.registry import Registry
+
+
+def list_names(what: str) -> str:
+    """The names of one kind, or the keys of the configuration.
+
+    Raises:
+        UserError: there is no such kind.
+    """
+    if what in REGISTRIES:
+        return _list_registry(REGISTRIES[what])
+    if what == "config":
+        return _list_config()
+    if what == "metrics":
+        return _list_metrics()
+    raise UserError(f"cannot list {what!r}", legal=[*REGISTRIES, "config", "metrics"], given=what)
+
+
+def _list_registry(registry: Registry) -> str:
+    lines = []
+    for name in registry.names():
+        entry = registry.get(name)
+        lines.append(f"{name:<14}{entry.summary}")
+        for key, option in entry.options.items():
+            default = "must be given" if option.default is None else f"default {_plain(option.default)}"
+            lines.append(f"    {key:<12}{option.doc} ({option.legal}; {default})")
+    return "\n".join(lines)
+
+
+def _list_config() -> str:
+    lines = []
+    for prefix, section in (("", Config), ("data.", DataConfig), ("train.", TrainConfig), ("eval.", EvalConfig)):
+        for item in fields(section):
+            if not item.metadata:
+                continue
+            if registry := item.metadata.get("registry"):
+                legal, default = f"see: clnorm list {registry.plural}", item.default.short
+            elif option := item.metadata.get("option"):
+                legal, default = option.legal, _plain(option.default)
+            else:
+                legal, default = "a path", item.default
+            lines.append(f"{prefix + item.name:<20}{item.metadata['doc']} ({legal}; default {default})")
+    return "\n".join(lines)
+
+
+def _list_metrics() -> str:
+    from clnorm.evaluation.metrics import METRICS
+
+    return "\n".join(f"{name:<36}{metric.formula} ({metric.source})" for name, metric in METRICS.items())
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

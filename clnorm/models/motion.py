@@ -1,0 +1,78 @@
+"""The two motion modules of LS-ViT: SMIF on pixels, LMI on tokens.
+
+Source: Chen, Wu, Chen, Jin, "LS-VIT: Vision Transformer for action recognition based on long and short-term temporal
+difference", Frontiers in Neurorobotics 2024, doi 10.3389/fnbot.2024.1457843, in the definition that its public
+re-implementations share (no official code is known).
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class SMIF(nn.Module):
+    """Short-term Motion Information Fusion: marks the pixels that change between neighbouring frames.
+
+    With h = (window - 1) / 2 and a neighbour out of range replaced by v_t itself:
+
+        M_t = 1/h sum_{o=1..h} (|v_{t+o} - v_t| + |v_t - v_{t-o}|),  then  M_t = M_t * 1[M_t > threshold]
+        v'_t = clamp(v_t + tanh(alpha) * Conv1x1([v_t; M_t]), -1, 1)
+
+    Shapes: (B, T, 3, H, W) in [-1, 1] to the same.
+    """
+
+    def __init__(self, *, window: int = 5, threshold: float = 0.05, alpha: float = 0.5) -> None:
+        super().__init__()
+        self.reach = (window - 1) // 2
+        self.threshold = threshold
+        self.alpha = nn.Parameter(torch.tensor(alpha))
+        self.fuse = nn.Conv2d(6, 3, kernel_size=1)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        motion = self.motion(clips)
+        fused = self.fuse(torch.cat([clips, motion], dim=2).flatten(0, 1)).view_as(clips)
+        return (clips + torch.tanh(self.alpha) * fused).clamp(-1, 1)
+
+    def motion(self, clips: Tensor) -> Tensor:
+        """The thresholded motion map M, (B, T, 3, H, W) in [0, 4]."""
+        total = torch.zeros_like(clips)
+        for offset in range(1, min(self.reach, clips.shape[1] - 1) + 1):
+            change = (clips[:, offset:] - clips[:, :-offset]).abs()
+            total[:, :-offset] += change
+            total[:, offset:] += change
+        total = total / self.reach
+        return total * (total > self.threshold)
+
+
+class LMI(nn.Module):
+    """Long-term Motion Interaction: scales the channels of each frame's tokens by how much the frame changes.
+
+        q = W_r x;  f_t = q_{t+1} - q_t (the last repeated);  b_t = q_{t-1} - q_t (the first is q_1 - q_2);  T = 1: 0
+        m = mean_N(|f| + |b|);  u = Lin(GELU(Lin(norm m)));  g = W_e sigmoid(u) + b_e;  y = x + tanh(delta) * x * g
+
+    Shapes: tokens (B, T, N, C) to the same. `norm` sees (B, T, 1, C / reduction): one position a frame.
+    """
+
+    def __init__(self, width: int, *, reduction: int = 4, delta: float = 0.1) -> None:
+        super().__init__()
+        inner = width // reduction
+        self.reduce = nn.Linear(width, inner)
+        self.norm = nn.LayerNorm(inner, eps=1e-6)
+        self.mlp = nn.Sequential(nn.Linear(inner, inner), nn.GELU(), nn.Linear(inner, inner))
+        self.expand = nn.Linear(inner, width)
+        self.delta = nn.Parameter(torch.tensor(delta))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        motion = _mean_change(self.reduce(tokens))
+        gate = self.expand(torch.sigmoid(self.mlp(self.norm(motion))))
+        return tokens * (1 + torch.tanh(self.delta) * gate)
+
+
+def _mean_change(reduced: Tensor) -> Tensor:
+    """mean_N(|f| + |b|) of tokens (B, T, N, C'): (B, T, 1, C')."""
+    if reduced.shape[1] == 1:
+        return torch.zeros_like(reduced[:, :, :1])
+    # |f_t| and |b_{t+1}| are the same difference, so it is formed and averaged once: (B, T-1, 1, C').
+    step = (reduced[:, 1:] - reduced[:, :-1]).abs().mean(dim=2, keepdim=True)
+    forward = torch.cat([step, step[:, -1:]], dim=1)
+    backward = torch.cat([step[:, :1], step], dim=1)
+    return forward + backward

@@ -1,0 +1,82 @@
+"""One pass over clips: what a model predicts for each of them."""
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from clnorm.data.loader import read_batches
+from clnorm.data.store import ClipStore
+from clnorm.models.precision import autocast
+
+
+def pixels_to_input(clips: Tensor) -> Tensor:
+    """Pixels (B, T, 3, H, W), uint8, as a model's input: float32 in [-1, 1]."""
+    return clips.float().mul_(2 / 255).sub_(1)
+
+
+@torch.no_grad()
+def predict_clips(
+    model: nn.Module,
+    store: ClipStore,
+    ids: np.ndarray,
+    *,
+    targets: np.ndarray,
+    order: np.ndarray,
+    seen: int,
+    batch_size: int,
+    device: torch.device,
+    precision: str,
+) -> pd.DataFrame:
+    """Predict each clip among the classes seen so far, in evaluation mode, which is left as it was found.
+
+    Args:
+        model: from clips (B, T, 3, H, W) to logits (B, classes).
+        store: the clips.
+        ids: (n,) clips to predict.
+        targets: (clips,) the output that stands for each clip's class.
+        order: (classes,) the class id that each output stands for.
+        seen: how many outputs, the first ones, may be predicted. A clip of another class is then an error of the model.
+        batch_size: clips in a batch.
+        device: where the model is.
+        precision: of the forward pass.
+
+    Returns:
+        One row a clip: `clip`, `label`, `predicted` (class ids), `rank` of the true class among those allowed (0 is
+        right; the number allowed, where the class is not among them), `confidence` (softmax of the predicted class).
+    """
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    batches = [ids[start : start + batch_size] for start in range(0, len(ids), batch_size)]
+    rows = []
+    for batch, pixels in read_batches(store, batches):
+        with autocast(device, precision):
+            logits = model(pixels_to_input(pixels.to(device, non_blocking=True)))
+        rows.append(_rank(logits[:, :seen].float().cpu().numpy(), targets[batch]))
+    for module, training in modes.items():
+        module.training = training
+    predicted, rank, confidence = (np.concatenate(column) for column in zip(*rows, strict=True))
+    return pd.DataFrame(
+        {
+            "clip": ids,
+            "label": order[targets[ids]],
+            "predicted": order[predicted],
+            "rank": rank,
+            "confidence": confidence.astype(np.float32),
+        }
+    )
+
+
+def _rank(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of logits (B, seen): the predicted output, the rank of the target and the softmax of the prediction, each (B,).
+
+    Ties go to the lower output, as in argmax.
+    """
+    allowed = logits.shape[1]
+    ranking = np.argsort(-logits, axis=1, kind="stable")
+    place = np.argsort(ranking, axis=1, kind="stable")
+    inside = targets < allowed
+    rank = np.full(len(targets), allowed, dtype=np.int64)
+    rank[inside] = place[np.flatnonzero(inside), targets[inside]]
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return ranking[:, 0], rank, 1 / shifted.sum(axis=1)

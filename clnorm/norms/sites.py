@@ -1,0 +1,108 @@
+"""Finding the norms of a model that a channels-last norm can stand in for, and refusing the model where some cannot."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+
+from torch import Tensor, nn
+
+from clnorm.errors import UserError
+from clnorm.norms.views import NormSite
+
+_TORCH_NORMS = tuple(f"torch.nn.modules.{name}" for name in ("batchnorm", "instancenorm", "normalization"))
+
+
+@dataclass
+class Site:
+    """A place to swap: the torch norm or `NormSite` that stands there, its channels, and its paths in the model."""
+
+    module: nn.Module
+    width: int
+    paths: list[str] = field(default_factory=list)
+
+    @property
+    def norm(self) -> nn.Module:
+        return self.module.norm if isinstance(self.module, NormSite) else self.module
+
+
+def find_sites(model: nn.Module) -> list[Site]:
+    """The sites of a model in its own order, each once however many attributes share it."""
+    sites: dict[int, Site] = {}
+    for path, module in _outside_of_sites(model):
+        width = _site_width(module)
+        if width is not None and (path or isinstance(module, NormSite)):
+            sites.setdefault(id(module), Site(module, width)).paths.append(path)
+    return list(sites.values())
+
+
+def _outside_of_sites(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Every module under each of its paths, but for those within a NormSite."""
+    inner = {id(part) for module in model.modules() if isinstance(module, NormSite) for part in module.norm.modules()}
+    for path, module in model.named_modules(remove_duplicate=False):
+        if id(module) not in inner:
+            yield path, module
+
+
+def _site_width(module: nn.Module) -> int | None:
+    """C of a norm that can be swapped; None where it is no norm, one for images, or does more (has children)."""
+    if isinstance(module, NormSite):
+        return _inner_width(module)
+    if re.search("[23]d", type(module).__name__, re.IGNORECASE) or any(True for _ in module.children()):
+        return None
+    return _torch_width(module)
+
+
+def _torch_width(module: nn.Module) -> int | None:
+    if isinstance(module, (nn.LayerNorm, nn.RMSNorm)):
+        return module.normalized_shape[0] if len(module.normalized_shape) == 1 else None
+    if isinstance(module, nn.BatchNorm1d):
+        return module.num_features or None  # 0 while a lazy module has not seen its input
+    return module.num_channels if isinstance(module, nn.GroupNorm) else None
+
+
+def _inner_width(site: NormSite) -> int:
+    width = _torch_width(site.norm) or getattr(site.norm, "num_channels", None)
+    if not isinstance(width, int):
+        what = f"the number of channels of {type(site.norm).__name__} is unknown"
+        raise UserError(what, where=f"norm site {site.site!r}", hint="give it an attribute num_channels")
+    return width
+
+
+def refuse_incomplete(model: nn.Module, sites: list[Site]) -> None:
+    """Check that `sites` are all the norms of the model.
+
+    Raises:
+        UserError: a norm is no site, there is no site, or not as many as the model's attribute `expected_norm_sites`.
+    """
+    found = {id(site.module) for site in sites}
+    left = [
+        f"{path or 'the model itself'} ({type(module).__name__})"
+        for path, module in _outside_of_sites(model)
+        if _is_norm(module) and not any(id(part) in found for part in module.modules())
+    ]
+    if left:
+        raise UserError(
+            f"incomplete swap: {len(left)} norms cannot be replaced by a channels-last one: {', '.join(left)}",
+            where=type(model).__name__,
+            legal="nn.LayerNorm or nn.RMSNorm over the last dimension, nn.BatchNorm1d or nn.GroupNorm on (S, C)",
+        )
+    if not sites:
+        raise UserError("no norm found to swap", where=type(model).__name__, legal="a model with at least one norm")
+    expected = getattr(model, "expected_norm_sites", len(sites))
+    if len(sites) != expected:
+        names = ", ".join(site.paths[0] for site in sites)
+        what = f"incomplete swap: {len(sites)} norm sites found, {expected} expected; found: {names}"
+        raise UserError(what, where=type(model).__name__)
+
+
+def _is_norm(module: nn.Module) -> bool:
+    """Whether a module is torch's norm, or is called one and holds tensors of its own."""
+    if any(base.__module__ in _TORCH_NORMS for base in type(module).__mro__):
+        return True
+    return "norm" in type(module).__name__.lower() and first_tensor(module, recurse=False) is not None
+
+
+def first_tensor(module: nn.Module, *, recurse: bool = True) -> Tensor | None:
+    """A parameter or buffer of the module, which tells its device and dtype; None if it has none."""
+    return next(chain(module.parameters(recurse), module.buffers(recurse)), None)

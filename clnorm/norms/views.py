@@ -1,0 +1,85 @@
+"""The adapter between a model's tokens and a norm's (S, L, C): all reshaping is here."""
+
+import math
+
+from torch import Tensor, nn
+
+from clnorm.catalogue import AXIS
+from clnorm.errors import ClnormError, UserError
+
+
+class NormSite(nn.Module):
+    """One place of a model where a norm stands.
+
+    Tokens (B, T, N, C), N = 1 at a one-position site, are given to the norm as (S, L, C):
+
+    | axis  | (S, L, C)        | a per-sample statistic covers |
+    |-------|------------------|-------------------------------|
+    | token | (B * T * N, 1, C) | one token                    |
+    | frame | (B * T, N, C)     | a frame                      |
+    | clip  | (B, T * N, C)     | a clip                       |
+
+    (S, N, C), with frames folded into the batch already, serves token and frame; (S, C) is one position on each axis.
+
+    Args:
+        norm: a module of (S, L, C) -> (S, L, C).
+        axis: token, frame or clip.
+        site: its name in the model, for messages.
+        rows_only: refuse all but (S, C). Set where it stands for a norm whose channels are dimension 1, which only
+            there is the last one.
+
+    Raises:
+        UserError: an unknown axis.
+    """
+
+    def __init__(self, norm: nn.Module, axis: str, *, site: str = "", rows_only: bool = False) -> None:
+        super().__init__()
+        self.norm, self.site, self.rows_only = norm, site, rows_only
+        self.axis = str(AXIS.parse(axis, where="axis"))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The norm of x, in x's shape.
+
+        Raises:
+            UserError: x has a shape that the axis cannot serve.
+            ClnormError: the norm failed, or returned another shape.
+        """
+        view = x.reshape(self._shape(x))
+        try:
+            y = self.norm(view)
+        except ClnormError as error:
+            raise type(error)(str(error), where=self._where) from error
+        if not isinstance(y, Tensor) or y.shape != view.shape:
+            given = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
+            what = f"{type(self.norm).__name__} returned {given} for an input of shape {tuple(view.shape)}"
+            raise ClnormError(what, where=self._where, legal="a tensor of the input's shape")
+        return y.reshape(x.shape)
+
+    def _shape(self, x: Tensor) -> tuple[int, int, int]:
+        """(S, L, C) of x on this axis."""
+        *outer, channels = x.shape
+        if len(outer) == 1:
+            return outer[0], 1, channels
+        if self.rows_only:
+            raise UserError(
+                f"an input of shape {tuple(x.shape)} where a norm with channels in dimension 1 stood",
+                where=self._where,
+                legal="(S, C)",
+                hint="give that place of the model a channels-last nn.LayerNorm",
+            )
+        if len(outer) not in (2, 3) or (len(outer) == 2 and self.axis == "clip"):
+            legal = "(B, T, N, C) or (S, C)" if self.axis == "clip" else "(B, T, N, C), (S, N, C) or (S, C)"
+            raise UserError(f"axis={self.axis} with an input of shape {tuple(x.shape)}", where=self._where, legal=legal)
+        samples, positions = math.prod(outer[:-1]), outer[-1]
+        if self.axis == "token":
+            return samples * positions, 1, channels
+        if self.axis == "clip":
+            return outer[0], outer[1] * positions, channels
+        return samples, positions, channels
+
+    @property
+    def _where(self) -> str:
+        return f"norm site {self.site!r}" if self.site else "norm site"
+
+    def extra_repr(self) -> str:
+        return f"axis={self.axis}"

@@ -1,0 +1,284 @@
+"""Names for things: one registry class and one grammar, `name:option=value,option=value`, for everything selectable.
+
+An entry may point to its object as `"package.module:Name"`, which is imported only when it is used: that is what lets
+`clnorm list` answer without loading torch. Names come from clnorm's own catalogue, from the `register` decorator, from
+an entry point of another package, or are given outright as `package.module:Name`.
+"""
+
+import importlib
+import importlib.metadata
+import inspect
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clnorm.errors import UserError, nearest
+
+Value = bool | int | float | str
+
+_TRUE, _FALSE = {"true", "yes", "on"}, {"false", "no", "off"}
+_PLUGIN = re.compile(r"^(?P<target>[A-Za-z_][\w.]*:[A-Za-z_]\w*)(?::(?P<options>.*))?$")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of an entry: its default, its meaning, and what else is legal.
+
+    Args:
+        default: the value used when none is given; None means that one must be given.
+        doc: what it does, in a few words.
+        kind: the type of a value; taken from `default` where not stated.
+        words: the only legal words for a text option, or words legal beside a number.
+        low: the least legal number.
+        high: the greatest legal number.
+    """
+
+    default: Value | None
+    doc: str = ""
+    kind: type | None = None
+    words: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def type(self) -> type:
+        return self.kind or (str if self.default is None else type(self.default))
+
+    @property
+    def legal(self) -> str:
+        """The legal values in words, such as `an int >= 1, or auto`."""
+        if self.type is str:
+            return "|".join(self.words) or "text"
+        if self.type is bool:
+            return "true|false"
+        bounds = [f">= {self.low:g}"] if self.low is not None else []
+        bounds += [f"<= {self.high:g}"] if self.high is not None else []
+        number = " ".join([{"int": "an int", "float": "a number"}[self.type.__name__], " and ".join(bounds)]).strip()
+        return ", or ".join([number, *self.words])
+
+    def parse(self, given: object, *, where: str) -> Value:
+        """`given` (text or a value from YAML) as a legal value.
+
+        Raises:
+            UserError: the value has the wrong type, word or range.
+        """
+        value = self._convert(given)
+        if value is None or not self._in_range(value):
+            matchable = self.words if self.type is str and self.words else self.legal
+            raise UserError(f"{given!r} is not legal", where=where, legal=matchable, given=str(given))
+        return value
+
+    def _convert(self, given: object) -> Value | None:
+        if isinstance(given, str) and given in self.words:
+            return given
+        if self.type is bool:
+            if isinstance(given, bool):
+                return given
+            text = str(given).lower()
+            return True if text in _TRUE else False if text in _FALSE else None
+        if self.type is str:
+            return given if isinstance(given, str) and not self.words else None
+        if isinstance(given, bool) or not isinstance(given, (int, float, str)):
+            return None
+        try:
+            number = float(given)
+            return number if self.type is float else int(given) if number.is_integer() else None
+        except (ValueError, OverflowError):
+            return None
+
+    def _in_range(self, value: Value) -> bool:
+        if isinstance(value, (bool, str)):
+            return True
+        finite = value == value and abs(value) != float("inf")
+        return finite and (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered thing: its name, the object or where to import it from, one line on it, and its options."""
+
+    name: str
+    target: Any
+    summary: str = ""
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+    def load(self) -> Any:
+        """The object itself, imported now if it was named by a string."""
+        return _import_target(self.target) if isinstance(self.target, str) else self.target
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A name with every option decided: what a configuration holds and what a run's identity is made of."""
+
+    name: str
+    options: tuple[tuple[str, Value], ...] = ()
+    short: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return format_spec(self.name, dict(self.options))
+
+    @property
+    def kwargs(self) -> dict[str, Value]:
+        return dict(self.options)
+
+
+def format_spec(name: str, options: Mapping[str, Value]) -> str:
+    """`name:option=value,...`, the text that `Registry.parse` reads back."""
+    words = [f"{key}={str(value).lower() if isinstance(value, bool) else value}" for key, value in options.items()]
+    return f"{name}:{','.join(words)}" if words else name
+
+
+class Registry:
+    """The things of one kind that can be asked for by name.
+
+    Args:
+        kind: the singular in messages, such as `norm`.
+        plural: the word after `clnorm list`.
+        plugin_options: options that clnorm itself reads and that every plug-in therefore has.
+    """
+
+    def __init__(self, kind: str, *, plural: str, plugin_options: Mapping[str, Option] | None = None) -> None:
+        self.kind, self.plural, self.group = kind, plural, f"clnorm.{plural}"
+        self._plugin_options = dict(plugin_options or {})
+        self._entries: dict[str, Entry] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Add an entry; a name can be taken only once."""
+        if entry.name in self._entries:
+            raise UserError(f"the {self.kind} {entry.name!r} is registered already", hint="choose another name")
+        self._entries[entry.name] = entry
+
+    def register(self, name: str, *, summary: str = "") -> Callable[[Any], Any]:
+        """Decorator: register a class or function under `name`; its keyword arguments become its options."""
+
+        def decorate(target: Any) -> Any:
+            self.add(self._entry_of(name, target, summary=summary))
+            return target
+
+        return decorate
+
+    def names(self) -> list[str]:
+        """All names: the registered ones in their order, then those of installed plug-ins."""
+        return list(dict.fromkeys([*self._entries, *sorted(point.name for point in self._points())]))
+
+    def get(self, name: str, *, where: str | None = None) -> Entry:
+        """The entry called `name`, or the object that `package.module:Name` names.
+
+        Raises:
+            UserError: there is no such name; the nearest one is named.
+        """
+        if name in self._entries:
+            return self._entries[name]
+        for point in self._points():
+            if point.name == name:
+                return self._entry_of(name, _import_target(point.value))
+        if ":" in name:
+            return self._entry_of(name, _import_target(name))
+        raise UserError(
+            f"unknown {self.kind} {name!r}",
+            where=where,
+            legal=self.names(),
+            given=name,
+            hint=f"see: clnorm list {self.plural}",
+        )
+
+    def parse(self, text: object, *, where: str | None = None) -> Spec:
+        """`name`, `name:option=value,...` or `package.module:Name:option=value,...` with every option decided.
+
+        Raises:
+            UserError: an unknown name or option, or an illegal value.
+        """
+        where = where or self.kind
+        if isinstance(text, Spec):
+            text = str(text)
+        if not isinstance(text, str) or not text.strip():
+            raise UserError(
+                f"{text!r} is not a name", where=where, legal=self.names(), hint=f"see: clnorm list {self.plural}"
+            )
+        name, given = self._split(text.strip(), where=where)
+        entry = self.get(name, where=where)
+        decided, changed = {}, {}
+        for key in given:
+            if key not in entry.options:
+                known = entry.options or "none, it takes no options"
+                raise UserError(f"{name!r} has no option {key!r}", where=where, legal=known, given=key)
+        for key, option in entry.options.items():
+            if key in given:
+                decided[key] = option.parse(given[key], where=f"{where}: option {key!r} of {name!r}")
+                if decided[key] != option.default:
+                    changed[key] = decided[key]
+            elif option.default is None:
+                raise UserError(
+                    f"{name!r} needs a value for its option {key!r}", where=where, hint=f"write {name}:{key}=VALUE"
+                )
+            else:
+                decided[key] = option.default
+        return Spec(name, tuple(sorted(decided.items())), format_spec(name, changed))
+
+    def _split(self, text: str, *, where: str) -> tuple[str, dict[str, str]]:
+        """The name and the option texts; only an unregistered name may hold a colon, as `package.module:Name`."""
+        name, _, options = text.partition(":")
+        if name not in self._entries and (match := _PLUGIN.match(text)):
+            name, options = match["target"], match["options"] or ""
+        pairs: dict[str, str] = {}
+        for word in filter(None, options.split(",")):
+            key, equals, value = (part.strip() for part in word.partition("="))
+            if not (key and equals and value):
+                raise UserError(f"{word!r} is not option=value", where=where, hint=f"write {name}:option=value")
+            if key in pairs:
+                raise UserError(f"option {key!r} is given twice", where=where)
+            pairs[key] = value
+        return name, pairs
+
+    def _entry_of(self, name: str, target: Any, *, summary: str = "") -> Entry:
+        if not callable(target):
+            raise UserError(f"{name!r} is no class or function", where=self.kind, hint="name one that can be called")
+        summary = summary or (inspect.getdoc(target) or "").partition("\n")[0]
+        return Entry(name, target, summary, {**_options_of(target), **self._plugin_options})
+
+    def _points(self) -> list[importlib.metadata.EntryPoint]:
+        return list(importlib.metadata.entry_points(group=self.group))
+
+
+def _import_target(target: str) -> Any:
+    """Import `package.module:Name`; the current folder counts, as it does for `python -m`."""
+    module_name, _, attribute = target.partition(":")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise
+        raise UserError(
+            f"there is no module {module_name!r}",
+            where=target,
+            hint="install it, or run from the folder that holds it",
+        ) from error
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        match = nearest(attribute, vars(module))
+        hint = f"did you mean {match!r}?" if match else None
+        raise UserError(f"module {module_name!r} has no {attribute!r}", where=target, hint=hint) from None
+
+
+def _options_of(target: Any) -> dict[str, Option]:
+    """The arguments of a plug-in after its first (which clnorm gives) as options.
+
+    An argument whose default is no plain value cannot be written on a command line and stays at that default.
+    """
+    options: dict[str, Option] = {}
+    for parameter in list(inspect.signature(target).parameters.values())[1:]:
+        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            continue
+        kind = parameter.annotation if parameter.annotation in (bool, int, float, str) else None
+        if parameter.default is parameter.empty:
+            options[parameter.name] = Option(None, kind=kind)
+        elif isinstance(parameter.default, (bool, int, float, str)):
+            options[parameter.name] = Option(parameter.default, kind=kind)
+    return options

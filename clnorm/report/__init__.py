@@ -1,0 +1,1 @@
+"""Results as tables, from one long frame with a row for each run and metric."""

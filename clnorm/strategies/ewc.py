@@ -1,0 +1,131 @@
+"""Elastic Weight Consolidation with a Fisher information that does not depend on any batch size.
+
+Source: Kirkpatrick et al., "Overcoming catastrophic forgetting in neural networks", PNAS 2017, eq. 3. The diagonal
+Fisher is a mean over clips of squared gradients of *single* clips; squaring the gradient of a batch's mean instead, as
+common code does, shrinks it with the batch size.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from avalanche.core import SupervisedPlugin
+from torch import Tensor, nn
+
+from clnorm.data.loader import read_batches
+from clnorm.models.predict import pixels_to_input
+
+Named = dict[str, Tensor]
+
+
+def fisher_diagonal(
+    model: nn.Module,
+    samples: Iterable[tuple[Tensor, int]],
+    *,
+    seen: int,
+    exact: bool,
+) -> Named:
+    """The diagonal Fisher of each trainable parameter.
+
+        empirical: F = 1/n sum_i (d log p(y_i | x_i))^2, y_i the clip's own class
+        exact:     F = 1/n sum_i sum_y p(y | x_i) (d log p(y | x_i))^2, y over the classes seen
+
+    Args:
+        model: in evaluation mode.
+        samples: n inputs (1, T, 3, H, W) with their targets.
+        seen: how many outputs stand for classes seen so far; p is the softmax over these.
+        exact: which of the two.
+    """
+    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    total = {name: torch.zeros_like(p) for name, p in parameters.items()}
+    count = 0
+    for clip, target in samples:
+        log_p = torch.log_softmax(model(clip)[0, :seen].float(), dim=0)
+        chosen = range(seen) if exact else [target]
+        for label in chosen:
+            weight = log_p[label].exp().item() if exact else 1.0
+            retain = label != chosen[-1]
+            gradients = torch.autograd.grad(log_p[label], list(parameters.values()), retain_graph=retain)
+            for accumulated, gradient in zip(total.values(), gradients, strict=True):
+                accumulated.addcmul_(gradient, gradient, value=weight)
+        count += 1
+    return {name: accumulated / count for name, accumulated in total.items()}
+
+
+class QuadraticPenalty:
+    """lam/2 sum_k sum_i F_k,i (theta_i - theta*_k,i)^2 over all past experiences k, in constant memory.
+
+    The sum over k is one quadratic form, F (theta - anchor)^2 + a constant, with F = sum_k F_k and the anchor the mean
+    of the theta*_k weighted by F_k; it is kept in that form, which does not cancel where theta is near the anchor.
+    """
+
+    def __init__(self, lam: float) -> None:
+        self.lam = lam
+        self.importance: Named = {}
+        self.anchor: Named = {}
+        self.constant = 0.0
+
+    def add(self, fisher: Named, parameters: Named) -> None:
+        """Anchor the parameters where they are now, with the importance `fisher`."""
+        for name, added in fisher.items():
+            now = parameters[name].detach().clone()
+            if name not in self.importance:
+                self.importance[name], self.anchor[name] = added, now
+                continue
+            total = self.importance[name] + added
+            # Where nothing was ever important the share is 0/0; the anchor does not matter there.
+            share = torch.where(total > 0, added / total, 0.0)
+            moved = now - self.anchor[name]
+            self.constant += (self.importance[name] * share * moved**2).sum().item()
+            self.importance[name], self.anchor[name] = total, self.anchor[name] + share * moved
+
+    def __call__(self, parameters: Named) -> Tensor:
+        """The penalty at `parameters`, a scalar that gradients flow through."""
+        terms = [
+            (importance * (parameters[name] - self.anchor[name]) ** 2).sum()
+            for name, importance in self.importance.items()
+        ]
+        return 0.5 * self.lam * (torch.stack(terms).sum() + self.constant)
+
+
+class EWCPlugin(SupervisedPlugin):
+    """Adds the penalty to the loss, and measures the Fisher when an experience ends."""
+
+    def __init__(self, penalty: QuadraticPenalty, *, exact: bool) -> None:
+        super().__init__()
+        self.penalty, self.exact = penalty, exact
+
+    def before_backward(self, strategy: Any, **kwargs: Any) -> None:
+        if self.penalty.importance:
+            strategy.loss += self.penalty(dict(strategy.model.named_parameters()))
+
+    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        ids = strategy.training_stream.experiences[strategy.experience.current_experience].train_ids
+        modes = {module: module.training for module in strategy.model.modules()}
+        strategy.model.eval()
+        try:
+            samples = _single_clips(strategy, ids)
+            fisher = fisher_diagonal(strategy.model, samples, seen=strategy.seen_classes, exact=self.exact)
+        finally:
+            for module, training in modes.items():
+                module.training = training
+        self.penalty.add(fisher, dict(strategy.model.named_parameters()))
+
+    def state_dict(self) -> dict[str, Any]:
+        held = self.penalty
+        return {"importance": held.importance, "anchor": held.anchor, "constant": held.constant}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        held = self.penalty
+        held.importance, held.anchor, held.constant = state["importance"], state["anchor"], state["constant"]
+
+
+def _single_clips(strategy: Any, ids: np.ndarray) -> Iterator[tuple[Tensor, int]]:
+    """Each clip alone, as it is evaluated, with its target; pixels are still read in batches."""
+    setup = strategy.setup
+    size = setup.config.eval.batch_size
+    for batch, pixels in read_batches(setup.store, [ids[start : start + size] for start in range(0, len(ids), size)]):
+        clips = pixels_to_input(pixels.to(strategy.device))
+        for clip, target in zip(clips, setup.stream.targets[batch].tolist(), strict=True):
+            yield clip[None], target

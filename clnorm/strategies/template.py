@@ -1,0 +1,205 @@
+"""The Avalanche strategy under every clnorm strategy: clip ids in, pixels once a batch, mixed precision, seeded order.
+
+Avalanche runs the loop and calls the plug-ins; this class replaces what it takes from outside: the loader, the
+optimizer and its schedule (fresh in each experience), the forward pass and the loss.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from avalanche.core import SupervisedPlugin
+from avalanche.logging import BaseLogger
+from avalanche.training.plugins import EvaluationPlugin
+from avalanche.training.templates import SupervisedTemplate
+from torch import Tensor, nn
+
+from clnorm.config import Config, TrainConfig
+from clnorm.data.loader import memory_share, plan_epoch, read_batches
+from clnorm.data.store import ClipStore
+from clnorm.models.precision import autocast
+from clnorm.models.predict import pixels_to_input
+from clnorm.progress import Reporter
+from clnorm.seeding import derive_seed, numpy_generator
+from clnorm.strategies.tracking import TrackingPlugin
+from clnorm.streams.benchmark import create_benchmark
+from clnorm.streams.stream import ClipStream
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a strategy is built from: the first argument of every strategy builder."""
+
+    config: Config
+    model: nn.Module
+    store: ClipStore
+    stream: ClipStream
+    device: torch.device
+    reporter: Reporter
+    log: Callable[[dict[str, Any]], None]
+
+
+class ClipStrategy(SupervisedTemplate):
+    """Trains a video model on the experiences of a clip stream.
+
+    Args:
+        setup: the run's parts.
+        plugins: Avalanche plug-ins; those with `state_dict` and `load_state_dict` are saved with the strategy.
+        joined: train on all experiences at once.
+        share: the share of the batch that comes from the memory, once there is one.
+
+    Attributes:
+        memory: ids of the clips kept from earlier experiences; a plug-in sets it before the loader is made.
+    """
+
+    def __init__(
+        self,
+        *,
+        setup: Setup,
+        plugins: Sequence[SupervisedPlugin] = (),
+        joined: bool = False,
+        share: float = 0.0,
+    ) -> None:
+        self.setup, self.recipe, self.share = setup, setup.config.train, share
+        self.training_stream = setup.stream.joined() if joined else setup.stream
+        self.benchmark = create_benchmark(self.training_stream)
+        self.memory = np.empty(0, dtype=np.int64)
+        self._targets = torch.as_tensor(setup.stream.targets)
+        self._scaler = torch.amp.GradScaler(setup.device.type, enabled=self.recipe.precision == "fp16")
+        super().__init__(
+            model=setup.model.to(setup.device),
+            optimizer=create_optimizer(setup.model, self.recipe),
+            train_mb_size=self.recipe.batch_size,
+            train_epochs=self.recipe.epochs,
+            device=setup.device,
+            plugins=[*plugins, TrackingPlugin()],
+            # Avalanche measures nothing here; a logger that logs nothing keeps it from warning about that.
+            evaluator=EvaluationPlugin(loggers=[BaseLogger()]),
+        )
+
+    def train_experience(self, index: int) -> None:
+        """Train on experience `index` of the training stream, alone and from fresh optimizer state.
+
+        Raises:
+            ClnormError: the loss is no longer finite.
+        """
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            # Dropout can draw from torch's global generator only, so that one is set for this purpose and put back.
+            torch.manual_seed(derive_seed(self.setup.config.seed, "dropout", index))
+            self.train(self.benchmark.train_stream[index], eval_streams=[])
+
+    @property
+    def seen_classes(self) -> int:
+        """Outputs of the model that stand for classes trained on so far, the current experience included."""
+        return self.training_stream.seen_after(self.experience.current_experience)
+
+    def clips_to_train(self, index: int) -> int:
+        """How many clips pass the model while experience `index` is trained, those from memory included."""
+        count = len(self.training_stream.experiences[index].train_ids)
+        taken = memory_share(self.recipe.batch_size, self.share) if index and self.share else 0
+        return self.recipe.epochs * (count + taken * math.ceil(count / (self.recipe.batch_size - taken)))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next experience depends on: tensors and numbers only."""
+        return {"model": self.model.state_dict(), "plugins": [plugin.state_dict() for plugin in self._stateful()]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a saved state; strategy and model must be built alike."""
+        self.model.load_state_dict(state["model"])
+        for plugin, saved in zip(self._stateful(), state["plugins"], strict=True):
+            plugin.load_state_dict(saved)
+
+    # What Avalanche calls, in the order of one experience.
+
+    def make_train_dataloader(self, **kwargs: Any) -> None:
+        index = self.experience.current_experience
+        self.dataloader = _Epochs(self, self.training_stream.experiences[index].train_ids, index=index)
+
+    def check_model_and_optimizer(self, **kwargs: Any) -> None:
+        self.optimizer = create_optimizer(self.model, self.recipe)
+        self.scheduler = create_schedule(self.optimizer, self.recipe, steps=self.dataloader.steps)
+
+    def _unpack_minibatch(self) -> None:
+        ids, pixels = self.mbatch
+        clips = pixels_to_input(pixels.to(self.device, non_blocking=True))
+        targets = self._targets[torch.as_tensor(ids)].to(self.device)
+        self.mbatch = [clips, targets, torch.zeros_like(targets)]
+
+    def forward(self) -> Tensor:
+        with autocast(self.device, self.recipe.precision):
+            return self.model(self.mb_x)
+
+    def criterion(self) -> Tensor:
+        logits = self.mb_output.float()
+        return F.cross_entropy(logits[:, : self.seen_classes] if self.recipe.loss == "seen" else logits, self.mb_y)
+
+    def backward(self) -> None:
+        self._scaler.scale(self.loss).backward()
+
+    def optimizer_step(self) -> None:
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
+        self.scheduler.step()
+
+    def _stateful(self) -> Iterator[Any]:
+        return (plugin for plugin in self.plugins if hasattr(plugin, "load_state_dict"))
+
+
+class _Epochs:
+    """The loader of one experience: each iteration is the next epoch, in an order of its own."""
+
+    def __init__(self, strategy: ClipStrategy, ids: np.ndarray, *, index: int) -> None:
+        self._strategy, self._ids, self._index, self._epoch = strategy, ids, index, 0
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps in all epochs."""
+        return self._strategy.recipe.epochs * len(self._plan(0))
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        batches = self._plan(self._epoch)
+        self._epoch += 1
+        return (list(batch) for batch in read_batches(self._strategy.setup.store, batches))
+
+    def _plan(self, epoch: int) -> list[np.ndarray]:
+        strategy = self._strategy
+        generator = numpy_generator(strategy.setup.config.seed, "batches", self._index, epoch)
+        return plan_epoch(
+            self._ids,
+            strategy.memory,
+            batch_size=strategy.recipe.batch_size,
+            share=strategy.share,
+            generator=generator,
+        )
+
+
+def create_optimizer(model: nn.Module, recipe: TrainConfig) -> torch.optim.AdamW:
+    """AdamW on all trainable parameters; weight decay on matrices only, not on norms, biases and scalars."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return torch.optim.AdamW(
+        [
+            {"params": [p for p in trained if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+        ],
+        lr=recipe.lr,
+        fused=True,
+    )
+
+
+def create_schedule(
+    optimizer: torch.optim.Optimizer, recipe: TrainConfig, *, steps: int
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Linear warm-up, then a half cosine to zero, over the steps of one experience."""
+    warmup = recipe.warmup * steps
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)

@@ -1,0 +1,45 @@
+"""The plug-in that watches training: progress, one log record an epoch, and a stop at a loss that is not finite."""
+
+import math
+import time
+from typing import Any
+
+import torch
+from avalanche.core import SupervisedPlugin
+
+from clnorm.errors import ClnormError
+
+
+class TrackingPlugin(SupervisedPlugin):
+    """Counts clips and averages the loss of each epoch without reading it from the device at every step."""
+
+    def before_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
+        self._started, self._clips = time.perf_counter(), 0
+        self._loss = torch.zeros(1, device=strategy.device)
+
+    def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
+        count = len(strategy.mb_y)
+        self._clips += count
+        self._loss += strategy.loss.detach() * count
+        strategy.setup.reporter.advance(count)
+
+    def after_training_epoch(self, strategy: Any, **kwargs: Any) -> None:
+        index = strategy.experience.current_experience
+        seconds = time.perf_counter() - self._started
+        record = {
+            "experience": index,
+            "epoch": strategy.clock.train_exp_epochs + 1,
+            "loss": self._loss.item() / self._clips,
+            "clips": self._clips,
+            "clips_per_second": round(self._clips / seconds, 2),
+        }
+        strategy.setup.log(record)
+        strategy.setup.reporter.epoch(
+            f"experience {index + 1}/{len(strategy.training_stream.experiences)}"
+            f"  epoch {record['epoch']}/{strategy.train_epochs}  loss {record['loss']:.3f}"
+        )
+        if not math.isfinite(record["loss"]):
+            raise ClnormError(
+                f"the loss is {record['loss']} in experience {index + 1}, epoch {record['epoch']}",
+                hint="lower train.lr, or use --set train.precision=fp32",
+            )

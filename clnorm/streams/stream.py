@@ -1,0 +1,107 @@
+"""A stream: the clips of a table, cut into experiences by a protocol."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from clnorm.catalogue import PROTOCOLS
+from clnorm.data.table import ClipTable
+from clnorm.errors import UserError
+from clnorm.registry import Spec
+
+
+@dataclass(frozen=True)
+class Experience:
+    """One experience: its place in the stream, its classes (ids of the table), and its clips (ids of the table)."""
+
+    index: int
+    classes: tuple[int, ...]
+    train_ids: np.ndarray
+    test_ids: np.ndarray
+
+
+@dataclass(frozen=True)
+class ClipStream:
+    """The experiences of a run.
+
+    Args:
+        experiences: in training order.
+        targets: (clips,) int64; the output of the model that stands for each clip's class, which is the place of that
+            class in the order of the stream, so that the classes seen so far are always the first outputs.
+        order: (classes,) int64; the class id that each output stands for.
+    """
+
+    experiences: tuple[Experience, ...]
+    targets: np.ndarray
+    order: np.ndarray
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.order)
+
+    @property
+    def experience_of_class(self) -> np.ndarray:
+        """(classes,) int64: the experience that each class id belongs to."""
+        owner = np.empty(self.num_classes, dtype=np.int64)
+        for experience in self.experiences:
+            owner[list(experience.classes)] = experience.index
+        return owner
+
+    @property
+    def test_ids(self) -> np.ndarray:
+        """The test clips of all experiences, in their order."""
+        return np.concatenate([experience.test_ids for experience in self.experiences])
+
+    def seen_ids(self, seen: int) -> np.ndarray:
+        """The test clips whose class is among the first `seen` outputs."""
+        return self.test_ids[self.targets[self.test_ids] < seen]
+
+    def seen_after(self, index: int) -> int:
+        """How many classes have been trained on when experience `index` ends."""
+        return sum(len(experience.classes) for experience in self.experiences[: index + 1])
+
+    def joined(self) -> "ClipStream":
+        """The same clips and outputs as one single experience: what joint training sees."""
+        whole = Experience(
+            index=0,
+            classes=tuple(self.order.tolist()),
+            train_ids=np.concatenate([experience.train_ids for experience in self.experiences]),
+            test_ids=np.concatenate([experience.test_ids for experience in self.experiences]),
+        )
+        return ClipStream((whole,), self.targets, self.order)
+
+
+def create_stream(table: ClipTable, protocol: Spec, *, seed: int, bad: Mapping[int, str]) -> ClipStream:
+    """Cut a table into experiences.
+
+    Args:
+        table: the clips.
+        protocol: the protocol with its options.
+        seed: of the class order, for the protocols that draw one.
+        bad: clips that cannot be decoded, which are left out.
+
+    Raises:
+        UserError: a protocol that does not fit the classes, or a class left without training or test clips.
+    """
+    cut = PROTOCOLS.get(protocol.name).load()
+    groups = cut(len(table.classes), seed=seed, **protocol.kwargs)
+    order = np.array([label for group in groups for label in group], dtype=np.int64)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    unusable = np.fromiter(bad, dtype=np.int64, count=len(bad))
+    train, test = (np.setdiff1d(ids, unusable) for ids in (table.train_ids, table.test_ids))
+    for ids, role in ((train, "training"), (test, "test")):
+        counts = np.bincount(table.labels[ids], minlength=len(table.classes))
+        if (missing := np.flatnonzero(counts == 0)).size:
+            names = ", ".join(table.classes[label] for label in missing)
+            raise UserError(f"no {role} clips for: {names}", where=str(table.root), hint="add clips, or leave them out")
+    experiences = tuple(
+        Experience(index, tuple(group), _of_classes(train, table, group), _of_classes(test, table, group))
+        for index, group in enumerate(groups)
+    )
+    return ClipStream(experiences, place[table.labels], order)
+
+
+def _of_classes(ids: np.ndarray, table: ClipTable, classes: list[int]) -> np.ndarray:
+    return ids[np.isin(table.labels[ids], classes)]

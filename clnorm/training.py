@@ -1,0 +1,99 @@
+"""Experience after experience: train, predict the test clips, keep the state; continues where it was stopped."""
+
+import json
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from clnorm.environment import peak_memory_mb
+from clnorm.models.predict import predict_clips
+from clnorm.records import RunFolder
+from clnorm.strategies.template import ClipStrategy, Setup
+
+UNTRAINED = -1  # `after` of predictions made before any training, as row -1 of R in the literature
+
+
+def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Train a strategy on its whole stream, keeping the state after every experience.
+
+    Returns:
+        The predictions of `predict_clips` with the column `after`, the training step that they follow; and the cost:
+        `seconds`, `clips_trained`, `peak_memory_mb`.
+
+    Raises:
+        ClnormError: the loss is no longer finite, or the kept state is damaged.
+    """
+    setup = strategy.setup
+    steps = range(len(strategy.training_stream.experiences))
+    done, parts, cost = _restore(strategy, folder)
+    if done:
+        setup.reporter.note(f"Continuing after training step {done} of {len(steps)}")
+    elif setup.config.eval.unseen:
+        parts.append(_predict(strategy, UNTRAINED))
+    clips = [strategy.clips_to_train(index) for index in steps]
+    setup.reporter.start("training", total=sum(clips[done:]), unit="clips")
+    for index in steps[done:]:
+        started = time.perf_counter()
+        strategy.train_experience(index)
+        parts.append(_predict(strategy, index))
+        cost["seconds"] += time.perf_counter() - started
+        cost["clips_trained"] += clips[index]
+        cost["peak_memory_mb"] = max(cost["peak_memory_mb"], peak_memory_mb(strategy.device))
+        state = {"done": index + 1, "strategy": strategy.state_dict(), "cost": cost}
+        folder.save_state({**state, "predictions": _to_tensors(pd.concat(parts))})
+    setup.reporter.finish()
+    return pd.concat(parts, ignore_index=True), cost
+
+
+def _predict(strategy: ClipStrategy, index: int) -> pd.DataFrame:
+    """Predictions after a training step: of the experiences seen, and of the others where they were asked for.
+
+    Clips of classes seen are predicted among these. For clips of unseen classes every output is allowed, since none of
+    them could be right otherwise.
+    """
+    setup = strategy.setup
+    trained = 0 if index == UNTRAINED else strategy.training_stream.seen_after(index)
+    seen = setup.stream.seen_ids(trained)
+    unseen = setup.stream.test_ids[~np.isin(setup.stream.test_ids, seen)] if setup.config.eval.unseen else seen[:0]
+    parts = []
+    for ids, allowed in ((seen, trained), (unseen, setup.stream.num_classes)):
+        if len(ids):
+            parts.append(_predict_ids(setup, ids, allowed=allowed))
+    return pd.concat(parts).assign(after=index)
+
+
+def _predict_ids(setup: Setup, ids: np.ndarray, *, allowed: int) -> pd.DataFrame:
+    return predict_clips(
+        setup.model,
+        setup.store,
+        ids,
+        targets=setup.stream.targets,
+        order=setup.stream.order,
+        seen=allowed,
+        batch_size=setup.config.eval.batch_size,
+        device=setup.device,
+        precision=setup.config.train.precision,
+    )
+
+
+def _restore(strategy: ClipStrategy, folder: RunFolder) -> tuple[int, list[pd.DataFrame], dict[str, float]]:
+    """How many steps are done, their predictions and their cost; the log keeps the lines of these steps only."""
+    state = folder.load_state()
+    if state is None:
+        folder.write("log.jsonl", "")
+        return 0, [], {"seconds": 0.0, "clips_trained": 0, "peak_memory_mb": 0.0}
+    strategy.load_state_dict(state["strategy"])
+    lines = folder.read_log()
+    folder.write("log.jsonl", "".join(json.dumps(line) + "\n" for line in lines if line["experience"] < state["done"]))
+    return state["done"], [_from_tensors(state["predictions"])], state["cost"]
+
+
+def _to_tensors(frame: pd.DataFrame) -> dict[str, Any]:
+    return {name: torch.as_tensor(frame[name].to_numpy(copy=True)) for name in frame}
+
+
+def _from_tensors(columns: dict[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame({name: column.numpy() for name, column in columns.items()})

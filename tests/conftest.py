@@ -1,0 +1,34 @@
+"""Fixtures that several test files share, and the rule that a skip is a failure in continuous integration."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real clips, official splits and weights, where they are: $CLNORM_TEST_DATA, or `shared` beside the checkout."""
+    default = Path(__file__).parents[2] / "shared"
+    folder = Path(os.environ.get("CLNORM_TEST_DATA", default))
+    if not (folder / "data" / "hmdb21").is_dir():
+        pytest.skip(f"no test data in {folder}; set CLNORM_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory):
+    """A cache of the session's own, so that tests neither read nor fill the user's."""
+    previous = os.environ.get("CLNORM_CACHE")
+    os.environ["CLNORM_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    os.environ.pop("CLNORM_CACHE")
+    if previous is not None:
+        os.environ["CLNORM_CACHE"] = previous
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter.stats.get("skipped"):
+        reporter.write_line("a skipped test is a failure here", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

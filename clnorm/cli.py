@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     table.add_argument("folder", help="folder of run folders")
     table.add_argument("--format", default="rich", help="rich, markdown, latex or csv")
     table.add_argument("--metrics", default="accuracy,forgetting", help="metrics, separated by commas")
+    table.add_argument("--versus", metavar="NORM", help="add paired differences to this norm, such as bn")
     table.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE", help="take only these runs")
     table.set_defaults(verb=_table)
 
@@ -155,7 +156,7 @@ def _table(options: argparse.Namespace) -> None:
 
     results = select(load_results(options.folder), options.where)
     metrics = [name.strip() for name in options.metrics.split(",") if name.strip()]
-    _print(make_table(results, metrics=metrics, format=options.format))
+    _print(make_table(results, metrics=metrics, format=options.format, versus=options.versus))
 
 
 def _list(options: argparse.Namespace) -> None:

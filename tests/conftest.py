@@ -32,3 +32,26 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if os.environ.get("CI") and reporter.stats.get("skipped"):
         reporter.write_line("a skipped test is a failure here", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+TINY = {
+    "dataset": "synthetic:classes=4,train=4,test=2",
+    "protocol": "even:experiences=2",
+    "data.frames": 4,
+    "data.image_size": 16,
+    "train.epochs": 2,
+    "train.batch_size": 4,
+}
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """Builds configurations of a run that takes about a second: four classes, two experiences, runs in `tmp_path`."""
+
+    def build(**changes):
+        from clnorm.config import merge_config
+
+        dotted = {key.replace("__", "."): value for key, value in changes.items()}
+        return merge_config({}, {**TINY, "out": str(tmp_path / "runs"), **dotted})
+
+    return build

@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1] / "clnorm"
 
 # Each layer may import itself and the layers named after it in this list of levels.
 LEVELS = [
+    ["__main__"],
     ["cli"],
     ["launch", "console", "listing", "doctor", "__init__"],
     ["experiment", "report"],

@@ -42,7 +42,8 @@ class DecodedClip:
 
     Args:
         frames: (T, 3, size, size) uint8 RGB.
-        decoded: how many frames the clip has: those found by scanning it, less undecodable ones at its end.
+        decoded: how many frames they were sampled from: all that scanning the file found, or fewer where the last of
+            them were asked for and could not be decoded.
         header: how many frames its header claims, where it says.
     """
 
@@ -93,7 +94,7 @@ def read_clip(path: Path, *, frames: int, size: int) -> DecodedClip:
             return DecodedClip(_arrange(pixels, count=frames, size=size), decoded, header)
     if scanned == 0:
         raise DecodeError(path, "it holds no frame")
-    raise DecodeError(path, f"{scanned} frames found, but they cannot be decoded: {failure}")
+    raise DecodeError(path, f"its frames ({scanned} found) cannot be decoded: {failure}")
 
 
 def require_ffmpeg() -> None:

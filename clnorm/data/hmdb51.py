@@ -53,8 +53,8 @@ def read(root: Path | None, *, split: int = 1, name: str = "hmdb51", progress: o
     splits = _split_folder(root, split)
     rows: list[dict[str, object]] = []
     for label, folder in enumerate(folders):
-        flags = _read_split(splits / f"{folder}_test_split{split}.txt")
         sizes = _clips(videos / folder)
+        flags = _read_split(splits / f"{folder}_test_split{split}.txt")
         for clip, file in sorted(_match(flags, sizes, where=videos / folder).items()):
             path = (videos / folder / file).relative_to(root).as_posix()
             row = {"path": path, "label": label, "split": flags[clip], "bytes": sizes[file]}

@@ -1,7 +1,7 @@
 """The 51 motions of the synthetic dataset, as paths of an actor's pose over a clip's own time.
 
 Time runs from 0 to 1 whatever the number of frames, so that a speed is a number of cycles a clip and survives sampling
-at equal intervals. A motion either is its own time reversal (drawn with another phase) or has a partner, which is
+at equal intervals. A motion either is its own time reversal (started at another phase) or has a partner, which is
 defined as the same path run backwards: only the arrow of time tells the two apart.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Draw:
+class Variation:
     """What differs between two clips of one motion.
 
     Args:
@@ -54,8 +54,8 @@ class Pose:
     opacity: np.ndarray | float = 1.0
 
 
-Path = Callable[[np.ndarray, Draw], Pose]
-"""From times (T,) in [0, 1] and a draw to poses."""
+Trajectory = Callable[[np.ndarray, Variation], Pose]
+"""From times (T,) in [0, 1] and a variation to poses."""
 
 REACH = 0.5
 SLOW, FAST = 1.0, 3.0
@@ -71,21 +71,18 @@ def reversed_motion(name: str) -> str:
     return _PARTNERS.get(name, name)
 
 
-def trace(name: str, times: np.ndarray, draw: Draw) -> dict[str, np.ndarray]:
-    """The pose of an actor doing `name` at `times` (T,): the fields of `Pose`, each (T,), about the frame's centre.
-
-    Displacements carry the draw's centre and reach, sizes its size, angles its tilt.
-    """
-    pose = _MOTIONS[name](times, draw)
-    placed = {
-        "x": draw.x + draw.reach * np.asarray(pose.x),
-        "y": draw.y + draw.reach * np.asarray(pose.y),
-        "width": draw.size * np.asarray(pose.width),
-        "height": draw.size * np.asarray(pose.height),
-        "angle": draw.tilt + np.asarray(pose.angle),
-        "opacity": np.asarray(pose.opacity),
-    }
-    return {key: np.broadcast_to(value, times.shape).astype(np.float64) for key, value in placed.items()}
+def trace(motion: str, times: np.ndarray, variation: Variation) -> Pose:
+    """The pose of an actor doing `motion` at `times` (T,), every field (T,), in the frame and with the actor's size."""
+    pose = _MOTIONS[motion](times, variation)
+    placed = (
+        variation.x + variation.reach * pose.x,
+        variation.y + variation.reach * pose.y,
+        variation.size * pose.width,
+        variation.size * pose.height,
+        variation.tilt + pose.angle,
+        pose.opacity,
+    )
+    return Pose(*(np.broadcast_to(field, times.shape) for field in placed))
 
 
 def _wave(times: np.ndarray, cycles: float, phase: float) -> np.ndarray:
@@ -97,136 +94,136 @@ def _ramp(times: np.ndarray) -> np.ndarray:
     return 2 * times - 1
 
 
-def _swing(dx: float, dy: float, cycles: float) -> Path:
+def _swing(dx: float, dy: float, cycles: float) -> Trajectory:
     """To and fro along the direction (dx, dy)."""
 
-    def path(times: np.ndarray, draw: Draw) -> Pose:
-        shift = REACH * _wave(times, cycles, draw.phase)
+    def path(times: np.ndarray, variation: Variation) -> Pose:
+        shift = REACH * _wave(times, cycles, variation.phase)
         return Pose(x=dx * shift, y=dy * shift)
 
     return path
 
 
-def _cross(dx: float, dy: float) -> Path:
+def _cross(dx: float, dy: float) -> Trajectory:
     """Once through the frame along (dx, dy)."""
     return lambda times, _: Pose(x=1.3 * REACH * dx * _ramp(times), y=1.3 * REACH * dy * _ramp(times))
 
 
-def _pulse(cycles: float) -> Path:
-    def path(times: np.ndarray, draw: Draw) -> Pose:
-        scale = 1 + 0.45 * _wave(times, cycles, draw.phase)
+def _pulse(cycles: float) -> Trajectory:
+    def path(times: np.ndarray, variation: Variation) -> Pose:
+        scale = 1 + 0.45 * _wave(times, cycles, variation.phase)
         return Pose(width=scale, height=scale)
 
     return path
 
 
-def _squeeze(cycles: float) -> Path:
+def _squeeze(cycles: float) -> Trajectory:
     """Wide and flat, then narrow and tall."""
 
-    def path(times: np.ndarray, draw: Draw) -> Pose:
-        bend = 0.5 * _wave(times, cycles, draw.phase)
+    def path(times: np.ndarray, variation: Variation) -> Pose:
+        bend = 0.5 * _wave(times, cycles, variation.phase)
         return Pose(width=np.exp(bend), height=np.exp(-bend))
 
     return path
 
 
-def _flip(cycles: float) -> Path:
+def _flip(cycles: float) -> Trajectory:
     """Turning about its own upright axis, as a card does; never seen quite from the edge."""
 
-    def path(times: np.ndarray, draw: Draw) -> Pose:
-        width = _wave(times, cycles, draw.phase)
-        return Pose(width=np.copysign(np.maximum(np.abs(width), 0.08), width))
+    def path(times: np.ndarray, variation: Variation) -> Pose:
+        width = _wave(times, cycles, variation.phase)
+        return Pose(width=np.copysign(np.maximum(np.abs(width), 0.15), width))
 
     return path
 
 
-def _spin(turns: float) -> Path:
-    return lambda times, draw: Pose(angle=2 * np.pi * (turns * times + draw.phase))
+def _spin(turns: float) -> Trajectory:
+    return lambda times, variation: Pose(angle=2 * np.pi * (turns * times + variation.phase))
 
 
-def _rock(cycles: float) -> Path:
-    return lambda times, draw: Pose(angle=1.2 * _wave(times, cycles, draw.phase))
+def _rock(cycles: float) -> Trajectory:
+    return lambda times, variation: Pose(angle=1.2 * _wave(times, cycles, variation.phase))
 
 
-def _orbit(turns: float) -> Path:
-    def path(times: np.ndarray, draw: Draw) -> Pose:
+def _orbit(turns: float) -> Trajectory:
+    def path(times: np.ndarray, variation: Variation) -> Pose:
         return Pose(
-            x=REACH * _wave(times, turns, draw.phase + 0.25),
-            y=REACH * _wave(times, turns, draw.phase),
+            x=REACH * _wave(times, turns, variation.phase + 0.25),
+            y=REACH * _wave(times, turns, variation.phase),
         )
 
     return path
 
 
-def _spiral(times: np.ndarray, draw: Draw) -> Pose:
+def _spiral(times: np.ndarray, variation: Variation) -> Pose:
     """Two turns outwards from the centre, either way round."""
     radius = 1.3 * REACH * times
     return Pose(
-        x=radius * _wave(times, 2 * draw.sense, draw.phase + 0.25),
-        y=radius * _wave(times, 2 * draw.sense, draw.phase),
+        x=radius * _wave(times, 2 * variation.sense, variation.phase + 0.25),
+        y=radius * _wave(times, 2 * variation.sense, variation.phase),
     )
 
 
-def _bounce(cycles: float) -> Path:
+def _bounce(cycles: float) -> Trajectory:
     """Parabolas on a floor."""
 
-    def path(times: np.ndarray, draw: Draw) -> Pose:
-        part = np.mod(cycles * times + draw.phase, 1)
+    def path(times: np.ndarray, variation: Variation) -> Pose:
+        part = np.mod(cycles * times + variation.phase, 1)
         return Pose(y=REACH - 2 * REACH * 4 * part * (1 - part))
 
     return path
 
 
-def _eight(cycles: float) -> Path:
-    def path(times: np.ndarray, draw: Draw) -> Pose:
+def _eight(cycles: float) -> Trajectory:
+    def path(times: np.ndarray, variation: Variation) -> Pose:
         return Pose(
-            x=1.1 * REACH * _wave(times, cycles, draw.phase),
-            y=0.8 * REACH * draw.sense * _wave(times, 2 * cycles, 2 * draw.phase),
+            x=1.1 * REACH * _wave(times, cycles, variation.phase),
+            y=0.8 * REACH * variation.sense * _wave(times, 2 * cycles, 2 * variation.phase),
         )
 
     return path
 
 
-def _blink(cycles: float) -> Path:
-    """Gone for half of each cycle, with soft edges."""
-    return lambda times, draw: Pose(opacity=1 / (1 + np.exp(-6 * _wave(times, cycles, draw.phase))))
+def _blink(cycles: float) -> Trajectory:
+    """Gone for a third of each cycle, fading in and out."""
+    return lambda times, variation: Pose(opacity=1 / (1 + np.exp(-3 - 6 * _wave(times, cycles, variation.phase))))
 
 
-def _zigzag(dx: float, dy: float) -> Path:
+def _zigzag(dx: float, dy: float) -> Trajectory:
     """Once through the frame along (dx, dy), swinging across."""
 
-    def path(times: np.ndarray, draw: Draw) -> Pose:
-        along, across = 1.2 * REACH * _ramp(times), 0.6 * REACH * _wave(times, 3, draw.phase)
+    def path(times: np.ndarray, variation: Variation) -> Pose:
+        along, across = 1.2 * REACH * _ramp(times), 0.6 * REACH * _wave(times, 3, variation.phase)
         return Pose(x=dx * along + dy * across, y=dy * along + dx * across)
 
     return path
 
 
-def _tremble(times: np.ndarray, draw: Draw) -> Pose:
+def _tremble(times: np.ndarray, variation: Variation) -> Pose:
     """Small and quick in both directions."""
-    return Pose(x=0.12 * _wave(times, 5, draw.phase), y=0.12 * _wave(times, 7, draw.phase2))
+    return Pose(x=0.12 * _wave(times, 5, variation.phase), y=0.12 * _wave(times, 7, variation.phase2))
 
 
-def _roll(times: np.ndarray, draw: Draw) -> Pose:
-    return Pose(x=1.3 * REACH * _ramp(times), angle=2 * np.pi * (times + draw.phase))
+def _roll(times: np.ndarray, variation: Variation) -> Pose:
+    return Pose(x=1.3 * REACH * _ramp(times), angle=2 * np.pi * (times + variation.phase))
 
 
-def _hop(times: np.ndarray, draw: Draw) -> Pose:
+def _hop(times: np.ndarray, variation: Variation) -> Pose:
     """Through the frame in three leaps."""
-    return Pose(x=1.2 * REACH * _ramp(times), y=_bounce(3)(times, draw).y)
+    return Pose(x=1.2 * REACH * _ramp(times), y=_bounce(3)(times, variation).y)
 
 
-def _grow(times: np.ndarray, _: Draw) -> Pose:
+def _grow(times: np.ndarray, _: Variation) -> Pose:
     scale = np.exp(0.65 * _ramp(times))
     return Pose(width=scale, height=scale)
 
 
-def _backwards(path: Path) -> Path:
-    return lambda times, draw: path(1 - times, draw)
+def _backwards(path: Trajectory) -> Trajectory:
+    return lambda times, variation: path(1 - times, variation)
 
 
 _DIAGONAL = np.sqrt(0.5)
-_PAIRS: dict[tuple[str, str], Path] = {
+_PAIRS: dict[tuple[str, str], Trajectory] = {
     ("cross_right", "cross_left"): _cross(1, 0),
     ("orbit_right", "orbit_left"): _orbit(SLOW),
     ("spin_right", "spin_left"): _spin(SLOW),
@@ -242,7 +239,7 @@ _PAIRS: dict[tuple[str, str], Path] = {
     ("fall_right", "rise_left"): _cross(_DIAGONAL, _DIAGONAL),
     ("fall_left", "rise_right"): _cross(-_DIAGONAL, _DIAGONAL),
 }
-_ALONE: dict[str, Path] = {
+_ALONE: dict[str, Trajectory] = {
     "tremble": _tremble,
     **{
         f"{name}_{speed}": kind(cycles)
@@ -273,9 +270,9 @@ _FIRST = (
     "pulse_slow",
     "cross_right",
     "cross_left",
-    "spin_left",
-    "blink_fast",
     "orbit_right",
+    "blink_fast",
+    "spin_left",
     "tremble",
     "climb_fast",
     "squeeze_slow",

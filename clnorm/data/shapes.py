@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-RESOLUTION = 96
+RESOLUTION = 192
 EXTENT = 1.3
 """A texture covers [-EXTENT, EXTENT] squared, in units of the actor's size."""
 
@@ -22,20 +22,19 @@ def list_shapes() -> list[tuple[str, str]]:
 
 @cache
 def create_texture(silhouette: str, pattern: str) -> np.ndarray:
-    """The shape as a read-only (2, RESOLUTION, RESOLUTION) float32 array.
+    """The shape as a (2, RESOLUTION, RESOLUTION) float32 array.
 
     Plane 0 is the signed distance to the outline in units of the actor's size, negative inside; plane 1 the
-    brightness of the inside, from 0.3 to 1. Every shape is shaded from one side, so that even a ring is seen to turn.
+    opacity of the inside, from 0.3 to 1. Every shape is shaded from one side, so that even a ring is seen to turn.
     """
     axis = (np.arange(RESOLUTION) + 0.5) / RESOLUTION * 2 * EXTENT - EXTENT
     u, v = axis[None, :], axis[:, None]
     inside = np.broadcast_to(_SILHOUETTES[silhouette](u, v), (RESOLUTION, RESOLUTION))
     pixel = 2 * EXTENT / RESOLUTION
     distance = pixel * (distance_transform_edt(~inside) - distance_transform_edt(inside))
-    shade = (0.75 + 0.25 * np.clip(u, -1, 1)) * _PATTERNS[pattern](u, v)
-    texture = np.stack([distance, np.broadcast_to(shade, inside.shape)]).astype(np.float32)
-    texture.flags.writeable = False
-    return texture
+    distance[[0, -1]] = distance[:, [0, -1]] = 10  # what lies beyond the texture is far out, however thin the actor is
+    shade = (0.78 + 0.22 * np.clip(u, -1, 1)) * _PATTERNS[pattern](u, v)
+    return np.stack([distance, np.broadcast_to(shade, inside.shape)]).astype(np.float32)
 
 
 Silhouette = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -86,16 +85,16 @@ _SILHOUETTES: dict[str, Silhouette] = {
     "hourglass": lambda u, v: (np.abs(v) < 1) & (np.abs(u) < 0.95 * np.abs(v) + 0.08),
     "dumbbell": _dumbbell,
     "ell": lambda u, v: _box(u, v, -0.75, -0.2, -1.0, 1.0) | _box(u, v, -0.75, 0.85, 0.45, 1.0),
-    "square": lambda u, v: _square_radius(u, v) < 0.8,
+    "step": lambda u, v: _box(u, v, -1.05, 0.25, -0.75, 0.0) | _box(u, v, -0.25, 1.05, 0.0, 0.75),
     "tee": lambda u, v: _box(u, v, -1.0, 1.0, -0.95, -0.4) | _box(u, v, -0.28, 0.28, -0.95, 1.0),
     "arrow": _arrow,
-    "flower": lambda u, v: _radius(u, v) < 0.72 + 0.33 * np.cos(4 * _angle(u, v)),
+    "clover": lambda u, v: _radius(u, v) < 0.68 + 0.42 * np.sin(3 * _angle(u, v)),
     "frame": lambda u, v: np.abs(_square_radius(u, v) - 0.75) < 0.18,
     "dome": lambda u, v: (_radius(u, v - 0.5) < 1.15) & (v < 0.5),
     "wedge": lambda u, v: (_radius(u, v) < 1) & (np.abs(_angle(u, v)) > 0.7),
 }
 _PATTERNS: dict[str, Silhouette] = {
     "plain": lambda u, v: np.ones_like(u * v),
-    "striped": lambda u, v: 0.7 + 0.3 * np.tanh(4 * np.sin(2 * np.pi * v / 0.55)) + 0 * u,
-    "chequered": lambda u, v: 0.7 + 0.3 * np.tanh(6 * np.sin(np.pi * u / 0.5) * np.sin(np.pi * v / 0.5)),
+    "striped": lambda u, v: 0.75 + 0.25 * np.tanh(4 * np.sin(2 * np.pi * v / 0.55)) + 0 * u,
+    "chequered": lambda u, v: 0.75 + 0.25 * np.tanh(6 * np.sin(np.pi * u / 0.5) * np.sin(np.pi * v / 0.5)),
 }

@@ -57,8 +57,8 @@ class ClipStore:
         rebuilt unasked.
 
         Args:
-            skip_bad: accept clips that cannot be decoded (they stand in `bad`). They are an error otherwise, nothing is
-                stored, and the next attempt decodes afresh.
+            skip_bad: accept clips that cannot be decoded: they stand in `bad`, in this store for good. They are an
+                error otherwise, nothing is stored, and the next attempt decodes afresh.
             progress: called with (clips done, clips in all) after each clip.
             workers: threads that decode.
 
@@ -126,7 +126,6 @@ def _describe(table: ClipTable, *, frames: int, size: int) -> dict[str, Any]:
     """All that decides the pixels of a store: its folder is named by the hash of this, and holds it."""
     return {
         "layout": _LAYOUT,
-        "dataset": table.name,
         "table": table.fingerprint,
         "shape": [len(table), frames, 3, size, size],
         "sampling": SAMPLING_VERSION,
@@ -137,10 +136,10 @@ def _describe(table: ClipTable, *, frames: int, size: int) -> dict[str, Any]:
 def _load(folder: Path, meta: dict[str, Any]) -> ClipStore:
     try:
         stored = json.loads((folder / META).read_text(encoding="utf-8"))
-        clips = np.load(folder / CLIPS, mmap_mode="r")
+        clips = np.lib.format.open_memmap(folder / CLIPS, mode="r")
         info = pd.read_parquet(folder / INFO)
     except (OSError, ValueError) as error:
-        raise _damaged(folder, str(error)) from error
+        raise _damaged(folder, " ".join(str(error).split())) from error
     if stored != meta:
         raise _damaged(folder, f"{META} describes another store")
     if list(clips.shape) != meta["shape"] or clips.dtype != np.uint8:

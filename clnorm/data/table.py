@@ -128,7 +128,7 @@ class ClipTable:
     def _refuse(self, column: str, wrong: "pd.Series[bool]", *, legal: str) -> None:
         if wrong.any():
             row = int(wrong.to_numpy(dtype=bool).argmax())
-            raise self._error(f"row {row}: {column} is {self.frame[column].iloc[row]!r}", legal=legal)
+            raise self._error(f"row {row}: {column} is {self.frame[column].iloc[[row]].tolist()[0]!r}", legal=legal)
 
     def _error(self, what: str, *, legal: str | None = None, hint: str | None = None) -> UserError:
         return UserError(what, where=f"table of {self.name!r}", legal=legal, hint=hint)

@@ -105,7 +105,7 @@ def _refuse_doubles(df: pd.DataFrame) -> None:
 
 def _ordered(names: set[str], registry: Registry) -> tuple[str, ...]:
     """Built-in names in the order of the catalogue, then the others by alphabet."""
-    position = {name: index for index, name in enumerate(registry._entries)}
+    position = {name: index for index, name in enumerate(registry.names())}
     return tuple(sorted(names, key=lambda name: (position.get(name.partition(":")[0], len(position)), name)))
 
 

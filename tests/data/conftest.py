@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-import torch
-from torchcodec.encoders import VideoEncoder
 
 WriteVideo = Callable[..., Path]
 
@@ -13,6 +11,8 @@ WriteVideo = Callable[..., Path]
 @pytest.fixture(scope="session")
 def write_video() -> WriteVideo:
     """Writes an .avi of uniformly grey frames, of the levels given: frame k is recognised by its brightness."""
+    import torch
+    from torchcodec.encoders import VideoEncoder
 
     def write(path: Path, levels: list[int], *, height: int = 24, width: int = 32) -> Path:
         frames = torch.tensor(levels, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, height, width)

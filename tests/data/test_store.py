@@ -1,0 +1,290 @@
+"""ClipStore: decoded once, complete or not at all, never with a bad clip unsaid."""
+
+import errno
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from clnorm.data import build, hmdb51
+from clnorm.data.build import BadClipsError
+from clnorm.data.decode import read_clip
+from clnorm.data.store import ClipStore
+from clnorm.data.table import ClipTable
+from clnorm.errors import ClnormError
+
+CLIPS = {"dive": {"a": 12, "b": 5, "c": 30}, "wave": {"d": 8, "e": 1}}
+
+
+def clip_name(source: str, folder: str) -> str:
+    return f"{source}_{folder}_f_cm_np1_le_bad_0.avi"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("CLNORM_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def root(tmp_path, write_layout, write_video) -> Path:
+    """Five clips of 12, 5, 30, 8 and 1 frames, in the order of their ids."""
+    listed = {folder: dict.fromkeys((clip_name(s, folder) for s in clips), 1) for folder, clips in CLIPS.items()}
+    root = write_layout(tmp_path / "data", listed)
+    for folder, clips in CLIPS.items():
+        for source, frames in clips.items():
+            levels = [(ord(source) * 37 + 7 * k) % 256 for k in range(frames)]
+            write_video(root / "videos" / folder / clip_name(source, folder), levels)
+    return root
+
+
+@pytest.fixture
+def table(root) -> ClipTable:
+    return hmdb51.read(root)
+
+
+def spoil(root: Path, *sources: str) -> ClipTable:
+    for source in sources:
+        path = next(root.glob(f"videos/*/{source}_*"))
+        path.write_text("no video")
+    return hmdb51.read(root)
+
+
+def stored(cache: Path) -> list[Path]:
+    """Everything the cache holds but locks."""
+    return [path for path in cache.glob("stores/*") if path.suffix != ".lock"]
+
+
+def open_in_process(root: Path, code: str) -> subprocess.Popen[str]:
+    """Open the store of `root` in another process; `code` sees `progress` called as progress(done, total)."""
+    script = f"""
+import os, signal, sys, time
+from pathlib import Path
+from clnorm.data import hmdb51
+from clnorm.data.store import ClipStore
+calls = []
+def progress(done, total):
+    calls.append(done)
+    {code}
+store = ClipStore.open(hmdb51.read(Path(sys.argv[1])), frames=4, size=8, progress=progress)
+print(len(calls), int(store.gather(range(len(store))).sum()))
+"""
+    return subprocess.Popen([sys.executable, "-W", "error", "-c", script, str(root)], stdout=subprocess.PIPE, text=True)
+
+
+def test_gather_equals_clips_decoded_one_by_one(table):
+    store = ClipStore.open(table, frames=4, size=8)
+    expected = torch.stack([read_clip(path, frames=4, size=8).frames for path in table.paths()])
+    assert (len(store), store.frames, store.size, store.nbytes) == (5, 4, 8, 5 * 4 * 3 * 8 * 8)
+    for ids in ([0, 1, 2, 3, 4], [3, 0, 3], [2], []):
+        for form in (ids, np.array(ids, dtype=np.int64), torch.tensor(ids, dtype=torch.int64)):
+            batch = store.gather(form)
+            assert batch.dtype == torch.uint8
+            assert torch.equal(batch, expected[ids])
+    assert expected.float().std(dim=0).min() > 0
+
+
+def test_what_is_known_of_each_clip(table):
+    store = ClipStore.open(table, frames=4, size=8)
+    assert store.info["decoded"].tolist() == [12, 5, 30, 8, 1]
+    assert store.info["header"].tolist() == [12, 5, 30, 8, 1]
+    assert store.bad == {}
+    assert "5 x 4 x 3 x 8 x 8 uint8" in repr(store)
+
+
+def test_a_batch_is_the_callers_own(table):
+    store = ClipStore.open(table, frames=4, size=8)
+    before = store.gather([0])
+    store.gather([0]).zero_()
+    assert torch.equal(store.gather([0]), before)
+
+
+@pytest.mark.parametrize("ids", [[5], [-1], [0, 7]])
+def test_an_id_out_of_range(table, ids):
+    with pytest.raises(ClnormError, match="legal: 0 to 4"):
+        ClipStore.open(table, frames=4, size=8).gather(ids)
+
+
+def test_it_is_decoded_once(table, cache, monkeypatch):
+    calls: list[tuple[int, int]] = []
+    first = ClipStore.open(table, frames=4, size=8, progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+    monkeypatch.setattr(build, "read_clip", None)
+    again = ClipStore.open(table, frames=4, size=8, progress=lambda done, total: calls.append((done, total)))
+    assert len(calls) == 5
+    assert torch.equal(first.gather([0, 4]), again.gather([0, 4]))
+    assert stored(cache) == [first.folder]
+
+
+def test_it_follows_the_clips_not_their_folder_or_name(table, root, cache):
+    first = ClipStore.open(table, frames=4, size=8)
+    root.rename(root.with_name("moved"))
+    moved = hmdb51.read(root.with_name("moved"), name="other")
+    assert ClipStore.open(moved, frames=4, size=8).folder == first.folder
+    assert len(stored(cache)) == 1
+
+
+def test_another_shape_or_table_is_another_store(table, root, write_video, cache):
+    folders = {ClipStore.open(table, frames=frames, size=size).folder for frames, size in [(4, 8), (5, 8), (4, 9)]}
+    write_video(root / "videos" / "dive" / clip_name("a", "dive"), [0] * 90)
+    folders.add(ClipStore.open(hmdb51.read(root), frames=4, size=8).folder)
+    assert set(stored(cache)) == folders
+    assert len(folders) == 4
+
+
+def test_more_clips_than_a_batch(table, monkeypatch):
+    monkeypatch.setattr(build, "_BATCH", 2)
+    batch = ClipStore.open(table, frames=4, size=8, workers=3).gather(range(5))
+    assert torch.equal(batch, torch.stack([read_clip(path, frames=4, size=8).frames for path in table.paths()]))
+
+
+def test_bad_clips_are_all_found_and_named(root, cache):
+    table = spoil(root, "b", "d")
+    calls: list[int] = []
+    with pytest.raises(BadClipsError) as error:
+        ClipStore.open(table, frames=4, size=8, progress=lambda done, _: calls.append(done))
+    message = str(error.value)
+    assert f"{root}: 2 of 5 clips cannot be decoded" in message
+    assert f"videos/dive/{clip_name('b', 'dive')}: no frame of video can be found in it" in message
+    assert f"videos/wave/{clip_name('d', 'wave')}: no frame of video" in message
+    assert "--set data.skip_bad=true" in message
+    assert len(calls) == 5
+    assert stored(cache) == []
+
+
+def test_of_many_bad_clips_the_first_are_named(root):
+    with pytest.raises(BadClipsError, match=r"4 of 5 .*/a_dive.*; .*/b_dive.*; .*/c_dive.*; and 1 more\)"):
+        ClipStore.open(spoil(root, "a", "b", "c", "d"), frames=4, size=8)
+
+
+def test_bad_clips_can_be_skipped_and_stay_known(root):
+    table = spoil(root, "b", "d")
+    for _ in range(2):  # built, then loaded
+        store = ClipStore.open(table, frames=4, size=8, skip_bad=True)
+        assert sorted(store.bad) == [1, 3]
+        assert store.bad[1].startswith("no frame of video can be found in it")
+        assert store.info["decoded"].tolist() == [12, 0, 30, 0, 1]
+        assert store.info["header"].isna().tolist() == [False, True, False, True, False]
+        assert torch.equal(store.gather([2])[0], read_clip(table.paths()[2], frames=4, size=8).frames)
+        with pytest.raises(ClnormError, match="clip 3 is a bad one and has no pixels: no frame"):
+            store.gather([0, 3])
+
+
+def test_a_store_with_skipped_clips_is_no_store_without(root):
+    table = spoil(root, "b")
+    store = ClipStore.open(table, frames=4, size=8, skip_bad=True)
+    with pytest.raises(BadClipsError, match=f"skip_bad=true, or mend them and delete {store.folder}"):
+        ClipStore.open(table, frames=4, size=8)
+
+
+def test_not_every_clip_can_be_skipped(root, cache):
+    with pytest.raises(BadClipsError, match="5 of 5 clips cannot be decoded"):
+        ClipStore.open(spoil(root, *"abcde"), frames=4, size=8, skip_bad=True)
+    assert stored(cache) == []
+
+
+def test_a_clip_that_went_missing_is_a_bad_one(table):
+    table.paths()[4].unlink()
+    assert ClipStore.open(table, frames=4, size=8, skip_bad=True).bad == {4: "No such file or directory"}
+
+
+def truncate(folder: Path) -> None:
+    with (folder / "clips.npy").open("r+b") as file:
+        file.truncate(500)
+
+
+def other_meta(folder: Path) -> None:
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps(meta | {"table": "other"}))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        truncate,
+        other_meta,
+        lambda folder: (folder / "meta.json").write_text("{"),
+        lambda folder: (folder / "meta.json").unlink(),
+        lambda folder: (folder / "clips.npy").write_bytes(b""),
+        lambda folder: np.save(folder / "clips.npy", np.zeros((5, 4, 3, 8, 7), dtype=np.uint8)),
+        lambda folder: np.save(folder / "clips.npy", np.zeros((5, 4, 3, 8, 8), dtype=np.int8)),
+        lambda folder: (folder / "info.parquet").write_bytes(b"PAR1"),
+    ],
+)
+def test_a_damaged_store_is_named_and_not_used(table, damage):
+    folder = ClipStore.open(table, frames=4, size=8).folder
+    damage(folder)
+    with pytest.raises(ClnormError, match=f"{folder}: the decoded clips are damaged: .*; delete this folder"):
+        ClipStore.open(table, frames=4, size=8)
+
+
+def test_too_little_room_is_seen_beforehand(table, cache, monkeypatch):
+    usage = type("usage", (), {"free": 1000})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(
+        ClnormError, match=r"they need 0.00 GB and 0.00 GB are free; free some room, or set CLNORM_CACHE"
+    ):
+        ClipStore.open(table, frames=4, size=8)
+    assert stored(cache) == []
+
+
+def test_a_disk_that_fills_up_leaves_nothing(table, cache, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(ClnormError, match="cannot write the decoded clips: No space left on device"):
+        ClipStore.open(table, frames=4, size=8)
+    assert stored(cache) == []
+
+
+def test_an_interrupted_build_leaves_nothing(table, cache):
+    def interrupt(done: int, _: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ClipStore.open(table, frames=4, size=8, progress=interrupt)
+    assert stored(cache) == []
+    assert len(ClipStore.open(table, frames=4, size=8)) == 5
+
+
+def test_a_killed_build_is_begun_afresh(table, root, cache):
+    process = open_in_process(root, "if done == 3: os.kill(os.getpid(), signal.SIGKILL)")
+    assert process.wait() == -signal.SIGKILL
+    process.stdout.close()
+    assert [path.suffix for path in stored(cache)] == [".part"]
+    store = ClipStore.open(table, frames=4, size=8)
+    assert torch.equal(store.gather([4])[0], read_clip(table.paths()[4], frames=4, size=8).frames)
+    assert stored(cache) == [store.folder]
+
+
+def test_two_processes_build_it_once(table, root, cache):
+    """This process finds another one building, waits for it and loads what it built."""
+    process = open_in_process(root, "time.sleep(0.3)")
+    while not stored(cache) and process.poll() is None:
+        time.sleep(0.01)
+    assert [path.suffix for path in stored(cache)] == [".part"]
+    calls: list[int] = []
+    store = ClipStore.open(table, frames=4, size=8, progress=lambda done, _: calls.append(done))
+    decoded, total = process.communicate()[0].split()
+    assert process.returncode == 0
+    assert (int(decoded), len(calls)) == (5, 0)
+    assert int(total) == int(store.gather(range(5)).sum())
+    assert stored(cache) == [store.folder]
+
+
+def test_real_clips(shared_data):
+    """The first clip of each of 21 classes, whose headers all claim frames that are not there."""
+    whole = hmdb51.read(shared_data / "data" / "hmdb21")
+    frame = whole.frame.groupby("label").head(1).reset_index(drop=True)
+    store = ClipStore.open(ClipTable("part", whole.root, whole.classes, frame), frames=16, size=32)
+    assert store.gather(range(21)).shape == (21, 16, 3, 32, 32)
+    assert (store.info["decoded"] < store.info["header"]).all()
+    assert store.bad == {}

@@ -1,0 +1,72 @@
+"""Streams: clips of a table in experiences, and the Avalanche benchmark of their ids."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from clnorm.catalogue import PROTOCOLS
+from clnorm.data.table import ClipTable
+from clnorm.errors import UserError
+from clnorm.streams.benchmark import create_benchmark
+from clnorm.streams.stream import create_stream
+
+EVEN = PROTOCOLS.parse("even:experiences=2")
+
+
+@pytest.fixture
+def table():
+    """Four classes, each with three training, two test and one unused clip."""
+    splits = ["train"] * 3 + ["test"] * 2 + ["unused"]
+    rows = [
+        (f"c{label}/{i}.avi", label, split, f"g{label}{i}", 10) for label in range(4) for i, split in enumerate(splits)
+    ]
+    frame = pd.DataFrame(rows, columns=["path", "label", "split", "group", "bytes"])
+    return ClipTable("toy", Path("/nowhere"), ("a", "b", "c", "d"), frame)
+
+
+def test_every_clip_of_the_split_is_in_exactly_one_experience(table):
+    stream = create_stream(table, EVEN, seed=3, bad={})
+    trained = np.concatenate([experience.train_ids for experience in stream.experiences])
+    assert sorted(trained) == sorted(table.train_ids)
+    assert sorted(stream.test_ids) == sorted(table.test_ids)
+    for experience in stream.experiences:
+        for ids in (experience.train_ids, experience.test_ids):
+            assert set(table.labels[ids]) == set(experience.classes)
+
+
+def test_targets_are_places_in_the_order_so_that_seen_classes_come_first(table):
+    stream = create_stream(table, EVEN, seed=3, bad={})
+    assert stream.order[stream.targets].tolist() == table.labels.tolist()
+    assert stream.seen_after(0) == 2
+    first = stream.experiences[0]
+    assert set(stream.targets[first.train_ids]) == {0, 1}
+    assert sorted(stream.seen_ids(2)) == sorted(first.test_ids)
+    assert [stream.experience_of_class[label] for label in first.classes] == [0, 0]
+
+
+def test_joined_keeps_clips_and_targets(table):
+    stream = create_stream(table, EVEN, seed=3, bad={})
+    joined = stream.joined()
+    assert len(joined.experiences) == 1
+    assert sorted(joined.experiences[0].train_ids) == sorted(table.train_ids)
+    assert joined.targets is stream.targets
+
+
+def test_bad_clips_are_left_out_and_an_emptied_class_is_an_error(table):
+    bad = {int(table.train_ids[0]): "truncated"}
+    stream = create_stream(table, EVEN, seed=3, bad=bad)
+    assert sum(len(experience.train_ids) for experience in stream.experiences) == len(table.train_ids) - 1
+    with pytest.raises(UserError, match="no training clips for: a"):
+        create_stream(table, EVEN, seed=3, bad=dict.fromkeys(range(3), "truncated"))
+
+
+def test_the_benchmark_holds_ids_and_targets_only(table):
+    stream = create_stream(table, EVEN, seed=3, bad={})
+    benchmark = create_benchmark(stream)
+    for role in ("train", "test"):
+        for experience, made in zip(stream.experiences, getattr(benchmark, f"{role}_stream"), strict=True):
+            samples = [(int(clip), int(target)) for clip, target in made.dataset]
+            ids = getattr(experience, f"{role}_ids")
+            assert samples == [(clip, stream.targets[clip]) for clip in ids]

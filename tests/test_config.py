@@ -1,0 +1,100 @@
+"""Configurations: one merge, one validation, and an identity made of what changes the result."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clnorm import Config, load_config
+from clnorm.config import merge_config, run_id, setting_id
+from clnorm.errors import UserError
+
+
+def test_yaml_and_overrides_are_merged_and_overrides_win(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("norm: bn\ntrain: {epochs: 3, lr: 1e-3}\n")
+    config = load_config(file, ["train.epochs=5", "data.skip_bad=yes"])
+    assert config.norm.name == "bn"
+    assert (config.train.epochs, config.train.lr, config.data.skip_bad) == (5, 1e-3, True)
+
+
+@given(
+    norm=st.sampled_from(["ln", "bn", "gn:groups=3", "cn:axis=clip,eps=0.001"]),
+    seed=st.integers(0, 2**31 - 1),
+    epochs=st.integers(1, 1000),
+    lr=st.floats(0, 10),
+    skip=st.booleans(),
+)
+def test_a_written_configuration_reads_back_equal(norm, seed, epochs, lr, skip, tmp_path_factory):
+    config = merge_config({"norm": norm}, {"seed": seed, "train.epochs": epochs, "train.lr": lr, "data.skip_bad": skip})
+    file = tmp_path_factory.mktemp("config") / "run.yaml"
+    file.write_text(config.to_yaml())
+    assert load_config(file) == config
+    assert run_id(load_config(file)) == run_id(config)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("nrm=cn", ["unknown key 'nrm'", "did you mean 'norm'?"]),
+        ("train.ephocs=3", ["unknown key 'train.ephocs'", "did you mean 'train.epochs'?"]),
+        ("epochs=3", ["did you mean 'train.epochs'?"]),
+        ("train.epochs=0", ["train.epochs", "an int >= 1"]),
+        ("train.epochs=two", ["train.epochs", "'two' is not legal"]),
+        ("train=3", ["train", "not a mapping"]),
+        ("seed.x=1", ["seed"]),
+        ("norm=cm", ["did you mean 'cn'?"]),
+        ("train.loss=sen", ["did you mean 'seen'?"]),
+        ("noequals", ["not of the form key=value"]),
+    ],
+)
+def test_bad_overrides_are_refused_by_name(override, words):
+    with pytest.raises(UserError) as caught:
+        load_config(None, [override])
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("- a\n- b\n", "not keys with values"),
+        ("a: 1\nb: [", "line 2"),
+        ("norm: !!python/object/apply:os.system ['true']", "is not YAML"),
+        ("train: 3", "not a mapping"),
+        ("train: {epochs: true}", "train.epochs"),
+        ("out: 3", "out"),
+    ],
+)
+def test_bad_files_are_refused(tmp_path, text, word):
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=word):
+        load_config(file)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere\.yaml: cannot be read"):
+        load_config(tmp_path / "nowhere.yaml")
+
+
+def test_identity_ignores_where_and_how_fast_but_not_what():
+    base = Config()
+    for same in ({"out": "elsewhere"}, {"data.root": "/x"}, {"data.workers": 7}, {"train.device": "cpu"}):
+        assert run_id(merge_config({}, same)) == run_id(base)
+    different = [{"norm": "bn"}, {"seed": 1}, {"train.lr": 0.5}, {"norm": "ln:eps=0.1"}, {"data.frames": 8}]
+    assert len({run_id(merge_config({}, change)) for change in different} | {run_id(base)}) == len(different) + 1
+    assert run_id(base, data="a") != run_id(base, data="b")
+
+
+def test_runs_of_one_table_share_a_setting():
+    base = setting_id(Config())
+    assert setting_id(Config(norm="cn", strategy="replay", seed=3)) == base
+    assert setting_id(merge_config({}, {"train.epochs": 3})) != base
+    assert setting_id(Config(backbone="lsvit_tiny")) != base
+
+
+def test_a_configuration_is_frozen_and_closed():
+    with pytest.raises(AttributeError):
+        Config().seed = 3
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        Config(sed=3)

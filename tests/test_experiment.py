@@ -1,0 +1,269 @@
+"""Whole runs on a tiny stream: the same to the bit, paired between norms, continued after a kill, never repeated."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import clnorm
+from clnorm.catalogue import register_strategy
+from clnorm.errors import ClnormError, UserError
+from clnorm.progress import Reporter
+from clnorm.strategies.builtin import replay
+from clnorm.strategies.template import ClipStrategy
+from clnorm.strategies.tracking import TrackingPlugin
+
+NORMS = ["ln", "bn", "gn", "cn"]
+STRATEGIES = ["naive", "replay:per_class=2", "ewc:lam=10", "ewc:fisher=exact", "joint"]
+
+
+class Notes(Reporter):
+    def __init__(self):
+        self.texts = []
+
+    def note(self, text):
+        self.texts.append(text)
+
+
+def folder_of(config, record):
+    return Path(config.out) / record.run
+
+
+def predictions_of(config, record):
+    return pd.read_parquet(folder_of(config, record) / "predictions.parquet")
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_each_norm_runs_with_each_strategy(tiny, norm, strategy):
+    config = tiny(norm=norm, strategy=strategy, train__epochs=1)
+    record = clnorm.run(config)
+    matrix = np.array(record.matrix, dtype=float)
+    if strategy == "joint":
+        assert matrix.shape == (1, 2)
+        assert not np.isnan(matrix).any()
+        assert record.metrics["forgetting"] is None
+    else:
+        assert matrix.shape == (2, 2)
+        assert np.isnan(matrix[0, 1])
+        assert record.metrics["forgetting"] == pytest.approx(matrix[0, 0] - matrix[1, 0])
+    assert record.metrics["accuracy"] == pytest.approx(matrix[-1].mean())
+    assert record.status == "finished"
+    assert record.swap["replaced"] == record.swap["found"] == 13
+    assert record.cost["clips_trained"] == (24 if strategy.startswith("replay") else 16)
+
+
+def test_the_matrix_is_that_of_the_predictions(tiny):
+    config = tiny(strategy="replay:per_class=2")
+    record = clnorm.run(config)
+    predictions = predictions_of(config, record)
+    for after, row in enumerate(record.matrix):
+        for index, value in enumerate(row):
+            rows = predictions[(predictions["after"] == after) & predictions["label"].isin(record.experiences[index])]
+            if value is None:
+                assert rows.empty
+            else:
+                assert value == pytest.approx((rows["predicted"] == rows["label"]).mean())
+                assert ((rows["rank"] == 0) == (rows["predicted"] == rows["label"])).all()
+    seen = set(record.experiences[0])
+    assert set(predictions.loc[predictions["after"] == 0, "predicted"]) <= seen
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny, tmp_path):
+    runs = [tiny(norm="cn", strategy="replay:per_class=2", out=str(tmp_path / name)) for name in "ab"]
+    first, second = (clnorm.run(config) for config in runs)
+    assert first.matrix == second.matrix
+    assert first.run == second.run
+    for name in ("predictions.parquet", "matrix.csv"):
+        contents = [(folder_of(config, first) / name).read_bytes() for config in runs]
+        assert contents[0] == contents[1]
+    losses = [[json.loads(line)["loss"] for line in (folder_of(c, first) / "log.jsonl").open()] for c in runs]
+    assert losses[0] == losses[1]
+    other = tiny(norm="cn", strategy="replay:per_class=2", seed=1)
+    assert clnorm.run(other).config["seed"] == 1
+    assert not predictions_of(other, clnorm.run(other)).equals(predictions_of(runs[0], first))
+
+
+def test_norms_are_paired_same_order_same_clips_same_batches(tiny, monkeypatch):
+    seen = {}
+
+    class Spy(TrackingPlugin):
+        def after_training_iteration(self, strategy, **kwargs):
+            super().after_training_iteration(strategy, **kwargs)
+            seen.setdefault(norm, []).append((strategy.mb_y.tolist(), strategy.mb_x.sum().item()))
+
+    monkeypatch.setattr("clnorm.strategies.template.TrackingPlugin", Spy)
+    records = {}
+    for norm in NORMS:
+        records[norm] = clnorm.run(tiny(norm=norm, strategy="replay:per_class=2"))
+    assert len({json.dumps(record.experiences) for record in records.values()}) == 1
+    assert all(batches == seen["ln"] for batches in seen.values())
+    assert len(seen["ln"]) == 12
+
+
+def test_a_finished_run_is_loaded_and_says_so(tiny):
+    config, notes = tiny(), Notes()
+    first = clnorm.run(config)
+    stamp = (folder_of(config, first) / "record.json").stat().st_mtime_ns
+    assert clnorm.run(config, reporter=notes) == first
+    assert "finished already" in " ".join(notes.texts)
+    assert (folder_of(config, first) / "record.json").stat().st_mtime_ns == stamp
+    assert not (folder_of(config, first) / "state.pt").exists()
+
+
+@pytest.mark.parametrize("strategy", ["naive", "replay:per_class=2", "ewc:lam=10"])
+def test_killed_and_continued_equals_uninterrupted(tiny, tmp_path, monkeypatch, strategy):
+    whole = tiny(norm="cn", strategy=strategy, out=str(tmp_path / "whole"), protocol="even:experiences=4")
+    expected = clnorm.run(whole)
+    config = tiny(norm="cn", strategy=strategy, protocol="even:experiences=4")
+    train = ClipStrategy.train_experience
+
+    def killed(self, index):
+        train(self, index)
+        if index == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ClipStrategy, "train_experience", killed)
+        with pytest.raises(KeyboardInterrupt):
+            clnorm.run(config)
+    unfinished = clnorm.load_results(config.out)
+    assert unfinished["status"].tolist() == ["unfinished"]
+    notes = Notes()
+    record = clnorm.run(config, reporter=notes)
+    assert "Continuing after training step 2 of 4" in notes.texts
+    assert record.matrix == expected.matrix
+    assert predictions_of(config, record).equals(predictions_of(whole, expected))
+    logs = [
+        [(line["experience"], line["epoch"], line["loss"]) for line in map(json.loads, (path / "log.jsonl").open())]
+        for path in (folder_of(config, record), folder_of(whole, expected))
+    ]
+    assert logs[0] == logs[1]
+    assert record.cost["clips_trained"] == expected.cost["clips_trained"]
+    assert record.memory == expected.memory
+
+
+def test_total_batch_is_constant_with_replay_and_memory_is_balanced(tiny, monkeypatch):
+    sizes = []
+
+    class Spy(TrackingPlugin):
+        def after_training_iteration(self, strategy, **kwargs):
+            super().after_training_iteration(strategy, **kwargs)
+            sizes.append((strategy.experience.current_experience, len(strategy.mb_y), (strategy.mb_y < 2).sum().item()))
+
+    monkeypatch.setattr("clnorm.strategies.template.TrackingPlugin", Spy)
+    record = clnorm.run(tiny(strategy="replay:per_class=2,share=0.25"))
+    assert all(size == 4 for index, size, _ in sizes if index == 0)
+    later = [(size, old) for index, size, old in sizes if index == 1]
+    assert all(old == 1 for _, old in later)
+    assert [size for size, _ in later] == [4, 4, 3] * 2
+    assert record.memory == {"clips": 8, "frames": 32, "megabytes": pytest.approx(8 * 4 * 3 * 16 * 16 / 1e6)}
+    assert record.cost["clips_trained"] == 2 * (8 + 8 + 3)
+
+
+def test_unseen_experiences_are_evaluated_when_asked(tiny):
+    record = clnorm.run(tiny(eval__unseen=True))
+    assert len(record.untrained) == 2
+    assert None not in record.matrix[0]
+    expected = record.matrix[0][1] - record.untrained[1]
+    assert record.metrics["fwt"] == pytest.approx(expected)
+    plain = clnorm.run(tiny())
+    assert plain.metrics["fwt"] is None
+    assert plain.metrics["average_incremental_accuracy"] == record.metrics["average_incremental_accuracy"]
+
+
+def test_loss_over_all_classes_pushes_unseen_ones_down(tiny):
+    losses = {}
+    for loss in ("seen", "all"):
+        config = tiny(train__loss=loss)
+        path = folder_of(config, clnorm.run(config)) / "log.jsonl"
+        losses[loss] = json.loads(path.open().readline())["loss"]
+    # At the start the head is zero: ln 2 among two seen classes, ln 4 among all four.
+    assert losses["seen"] < losses["all"]
+
+
+def test_a_strategy_of_ones_own(tiny):
+    @register_strategy("replay_all_in_test")
+    def replay_all(setup, *, per_class: int = 3):
+        """Replay of half the batch."""
+        return replay(setup, per_class=per_class, share=0.5)
+
+    record = clnorm.run(tiny(strategy="replay_all_in_test:per_class=1"))
+    assert record.names["strategy"] == "replay_all_in_test:per_class=1"
+    assert record.memory["clips"] == 4
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tiny):
+    with pytest.raises(ClnormError, match=r"the loss is (nan|inf) in experience \d"):
+        clnorm.run(tiny(train__lr=1e38, train__epochs=5, norm="bn"))
+
+
+def test_replay_needs_two_clips_in_a_batch(tiny):
+    with pytest.raises(UserError, match=r"train\.batch_size"):
+        clnorm.run(tiny(strategy="replay", train__batch_size=1))
+
+
+def test_bf16_runs_and_differs_from_fp32_by_rounding(tiny):
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        config = tiny(train__precision=precision, norm="cn")
+        path = folder_of(config, clnorm.run(config)) / "log.jsonl"
+        losses[precision] = json.loads(path.open().readline())["loss"]
+    assert losses["bf16"] != losses["fp32"]
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.1)
+
+
+def test_fp16_is_refused_without_cuda(tiny, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match="fp16 needs CUDA"):
+        clnorm.run(tiny(train__precision="fp16"))
+
+
+def test_a_damaged_record_and_a_damaged_state_are_named(tiny, monkeypatch):
+    config = tiny()
+    record = clnorm.run(config)
+    file = folder_of(config, record) / "record.json"
+    whole = file.read_text()
+    file.write_text(whole[: len(whole) // 2])
+    with pytest.raises(ClnormError, match=r"record\.json: is no record of a run"):
+        clnorm.run(config)
+    with pytest.raises(ClnormError, match=r"record\.json: is no record of a run"):
+        clnorm.load_results(config.out)
+    file.unlink()
+    (file.parent / "state.pt").write_bytes(b"not a state")
+    with pytest.raises(ClnormError, match=r"state\.pt: is damaged"):
+        clnorm.run(config)
+
+
+def test_a_state_with_code_in_it_is_refused(tiny):
+    class Evil:
+        def __reduce__(self):
+            return (print, ("code ran",))
+
+    config = tiny()
+    record = clnorm.run(config)
+    folder = folder_of(config, record)
+    (folder / "record.json").unlink()
+    torch.save({"done": Evil()}, folder / "state.pt")
+    with pytest.raises(ClnormError, match="is damaged"):
+        clnorm.run(config)
+
+
+def test_two_processes_do_not_share_a_folder(tiny):
+    from filelock import FileLock
+
+    config = tiny()
+    record = clnorm.run(config)
+    folder = folder_of(config, record)
+    (folder / "record.json").unlink()
+    with FileLock(folder / ".lock"), pytest.raises(UserError, match="another process runs this now"):
+        clnorm.run(config)
+
+
+def test_an_output_that_cannot_be_written_is_named(tiny, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        clnorm.run(tiny(out=str(tmp_path / "file" / "runs")))

@@ -62,7 +62,7 @@ class DataConfig(_Section):
 
     root: str | None = _path(None, "folder of the videos and split files")
     frames: int = _value(16, "frames T taken from a clip at equal intervals", low=1, high=512)
-    image_size: int = _value(48, "height and width of a frame, in pixels", low=8, high=1024)
+    image_size: int = _value(32, "height and width of a frame, in pixels", low=8, high=1024)
     skip_bad: bool = _value(False, "leave out clips that cannot be decoded, and record it")
     workers: int = _value(2, "threads that decode", low=1, high=256)
 
@@ -71,9 +71,9 @@ class DataConfig(_Section):
 class TrainConfig(_Section):
     """How each experience is trained."""
 
-    epochs: int = _value(20, "passes over the clips of each experience", low=1)
+    epochs: int = _value(10, "passes over the clips of each experience", low=1)
     batch_size: int = _value(16, "clips in a batch, those from memory included", low=1)
-    lr: float = _value(1e-3, "peak learning rate of AdamW", low=0.0)
+    lr: float = _value(2e-3, "peak learning rate of AdamW", low=0.0)
     weight_decay: float = _value(0.05, "AdamW's weight decay, on matrices only", low=0.0)
     warmup: float = _value(0.1, "share of an experience's steps with rising learning rate", low=0.0, high=1.0)
     loss: str = _value("seen", "classes in the cross-entropy: those seen so far, or all", words=("seen", "all"))

@@ -58,11 +58,10 @@ class Clip:
 
 
 def draw_look(rng: np.random.Generator) -> Look:
-    """A source's look; the actor's luminance differs from the background's by at least 0.4 before its shading."""
-    bright = rng.random() < 0.5
-    actor = _draw_colour(rng, rng.uniform(0.8, 0.95) if bright else rng.uniform(0.05, 0.15), chroma=0.25)
-    background = _draw_colour(rng, rng.uniform(0.1, 0.3) if bright else rng.uniform(0.65, 0.85), chroma=0.25)
-    contrast = _draw_colour(rng, rng.uniform(0.03, 0.08), chroma=0.1)
+    """A source's look: a bright actor, in luminance at least 0.3 above all of a dark background."""
+    actor = _draw_colour(rng, rng.uniform(0.75, 0.95), chroma=0.3)
+    background = _draw_colour(rng, rng.uniform(0.1, 0.3), chroma=0.3)
+    contrast = _draw_colour(rng, rng.uniform(0.05, 0.1), chroma=0.2)
     waves = [rng.uniform(-1.2, 1.2, (WAVES, 2)), rng.random(WAVES), rng.dirichlet(np.full(WAVES, 3.0))]
     return Look(
         actor=np.clip(actor, 0, 1),
@@ -80,8 +79,8 @@ def draw_variation(rng: np.random.Generator) -> Variation:
         phase=float(rng.random()),
         phase2=float(rng.random()),
         sense=int(rng.choice([-1, 1])),
-        x=float(rng.uniform(-0.12, 0.12)),
-        y=float(rng.uniform(-0.12, 0.12)),
+        x=float(rng.uniform(-0.15, 0.15)),
+        y=float(rng.uniform(-0.15, 0.15)),
         size=float(rng.uniform(0.42, 0.5)),
         reach=float(rng.uniform(0.9, 1.1)),
         tilt=float(rng.uniform(-0.2, 0.2)),

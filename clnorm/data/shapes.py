@@ -25,7 +25,7 @@ def create_texture(silhouette: str, pattern: str) -> np.ndarray:
     """The shape as a (2, RESOLUTION, RESOLUTION) float32 array.
 
     Plane 0 is the signed distance to the outline in units of the actor's size, negative inside; plane 1 the
-    opacity of the inside, from 0.3 to 1. Every shape is shaded from one side, so that even a ring is seen to turn.
+    opacity of the inside, up to 1. Every shape is shaded from one side, so that even a ring is seen to turn.
     """
     axis = (np.arange(RESOLUTION) + 0.5) / RESOLUTION * 2 * EXTENT - EXTENT
     u, v = axis[None, :], axis[:, None]

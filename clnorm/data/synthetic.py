@@ -53,7 +53,7 @@ def read(
 
     Raises:
         UserError: a root is given, or an option is out of its range.
-        ClnormError: FFmpeg is missing, or a clip cannot be written.
+        ClnormError: FFmpeg is missing, or a clip cannot be encoded or written.
     """
     if root is not None:
         raise UserError(
@@ -119,7 +119,11 @@ def _write_clip(videos: Path, file: File) -> None:
 
     # FFmpeg's own encoder, in every build of it; without B-frames, whose order AVI does not tell a decoder.
     encoder = VideoEncoder(torch.from_numpy(render(file.clip, file.look)), frame_rate=FPS)
-    encoded = encoder.to_tensor("avi", codec="mpeg4", extra_options={"b": "2000000", "bf": "0"})
+    try:
+        encoded = encoder.to_tensor("avi", codec="mpeg4", extra_options={"b": "2000000", "bf": "0"})
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise ClnormError(f"FFmpeg cannot encode: {reason}", where=file.name, hint="see: clnorm doctor") from error
     _write_bytes(videos / file.label / file.name, encoded.numpy().tobytes())
 
 

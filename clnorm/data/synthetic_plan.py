@@ -123,8 +123,8 @@ def _divide(total: int, rng: np.random.Generator) -> list[int]:
 
 
 def _name_sources(index: int, count: int, rng: np.random.Generator) -> list[str]:
-    """Half of a class's sources, at random places, are studios, in which other classes are filmed too."""
-    studios = count // 2
+    """A quarter of a class's sources, at random places, are studios, in which other classes are filmed too."""
+    studios = count // 4
     names = [f"studio{k}" for k in range(studios)] + [f"film{index}-{k}" for k in range(count - studios)]
     return [str(name) for name in rng.permutation(names)]
 

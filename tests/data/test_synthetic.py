@@ -233,17 +233,19 @@ def test_both_cues_name_the_class():
 
 
 def test_colour_and_background_are_no_cue():
-    """A class's own films are lit and coloured like any other's: bright actors are about half of each class."""
+    """A linear probe of colours, fitted to one half of the sources, knows nothing of the other half's class."""
     files = plan_clips(options(classes=4, train=400, test=1))
-    for label in {file.label for file in files}:
-        actors = {file.source: file.look.actor.mean() for file in files if file.label == label}
-        assert 0.3 < np.mean([value > 0.5 for value in actors.values()]) < 0.7
+    looks = {(file.label, file.source): file.look for file in files}
+    colours = np.array([[*look.actor, *look.background.ravel(), 1.0] for look in looks.values()])
+    labels = np.unique([label for label, _ in looks], return_inverse=True)[1]
+    weights = np.linalg.lstsq(colours[::2], np.eye(4)[labels[::2]], rcond=None)[0]
+    assert np.mean((colours[1::2] @ weights).argmax(axis=1) == labels[1::2]) < 0.4
 
 
 def test_the_actor_stands_out_from_its_background():
     rng = numpy_generator(0, "test looks")
     for look in (render.draw_look(rng) for _ in range(500)):
-        assert np.abs(look.background @ render.LUMA - look.actor @ render.LUMA).min() > 0.35
+        assert look.actor @ render.LUMA - (look.background @ render.LUMA).max() > 0.3
         assert look.waves[:, 3].sum() == pytest.approx(1)
 
 

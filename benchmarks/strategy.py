@@ -88,7 +88,9 @@ def main() -> None:
     _, bare = time_bare(config, store, stream)
     _, through = time_strategy(config, store, stream)
     equal = all(torch.equal(a, b) for a, b in zip(bare.parameters(), through.parameters(), strict=True))
-    pairs = [(time_bare(config, store, stream)[0], time_strategy(config, store, stream)[0]) for _ in range(options.pairs)]
+    pairs = [
+        (time_bare(config, store, stream)[0], time_strategy(config, store, stream)[0]) for _ in range(options.pairs)
+    ]
     ratios = [strategy / loop for loop, strategy in pairs]
     result = {
         "equal_weights": equal,

@@ -32,6 +32,12 @@ def folder_of(config, record):
     return Path(config.out) / record.run
 
 
+def log_of(config, record):
+    """Experience, epoch and loss of every line of the log."""
+    lines = map(json.loads, (folder_of(config, record) / "log.jsonl").read_text().splitlines())
+    return [(line["experience"], line["epoch"], line["loss"]) for line in lines]
+
+
 def predictions_of(config, record):
     return pd.read_parquet(folder_of(config, record) / "predictions.parquet")
 
@@ -80,7 +86,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny, tmp_p
     for name in ("predictions.parquet", "matrix.csv"):
         contents = [(folder_of(config, first) / name).read_bytes() for config in runs]
         assert contents[0] == contents[1]
-    losses = [[json.loads(line)["loss"] for line in (folder_of(c, first) / "log.jsonl").open()] for c in runs]
+    losses = [log_of(config, first) for config in runs]
     assert losses[0] == losses[1]
     other = tiny(norm="cn", strategy="replay:per_class=2", seed=1)
     assert clnorm.run(other).config["seed"] == 1
@@ -137,11 +143,7 @@ def test_killed_and_continued_equals_uninterrupted(tiny, tmp_path, monkeypatch, 
     assert "Continuing after training step 2 of 4" in notes.texts
     assert record.matrix == expected.matrix
     assert predictions_of(config, record).equals(predictions_of(whole, expected))
-    logs = [
-        [(line["experience"], line["epoch"], line["loss"]) for line in map(json.loads, (path / "log.jsonl").open())]
-        for path in (folder_of(config, record), folder_of(whole, expected))
-    ]
-    assert logs[0] == logs[1]
+    assert log_of(config, record) == log_of(whole, expected)
     assert record.cost["clips_trained"] == expected.cost["clips_trained"]
     assert record.memory == expected.memory
 
@@ -179,8 +181,7 @@ def test_loss_over_all_classes_pushes_unseen_ones_down(tiny):
     losses = {}
     for loss in ("seen", "all"):
         config = tiny(train__loss=loss)
-        path = folder_of(config, clnorm.run(config)) / "log.jsonl"
-        losses[loss] = json.loads(path.open().readline())["loss"]
+        losses[loss] = log_of(config, clnorm.run(config))[0][2]
     # At the start the head is zero: ln 2 among two seen classes, ln 4 among all four.
     assert losses["seen"] < losses["all"]
 
@@ -210,8 +211,7 @@ def test_bf16_runs_and_differs_from_fp32_by_rounding(tiny):
     losses = {}
     for precision in ("fp32", "bf16"):
         config = tiny(train__precision=precision, norm="cn")
-        path = folder_of(config, clnorm.run(config)) / "log.jsonl"
-        losses[precision] = json.loads(path.open().readline())["loss"]
+        losses[precision] = log_of(config, clnorm.run(config))[0][2]
     assert losses["bf16"] != losses["fp32"]
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.1)
 

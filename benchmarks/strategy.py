@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/strategy.py [--pairs 7] [--clips 64]
 
-Both train on the same clips in the same order from the same weights. The two alternate, and the ratio is the median over
-pairs, since the machine's speed drifts. Before any time is quoted, the weights that both reach are checked to be equal.
+Both train on the same clips in the same order from the same weights. The two alternate, and the ratio is the median
+over pairs, since the machine's speed drifts. That both reach the same weights is checked and stated.
 """
 
 import argparse

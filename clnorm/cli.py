@@ -133,7 +133,7 @@ def _run_and_show(config: "Config") -> None:
 
     with ConsoleReporter() as reporter:
         record = run(config, reporter=reporter)
-    print_summary(record, path=str(Path(config.out) / record.run / "record.json"))
+    print_summary(record, path=str(Path(config.out).expanduser() / record.run / "record.json"))
 
 
 def _sweep(options: argparse.Namespace) -> None:

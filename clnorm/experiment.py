@@ -35,7 +35,7 @@ def run(config: Config, *, reporter: Reporter | None = None) -> RunRecord:
     """
     reporter = reporter or Reporter()
     table = _read_table(config, reporter)
-    folder = RunFolder(Path(config.out) / run_name(config, data=table.fingerprint))
+    folder = RunFolder(Path(config.out).expanduser() / run_name(config, data=table.fingerprint))
     if record := _load_finished(folder, reporter):
         return record
     with folder.locked():
@@ -97,7 +97,7 @@ def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Re
 
 def _read_table(config: Config, reporter: Reporter) -> "ClipTable":
     read = DATASETS.get(config.dataset.name).load()
-    root = Path(config.data.root) if config.data.root is not None else None
+    root = Path(config.data.root).expanduser() if config.data.root is not None else None
     with _step(reporter, "making clips") as progress:
         table: ClipTable = read(root, progress=progress, **config.dataset.kwargs)
     return table

@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -161,7 +160,7 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         ClnormError: the disk is full or the folder cannot be written; `path` is as it was.
     """
-    partial = Path(tempfile.mktemp(prefix=f".{path.name}.", dir=path.parent))  # noqa: S306 - inside of a locked folder
+    partial = path.with_name(f".{path.name}.partial")
     try:
         write(partial)
         with partial.open("rb") as file:

@@ -1,6 +1,7 @@
 """Whole runs on a tiny stream: the same to the bit, paired between norms, continued after a kill, never repeated."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -267,3 +268,27 @@ def test_an_output_that_cannot_be_written_is_named(tiny, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         clnorm.run(tiny(out=str(tmp_path / "file" / "runs")))
+
+
+@pytest.fixture
+def broken_root(tiny, tmp_path):
+    """A copy of the tiny dataset, as HMDB51, in which one training clip is no video."""
+    from clnorm.data.synthetic import read
+
+    table = read(None, **tiny().dataset.kwargs)
+    root = tmp_path / "copy"
+    shutil.copytree(table.root, root)
+    path = table.frame["path"].iloc[table.train_ids[0]]
+    (root / path).write_text("not a video")
+    return root, path
+
+
+def test_a_bad_clip_stops_the_run_unless_it_is_skipped_and_recorded(tiny, broken_root):
+    root, path = broken_root
+    hmdb51 = {"dataset": "hmdb51", "data__root": str(root)}
+    with pytest.raises(ClnormError, match=r"1 of 24 clips cannot be decoded.*data\.skip_bad=true") as caught:
+        clnorm.run(tiny(**hmdb51))
+    assert Path(path).name in str(caught.value)
+    record = clnorm.run(tiny(**hmdb51, data__skip_bad=True))
+    assert list(record.data["bad"]) == [path]
+    assert sum(record.data["train_clips"]) == 15

@@ -23,7 +23,7 @@ def nano(**changes):
 
 
 def slow_motion(video, *, reach=2, threshold=0.05):
-    """SMIF's motion map from its equation, for one clip, frame by frame; a neighbour out of range is the frame itself."""
+    """SMIF's motion map from its equation, for one clip; a neighbour out of range is the frame itself."""
     frames = len(video)
     result = torch.zeros_like(video)
     for t in range(frames):

@@ -59,6 +59,7 @@ def time_bare(config: Config, store: ClipStore, stream: object) -> tuple[float, 
     for ids in (ids for plan in plans for ids in plan):
         optimizer.zero_grad()
         F.cross_entropy(model(pixels_to_input(store.gather(ids))), targets[ids]).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.grad_clip)
         optimizer.step()
         schedule.step()
     return time.perf_counter() - started, model

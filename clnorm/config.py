@@ -75,6 +75,7 @@ class TrainConfig(_Section):
     batch_size: int = _value(16, "clips in a batch, those from memory included", low=1)
     lr: float = _value(2e-3, "peak learning rate of AdamW", low=0.0)
     weight_decay: float = _value(0.05, "AdamW's weight decay, on matrices only", low=0.0)
+    grad_clip: float = _value(1.0, "most that the gradient's norm may be; 0 leaves it", low=0.0)
     warmup: float = _value(0.1, "share of an experience's steps with rising learning rate", low=0.0, high=1.0)
     loss: str = _value("seen", "classes in the cross-entropy: those seen so far, or all", words=("seen", "all"))
     precision: str = _value("fp32", "fp16 scales its gradients and needs CUDA", words=("fp32", "bf16", "fp16"))

@@ -142,6 +142,9 @@ class ClipStrategy(SupervisedTemplate):
         self._scaler.scale(self.loss).backward()
 
     def optimizer_step(self) -> None:
+        if self.recipe.grad_clip:
+            self._scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.grad_clip)
         self._scaler.step(self.optimizer)
         self._scaler.update()
         self.scheduler.step()

@@ -2,8 +2,7 @@
 
 import json
 import math
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clnorm.config import Config, run_id
 from clnorm.errors import ClnormError, UserError
+from clnorm.files import replace_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,7 +109,7 @@ class RunFolder:
 
     def write(self, name: str, text: str) -> None:
         """Replace a text file at once."""
-        write_atomic(self.path / name, lambda partial: partial.write_text(text, encoding="utf-8"))
+        replace_file(self.path / name, lambda file: file.write(text.encode()))
 
     def log(self, record: dict[str, Any]) -> None:
         """Append one line to `log.jsonl`."""
@@ -125,7 +125,7 @@ class RunFolder:
         """Keep what the next experience needs."""
         import torch
 
-        write_atomic(self.path / "state.pt", lambda partial: torch.save(state, partial))
+        replace_file(self.path / "state.pt", lambda file: torch.save(state, file))
 
     def load_state(self) -> dict[str, Any] | None:
         """The saved state, read without pickle's power to run code; None where there is none.
@@ -146,30 +146,12 @@ class RunFolder:
 
     def write_results(self, record: RunRecord, predictions: "pd.DataFrame") -> None:
         """Write a finished run's files, its record last, and drop the state that is no longer needed."""
-        write_atomic(self.path / "predictions.parquet", lambda partial: predictions.to_parquet(partial, index=False))
+        replace_file(self.path / "predictions.parquet", lambda file: predictions.to_parquet(file, index=False))
         lines = [",".join("" if value is None else repr(value) for value in row) for row in record.matrix]
         header = ",".join(f"experience_{index}" for index in range(len(record.experiences)))
         self.write("matrix.csv", "\n".join([header, *lines]) + "\n")
         self.write("record.json", record.to_json())
         (self.path / "state.pt").unlink(missing_ok=True)
-
-
-def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, flush it to disk, and put it in place in one step.
-
-    Raises:
-        ClnormError: the disk is full or the folder cannot be written; `path` is as it was.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        write(partial)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise ClnormError(f"cannot be written ({error.strerror or error})", where=str(path)) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_record(path: Path) -> RunRecord:
@@ -182,11 +164,12 @@ def read_record(path: Path) -> RunRecord:
         loaded = json.loads(path.read_text(encoding="utf-8"))
         schema = loaded["schema"]
         known = {item.name for item in fields(RunRecord)}
+        newer = schema > SCHEMA
         record = RunRecord(**{key: value for key, value in loaded.items() if key in known})
     except (OSError, ValueError, KeyError, TypeError) as error:
         hint = "delete the folder to run it again"
         raise ClnormError(f"is no record of a run ({error})", where=str(path), hint=hint) from error
-    if schema > SCHEMA:
+    if newer:
         raise ClnormError(f"has schema {schema}, newer than {SCHEMA}", where=str(path), hint="update clnorm")
     return record
 

@@ -20,6 +20,7 @@ LEVELS = [
     ["config"],
     ["catalogue"],
     ["registry"],
+    ["files"],
     ["errors", "seeding"],
 ]
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -7,7 +7,6 @@ memory map it would kill the process.
 import contextlib
 import ctypes
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +21,7 @@ import pandas as pd
 from clnorm.data.decode import DecodedClip, DecodeError, read_clip, require_ffmpeg
 from clnorm.data.table import ClipTable
 from clnorm.errors import ClnormError
+from clnorm.files import new_file, sync_folder
 
 Progress = Callable[[int, int], None]
 
@@ -57,18 +57,18 @@ def build_store(
     shutil.rmtree(part, ignore_errors=True)  # left by a process that was killed
     part.mkdir()
     try:
-        with _written(part / CLIPS) as file:
+        with new_file(part / CLIPS) as file:
             info = _write_clips(file, table, meta["shape"], progress=progress, workers=workers)
         bad = {clip: reason for clip, reason in enumerate(info["reason"].tolist()) if reason}
         if bad and (not skip_bad or len(bad) == len(table)):
             raise bad_clips_error(table, bad)
-        with _written(part / INFO) as file:
+        with new_file(part / INFO) as file:
             info.to_parquet(file)
-        with _written(part / META) as file:
+        with new_file(part / META) as file:
             file.write(json.dumps(meta, indent=2).encode())
-        _sync_folder(part)
+        sync_folder(part)
         part.rename(folder)
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -153,20 +153,3 @@ def _return_memory() -> None:
     """Give freed memory back: glibc's allocator keeps some 0.3 MB a clip otherwise."""
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)
-
-
-@contextlib.contextmanager
-def _written(path: Path) -> Iterator[BinaryIO]:
-    """A new file, on the disk when the block ends."""
-    with path.open("xb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,6 +21,7 @@ from clnorm.data.render import FPS, render
 from clnorm.data.synthetic_plan import SPLITS, File, Options, plan_clips, plan_split
 from clnorm.data.table import ClipTable
 from clnorm.errors import ClnormError, UserError
+from clnorm.files import new_file, sync_folder
 
 VERSION = 1
 """Counts the changes of the generator that change its clips; the folder's name depends on it."""
@@ -81,7 +82,7 @@ def _ensure(options: Options, progress: Progress | None) -> Path:
             except OSError as error:
                 raise ClnormError(f"cannot write: {error.strerror}", where=str(unfinished)) from error
             unfinished.replace(folder)
-            _sync(folder.parent)
+            sync_folder(folder.parent)
     return folder
 
 
@@ -98,7 +99,8 @@ def _write(folder: Path, options: Options, progress: Progress | None) -> None:
             lines = [
                 f"{f.name} {2 if test else 1} \n" for f, test in zip(files, tests, strict=True) if f.label == label
             ]
-            _write_bytes(folder / "splits" / f"{label}_test_split{split}.txt", "".join(lines).encode())
+            with new_file(folder / "splits" / f"{label}_test_split{split}.txt") as file:
+                file.write("".join(lines).encode())
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         done = as_completed([pool.submit(_write_clip, folder / "videos", file) for file in files])
@@ -109,8 +111,8 @@ def _write(folder: Path, options: Options, progress: Progress | None) -> None:
     finally:
         pool.shutdown(cancel_futures=True)
     for path in sorted(p for p in folder.rglob("*") if p.is_dir()):
-        _sync(path)
-    _sync(folder)
+        sync_folder(path)
+    sync_folder(folder)
 
 
 def _write_clip(videos: Path, file: File) -> None:
@@ -124,19 +126,5 @@ def _write_clip(videos: Path, file: File) -> None:
     except RuntimeError as error:
         reason = str(error).partition("\n")[0]
         raise ClnormError(f"FFmpeg cannot encode: {reason}", where=file.name, hint="see: clnorm doctor") from error
-    _write_bytes(videos / file.label / file.name, encoded.numpy().tobytes())
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with new_file(videos / file.label / file.name) as target:
+        target.write(encoded.numpy().tobytes())

@@ -1,0 +1,76 @@
+"""Records: read back as they were written, old ones too, newer ones refused, all of them as one table."""
+
+import json
+import math
+
+import pytest
+
+from clnorm.errors import ClnormError, UserError
+from clnorm.records import SCHEMA, RunRecord, load_results, read_record
+
+# As the first version wrote it; it must be readable for ever.
+VERSION_1 = {
+    "schema": 1,
+    "status": "finished",
+    "run": "synthetic-lsvit_nano-cn-replay-s0-12345678",
+    "names": {"dataset": "synthetic", "protocol": "even", "backbone": "lsvit_nano", "norm": "cn", "strategy": "replay"},
+    "seed": 0,
+    "setting": "abcdef01",
+    "config": {"norm": "cn", "seed": 0},
+    "classes": ["a", "b"],
+    "experiences": [[1], [0]],
+    "matrix": [[1.0, None], [0.5, 0.75]],
+    "untrained": None,
+    "metrics": {"accuracy": 0.625, "forgetting": 0.5, "fwt": None},
+    "data": {"test_clips": [4, 4], "bad": {}},
+    "memory": {"clips": 10, "frames": 160, "megabytes": 0.5},
+    "swap": {"found": 13, "replaced": 13},
+    "cost": {"seconds": 1.0, "clips_trained": 20, "peak_memory_mb": 500.0},
+    "versions": {"torch": "2.15.0"},
+}
+
+
+def save(tmp_path, name="run", **changes):
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "record.json").write_text(json.dumps(VERSION_1 | changes))
+    return folder / "record.json"
+
+
+def test_the_first_schema_loads_and_writes_back(tmp_path):
+    record = read_record(save(tmp_path))
+    assert json.loads(record.to_json()) == VERSION_1
+    assert RunRecord(**VERSION_1) == record
+
+
+def test_a_newer_schema_is_refused(tmp_path):
+    with pytest.raises(ClnormError, match=f"has schema {SCHEMA + 1}, newer than {SCHEMA}; update clnorm"):
+        read_record(save(tmp_path, schema=SCHEMA + 1))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1}', '{"schema": "x"}'])
+def test_what_is_no_record_is_named(tmp_path, text):
+    file = save(tmp_path)
+    file.write_text(text)
+    with pytest.raises(ClnormError, match=r"run/record\.json: is no record of a run"):
+        read_record(file)
+
+
+def test_results_are_one_row_for_each_run_and_metric(tmp_path):
+    save(tmp_path, "a")
+    save(tmp_path, "b", run="b", seed=1, status="unfinished", metrics={})
+    results = load_results(tmp_path)
+    assert len(results) == 4
+    finished = results[results["status"] == "finished"].set_index("metric")["value"]
+    assert finished["accuracy"] == 0.625
+    assert math.isnan(finished["fwt"])
+    unfinished = results[results["status"] == "unfinished"]
+    assert unfinished["seed"].tolist() == [1]
+    assert unfinished["value"].isna().all()
+
+
+def test_a_folder_without_runs_is_a_users_mistake(tmp_path):
+    with pytest.raises(UserError, match="holds no run"):
+        load_results(tmp_path)
+    with pytest.raises(UserError, match="no such folder"):
+        load_results(tmp_path / "nowhere")

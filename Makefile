@@ -10,17 +10,17 @@ help: ## list the targets
 
 setup: ffmpeg .venv/.ready ## make .venv with the tested versions, and see to FFmpeg's libraries
 
-# Remade when the dependencies change. uv is installed by pip where it is missing.
+# Remade when the dependencies change. uv is installed into it by pip where it is missing.
 .venv/.ready: pyproject.toml constraints.txt
-	@command -v uv >/dev/null || $(PYTHON) -m uv --version >/dev/null 2>&1 || $(PYTHON) -m pip install --quiet uv
-	@uv=$$(command -v uv || echo "$(PYTHON) -m uv") && \
-		{ [ -x $(BIN)/python ] || $$uv venv --quiet --python $(PYTHON) .venv; } && \
+	@[ -x $(BIN)/python ] || if command -v uv >/dev/null; then uv venv --quiet --python $(PYTHON) .venv; \
+		else $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv; fi
+	@uv=$$(command -v uv || echo $(BIN)/uv) && \
 		$$uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 # torchcodec decodes with FFmpeg's shared libraries, which no Python package brings.
 ffmpeg:
-	@if ldconfig -p 2>/dev/null | grep -q libavcodec || ls /opt/homebrew/lib/libavcodec* /usr/local/lib/libavcodec* >/dev/null 2>&1; \
+	@if PATH="$$PATH:/sbin:/usr/sbin" ldconfig -p 2>/dev/null | grep -q libavcodec || ls /opt/homebrew/lib/libavcodec* /usr/local/lib/libavcodec* >/dev/null 2>&1; \
 	then exit 0; \
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; \
 	then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ffmpeg >/dev/null; \

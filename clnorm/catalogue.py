@@ -80,7 +80,7 @@ _DROP = {
     "drop_path": Option(0.1, "stochastic depth at the last block, rising linearly from 0", low=0.0, high=0.9),
     "dropout": Option(0.0, "dropout after attention and in the MLP", low=0.0, high=0.9),
 }
-BACKBONES = Registry("backbone", plural="backbones")
+BACKBONES = Registry("backbone", plural="backbones", given=("image_size", "num_frames"))
 for _name, _summary in {
     "lsvit_nano": "LS-ViT, width 96, depth 4, patch 8: made for CPUs",
     "lsvit_tiny": "LS-ViT, width 192, depth 12, patch 16",
@@ -89,7 +89,7 @@ for _name, _summary in {
 }.items():
     BACKBONES.add(Entry(_name, f"clnorm.models.lsvit:{_name}", _summary, _DROP))
 
-DATASETS = Registry("dataset", plural="datasets")
+DATASETS = Registry("dataset", plural="datasets", given=("progress",))
 DATASETS.add(
     Entry(
         "synthetic",
@@ -114,7 +114,7 @@ DATASETS.add(
     )
 )
 
-PROTOCOLS = Registry("protocol", plural="protocols")
+PROTOCOLS = Registry("protocol", plural="protocols", given=("seed",))
 PROTOCOLS.add(
     Entry(
         "even",

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.verb(options)
     except KeyboardInterrupt:
-        return _fail("interrupted; the same command continues after the last finished experience", 130)
+        return _fail("interrupted; a run continues when the same command is given again", 130)
     except BrokenPipeError:
         # The reader of stdout left, as `head` does; nothing more can be written there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -52,10 +52,14 @@ def _parser() -> argparse.ArgumentParser:
     from clnorm import __version__
 
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    # Without a default of its own, so that `clnorm --debug run` and `clnorm run --debug` are the same.
+    common.add_argument(
+        "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
+    )
     parser = argparse.ArgumentParser(
         prog="clnorm", description="Continual learning on video, with normalization as the variable.", parents=[common]
     )
+    parser.set_defaults(debug=False)
     parser.add_argument("--version", action="version", version=f"clnorm {__version__}")
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -100,17 +104,17 @@ def _add_set(parser: argparse.ArgumentParser) -> None:
 
 def _overrides(options: argparse.Namespace) -> dict[str, object]:
     """The flags and `--set`s of a command as one mapping of dotted keys; a key given twice is refused."""
-    given: dict[str, object] = {}
+    from clnorm.config import parse_overrides
+
+    given: dict[str, object] = dict(parse_overrides(options.set))
     for flag in _FLAGS:
         if (value := getattr(options, flag.replace("-", "_"), None)) is not None:
-            given[flag.replace("data-root", "data.root")] = value
-    for text in options.set:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UserError(f"{text!r} is not key=value", where="--set", hint="write --set train.epochs=5")
-        if key.strip() in given:
-            raise UserError(f"{key.strip()!r} is given twice", where="--set", hint="give it once")
-        given[key.strip()] = value.strip()
+            key = flag.replace("data-root", "data.root")
+            if key in given:
+                raise UserError(
+                    f"{key!r} is given twice", where=f"--{flag}", hint="give it once, as a flag or by --set"
+                )
+            given[key] = value
     return given
 
 
@@ -151,12 +155,15 @@ def _sweep(options: argparse.Namespace) -> None:
 
 
 def _table(options: argparse.Namespace) -> None:
+    from rich.console import Console
+
     from clnorm.records import load_results
     from clnorm.report.tables import make_table, select
 
     results = select(load_results(options.folder), options.where)
     metrics = [name.strip() for name in options.metrics.split(",") if name.strip()]
-    _print(make_table(results, metrics=metrics, format=options.format, versus=options.versus))
+    console = Console() if sys.stdout.isatty() else None
+    _print(make_table(results, metrics=metrics, format=options.format, versus=options.versus, console=console))
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -168,7 +175,10 @@ def _list(options: argparse.Namespace) -> None:
 def _doctor(options: argparse.Namespace) -> None:
     from clnorm.doctor import examine
 
-    _print(examine())
+    text, failure = examine()
+    _print(text)
+    if failure:
+        raise failure
 
 
 def _print(text: str) -> None:

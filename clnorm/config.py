@@ -19,7 +19,7 @@ from clnorm.catalogue import BACKBONES, DATASETS, NORMS, PROTOCOLS, STRATEGIES
 from clnorm.errors import UserError
 from clnorm.registry import Option, Registry, Spec, Value
 
-# What a run's identity leaves out: it changes where or how fast a run happens, not what comes out of it.
+# What a run's identity leaves out: it changes where or how fast a run happens; the device, only by rounding.
 _NOT_IDENTITY = {"out", "data.root", "data.workers", "train.device"}
 
 
@@ -74,7 +74,7 @@ class TrainConfig(_Section):
     epochs: int = _value(10, "passes over the clips of each experience", low=1)
     batch_size: int = _value(16, "clips in a batch, those from memory included", low=1)
     lr: float = _value(2e-3, "peak learning rate of AdamW", low=0.0)
-    weight_decay: float = _value(0.05, "AdamW's weight decay, on matrices only", low=0.0)
+    weight_decay: float = _value(0.05, "AdamW's weight decay, not on norms, biases and scalars", low=0.0)
     grad_clip: float = _value(1.0, "most that the gradient's norm may be; 0 leaves it", low=0.0)
     warmup: float = _value(0.1, "share of an experience's steps with rising learning rate", low=0.0, high=1.0)
     loss: str = _value("seen", "classes in the cross-entropy: those seen so far, or all", words=("seen", "all"))
@@ -137,14 +137,14 @@ def load_config(path: str | Path | None = None, overrides: Iterable[str] | Mappi
     Raises:
         UserError: an unreadable file, an unknown key, or an illegal value.
     """
+    if not isinstance(overrides, Mapping):
+        overrides = parse_overrides(overrides)
     return merge_config(read_yaml(path) if path is not None else {}, overrides)
 
 
-def merge_config(values: Mapping[str, Any], overrides: Iterable[str] | Mapping[str, Any]) -> Config:
-    """A configuration from nested values and overrides, which win; raises as `load_config`."""
+def merge_config(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> Config:
+    """A configuration from nested values and overrides by dotted key, which win; raises as `load_config`."""
     merged = deepcopy(dict(values))
-    if not isinstance(overrides, Mapping):
-        overrides = dict(_split_override(text) for text in overrides)
     for dotted, value in overrides.items():
         _set(merged, dotted, value)
     config: Config = _build(Config, merged)
@@ -190,17 +190,27 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return loaded
 
 
-def _split_override(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise UserError(f"{text!r} is not of the form key=value", where="--set", hint="write --set train.epochs=5")
-    return key.strip(), value.strip()
+def parse_overrides(texts: Iterable[str]) -> dict[str, str]:
+    """`key=value` texts as a mapping.
+
+    Raises:
+        UserError: a text of another form, or a key given twice.
+    """
+    overrides: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not key:
+            raise UserError(f"{text!r} is not of the form key=value", where="--set", hint="write --set train.epochs=5")
+        if key in overrides:
+            raise UserError(f"{key!r} is given twice", where="--set", hint="give it once")
+        overrides[key] = value
+    return overrides
 
 
 def _set(target: dict[str, Any], dotted: str, value: Any) -> None:
     *sections, last = dotted.split(".")
     for section in sections:
-        inner = target.setdefault(section, {})
+        inner = target[section] = {} if target.get(section) is None else target[section]
         if not isinstance(inner, dict):
             raise UserError(f"{section!r} holds a value, not keys", where=dotted, legal=_keys(Config))
         target = inner
@@ -211,13 +221,15 @@ def _build(cls: type, given: Any, *, where: str = "") -> Any:
     """An instance of a section from a mapping, refusing unknown keys; an instance passes through."""
     if isinstance(given, cls):
         return given
+    given = {} if given is None else given
     if not isinstance(given, Mapping):
         raise UserError(f"{given!r} is not a mapping of keys", where=where.rstrip(".") or "config", legal=_keys(cls))
     known = {item.name for item in fields(cls)}
     for key in given:
         if key not in known:
             legal = [*_keys(cls, where), *([] if where else _keys(Config, deep=True))]
-            raise UserError(f"unknown key {where + str(key)!r}", legal=legal, given=where + str(key))
+            hint = "write it nested, as section: {key: value}" if where + str(key) in legal else None
+            raise UserError(f"unknown key {where + str(key)!r}", legal=legal, given=where + str(key), hint=hint)
     try:
         return cls(**given)
     except UserError as error:
@@ -263,5 +275,8 @@ def _flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _digest(config: Config, data: str, *, leave_out: set[str]) -> str:
     flat = {key: value for key, value in _flatten(config.to_dict()).items() if key not in leave_out}
+    for item in fields(config):
+        if (registry := item.metadata.get("registry")) and item.name in flat:
+            flat[f"{item.name}.source"] = registry.get(getattr(config, item.name).name).source
     text = json.dumps({**flat, "data": data}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]

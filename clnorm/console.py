@@ -1,6 +1,5 @@
 """The terminal: progress on stderr, a bar on a TTY and a line an epoch elsewhere; results on stdout."""
 
-import sys
 import time
 from types import TracebackType
 
@@ -67,19 +66,3 @@ class ConsoleReporter(Reporter):
 
     def _rate(self) -> float:
         return self._done / max(time.perf_counter() - self._started, 1e-9)
-
-
-def print_error(text: str) -> None:
-    """One line on stderr."""
-    Console(stderr=True).print(f"[bold red]error:[/] {_escape(text)}", highlight=False, soft_wrap=True)
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(" ".join(text.split()))
-
-
-def write_stdout(text: str) -> None:
-    """Data on stdout, with a final newline."""
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")

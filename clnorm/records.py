@@ -4,7 +4,8 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1
+
+_A_BAR = "average_incremental_accuracy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,15 +120,19 @@ class RunFolder:
             file.write(json.dumps(record) + "\n")
 
     def read_log(self) -> list[dict[str, Any]]:
-        """The lines of `log.jsonl`."""
-        with (self.path / "log.jsonl").open(encoding="utf-8") as file:
-            return [json.loads(line) for line in file if line.strip()]
+        """The lines of `log.jsonl`, but for one that a kill cut short."""
+        file = self.path / "log.jsonl"
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Keep what the next experience needs."""
         import torch
 
-        replace_file(self.path / "state.pt", lambda file: torch.save(state, file))
+        # Through memory, because torch turns a full disk into an error of its own.
+        buffer = BytesIO()
+        torch.save(state, buffer)
+        replace_file(self.path / "state.pt", lambda file: file.write(buffer.getbuffer()))
 
     def load_state(self) -> dict[str, Any] | None:
         """The saved state, read without pickle's power to run code; None where there is none.
@@ -178,7 +185,8 @@ def load_results(folder: str | Path) -> "pd.DataFrame":
     """All runs under a folder, as one long table: one row for each run and metric.
 
     Returns:
-        Columns run, setting, dataset, protocol, backbone, norm, strategy, seed, status, metric, value. A run that has
+        `retention` is filled in where joint training with the same norm and seed is among the runs. Columns run,
+        setting, dataset, protocol, backbone, norm, strategy, seed, status, metric, value. A run that has
         not finished has the status `unfinished` and one row without metric and value.
 
     Raises:
@@ -190,10 +198,22 @@ def load_results(folder: str | Path) -> "pd.DataFrame":
     root = Path(folder)
     if not root.is_dir():
         raise UserError("there is no such folder", where=str(root), hint="give the --out of your runs")
-    rows = [row for file in sorted(root.rglob("record.json")) for row in _rows(read_record(file))]
-    if not rows:
+    records = [read_record(file) for file in sorted(root.rglob("record.json"))]
+    if not records:
         raise UserError("holds no run", where=str(root), hint=f"make one: clnorm run --out {root}")
-    return pd.DataFrame(rows)
+    joint = {_pair(record): record.metrics.get(_A_BAR) for record in records if record.names["strategy"] == "joint"}
+    return pd.DataFrame([row for record in records for row in _rows(_with_retention(record, joint.get(_pair(record))))])
+
+
+def _pair(record: RunRecord) -> tuple[str, str, int]:
+    """What a run and the joint training that it is measured against have in common."""
+    return record.setting, record.names["norm"], record.seed
+
+
+def _with_retention(record: RunRecord, joint: float | None) -> RunRecord:
+    """The record with its share of joint training's A-bar, where both are known."""
+    own = record.metrics.get(_A_BAR)
+    return record if not own or not joint else replace(record, metrics={**record.metrics, "retention": own / joint})
 
 
 def _rows(record: RunRecord) -> list[dict[str, Any]]:

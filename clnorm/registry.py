@@ -5,12 +5,13 @@ An entry may point to its object as `"package.module:Name"`, which is imported o
 an entry point of another package, or are given outright as `package.module:Name`.
 """
 
+import hashlib
 import importlib
 import importlib.metadata
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ class Option:
             return None
         try:
             number = float(given)
-            return number if self.type is float else int(given) if number.is_integer() else None
+            return number if self.type is float else int(number) if number.is_integer() else None
         except (ValueError, OverflowError):
             return None
 
@@ -108,6 +109,17 @@ class Entry:
     def load(self) -> Any:
         """The object itself, imported now if it was named by a string."""
         return _import_target(self.target) if isinstance(self.target, str) else self.target
+
+    @property
+    def source(self) -> str:
+        """The hash of a plug-in's file, empty for a built-in: an edited plug-in is another one."""
+        if isinstance(self.target, str):
+            return ""
+        try:
+            file = inspect.getsourcefile(self.target)
+        except TypeError:
+            file = None
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else ""
 
 
 @dataclass(frozen=True)
@@ -139,11 +151,19 @@ class Registry:
         kind: the singular in messages, such as `norm`.
         plural: the word after `clnorm list`.
         plugin_options: options that clnorm itself reads and that every plug-in therefore has.
+        given: arguments beside the first that clnorm gives, so that they are no options.
     """
 
-    def __init__(self, kind: str, *, plural: str, plugin_options: Mapping[str, Option] | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        *,
+        plural: str,
+        plugin_options: Mapping[str, Option] | None = None,
+        given: Collection[str] = (),
+    ) -> None:
         self.kind, self.plural, self.group = kind, plural, f"clnorm.{plural}"
-        self._plugin_options = dict(plugin_options or {})
+        self._plugin_options, self._given = dict(plugin_options or {}), frozenset(given)
         self._entries: dict[str, Entry] = {}
 
     def add(self, entry: Entry) -> None:
@@ -238,7 +258,7 @@ class Registry:
         if not callable(target):
             raise UserError(f"{name!r} is no class or function", where=self.kind, hint="name one that can be called")
         summary = summary or (inspect.getdoc(target) or "").partition("\n")[0]
-        return Entry(name, target, summary, {**_options_of(target), **self._plugin_options})
+        return Entry(name, target, summary, {**_options_of(target, self._given), **self._plugin_options})
 
     def _points(self) -> list[importlib.metadata.EntryPoint]:
         return list(importlib.metadata.entry_points(group=self.group))
@@ -267,14 +287,18 @@ def _import_target(target: str) -> Any:
         raise UserError(f"module {module_name!r} has no {attribute!r}", where=target, hint=hint) from None
 
 
-def _options_of(target: Any) -> dict[str, Option]:
-    """The arguments of a plug-in after its first (which clnorm gives) as options.
+def _options_of(target: Any, given: Collection[str]) -> dict[str, Option]:
+    """The arguments of a plug-in as options, but for its first one and those of `given`, which clnorm gives.
 
     An argument whose default is no plain value cannot be written on a command line and stays at that default.
     """
     options: dict[str, Option] = {}
-    for parameter in list(inspect.signature(target).parameters.values())[1:]:
-        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+    try:
+        signature = inspect.signature(target, eval_str=True)
+    except NameError:  # annotations that only a type checker can resolve
+        signature = inspect.signature(target)
+    for parameter in list(signature.parameters.values())[1:]:
+        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL) or parameter.name in given:
             continue
         kind = parameter.annotation if parameter.annotation in (bool, int, float, str) else None
         if parameter.default is parameter.empty:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from clnorm.environment import peak_memory_mb
+from clnorm.environment import peak_memory_mb, reset_peak_memory
 from clnorm.models.predict import predict_clips
 from clnorm.records import RunFolder
 from clnorm.strategies.template import ClipStrategy, Setup
@@ -33,14 +33,15 @@ def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFram
         setup.reporter.note(f"Continuing after training step {done} of {len(steps)}")
     elif setup.config.eval.unseen:
         parts.append(_predict(strategy, UNTRAINED))
+    reset_peak_memory(strategy.device)
     clips = [strategy.clips_to_train(index) for index in steps]
     setup.reporter.start("training", total=sum(clips[done:]), unit="clips")
     for index in steps[done:]:
-        started = time.perf_counter()
+        started, strategy.clips_trained = time.perf_counter(), 0
         strategy.train_experience(index)
         parts.append(_predict(strategy, index))
         cost["seconds"] += time.perf_counter() - started
-        cost["clips_trained"] += clips[index]
+        cost["clips_trained"] += strategy.clips_trained
         cost["peak_memory_mb"] = max(cost["peak_memory_mb"], peak_memory_mb(strategy.device))
         state = {"done": index + 1, "strategy": strategy.state_dict(), "cost": cost}
         folder.save_state({**state, "predictions": _to_tensors(pd.concat(parts))})

@@ -13,9 +13,7 @@ Bools = npt.NDArray[np.bool_]
 COLUMNS = ("after", "clip", "label", "predicted", "rank")
 
 
-def accuracy_matrix(
-    predictions: pd.DataFrame, *, experience_of_class: npt.ArrayLike, num_experiences: int, top_k: int = 1
-) -> Floats:
+def accuracy_matrix(predictions: pd.DataFrame, *, experience_of_class: npt.ArrayLike, num_experiences: int) -> Floats:
     """The accuracy on each experience after each experience.
 
     Args:
@@ -24,7 +22,6 @@ def accuracy_matrix(
             from 0).
         experience_of_class: the experience that brings each class, shape (num_classes,).
         num_experiences: the experiences of the stream; joint training has as many, learned at once.
-        top_k: a clip counts as correct when its class is among the k ranked highest.
 
     Returns:
         R, shape (last `after` + 1, num_experiences): R[t, j] = share of the clips of experience j's classes that are
@@ -34,47 +31,24 @@ def accuracy_matrix(
         UserError: the frame is empty, lacks a column, holds a clip twice after the same experience, or has a label
             that belongs to no experience.
     """
-    after, correct = _evaluations(predictions, top_k=top_k)
+    after, correct = _evaluations(predictions)
     experience = _experiences(predictions, experience_of_class, num_experiences=num_experiences)
     shape = (int(after.max()) + 1, num_experiences)
     cell = after * num_experiences + experience
     return _shares(cell, correct, size=shape[0] * shape[1]).reshape(shape)
 
 
-def accuracy_on_seen(predictions: pd.DataFrame, *, top_k: int = 1) -> Floats:
-    """The accuracy over all clips evaluated after each experience, every clip counting the same.
-
-    Where only the classes seen so far are evaluated, its mean is the average incremental accuracy weighted by clips.
-
-    Args:
-        predictions: as for `accuracy_matrix`.
-        top_k: a clip counts as correct when its class is among the k ranked highest.
-
-    Returns:
-        Shape (last `after` + 1,), NaN where nothing was evaluated.
-
-    Raises:
-        UserError: the frame is empty, lacks a column, or holds a clip twice after the same experience.
-    """
-    after, correct = _evaluations(predictions, top_k=top_k)
-    return _shares(after, correct, size=int(after.max()) + 1)
-
-
-def _evaluations(predictions: pd.DataFrame, *, top_k: int) -> tuple[Ints, Bools]:
+def _evaluations(predictions: pd.DataFrame) -> tuple[Ints, Bools]:
     """`after` and whether the clip is correct, both of shape (rows,)."""
     if missing := [name for name in COLUMNS if name not in predictions.columns]:
         raise UserError(f"columns {', '.join(missing)} are missing", where="predictions", legal=COLUMNS)
     if predictions.empty:
         raise UserError("there is no prediction", where="predictions", hint="train at least one experience")
-    if top_k < 1:
-        raise UserError(f"top_k is {top_k}", where="accuracy", legal="an int >= 1")
     if predictions.duplicated(["after", "clip"]).any():
         raise UserError("a clip stands twice after the same experience", where="predictions")
     after = predictions["after"].to_numpy(np.int64)
     if after.min() < 0:
         raise UserError(f"after is {after.min()}", where="predictions", legal="an experience's index, from 0")
-    if top_k > 1:
-        return after, predictions["rank"].to_numpy(np.int64) < top_k
     # The prediction itself decides, for a class that ties with the predicted one may rank as high.
     return after, predictions["predicted"].to_numpy(np.int64) == predictions["label"].to_numpy(np.int64)
 

@@ -51,7 +51,8 @@ class MatrixContext:
         clips_per_experience: test clips of each experience, shape (n,).
         classes_per_experience: classes of each experience, shape (n,).
         untrained: the accuracy on each experience before any training, shape (n,), where it was measured.
-        joint: the matrix of joint training under the same conditions, shape (1, n), where it is known.
+        joint: the matrix of joint training under the same conditions, shape (1, n), where it is known. A run's record
+            cannot know it; `load_results` fills retention in where joint training was run too.
     """
 
     clips_per_experience: Weights

@@ -6,7 +6,7 @@ from torch import nn
 from clnorm.catalogue import BACKBONES
 from clnorm.norms.swap import SwapReport, swap_norms
 from clnorm.registry import Spec
-from clnorm.seeding import torch_generator
+from clnorm.seeding import derive_seed, torch_generator
 
 
 def create_model(
@@ -46,8 +46,10 @@ def create_model_with_report(
     """As `create_model`, with the report on each norm that was swapped."""
     spec = BACKBONES.parse(backbone)
     build = BACKBONES.get(spec.name).load()
-    # torch's layers draw weights as they are built; those are overwritten, and the caller's generator is left alone.
+    # torch's layers draw from the global generator as they are built. The backbone's draws are overwritten; those of a
+    # plug-in norm stay, so they get a seed of their own. The caller's generator is left alone.
     with torch.random.fork_rng(devices=[]):
         model = build(num_classes=num_classes, image_size=image_size, num_frames=num_frames, **spec.kwargs)
-    model.init_weights(torch_generator(seed, "initial weights"))
-    return model, swap_norms(model, norm)
+        model.init_weights(torch_generator(seed, "initial weights"))
+        torch.default_generator.manual_seed(derive_seed(seed, "norm weights"))
+        return model, swap_norms(model, norm)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from clnorm.data.loader import read_batches
 from clnorm.data.store import ClipStore
+from clnorm.errors import ClnormError
 from clnorm.models.precision import autocast
 
 
@@ -44,6 +45,9 @@ def predict_clips(
     Returns:
         One row a clip: `clip`, `label`, `predicted` (class ids), `rank` of the true class among those allowed (0 is
         right; the number allowed, where the class is not among them), `confidence` (softmax of the predicted class).
+
+    Raises:
+        ClnormError: an output is not finite.
     """
     modes = {module: module.training for module in model.modules()}
     model.eval()
@@ -52,6 +56,8 @@ def predict_clips(
     for batch, pixels in read_batches(store, batches):
         with autocast(device, precision):
             logits = model(pixels_to_input(pixels.to(device, non_blocking=True)))
+        if not torch.isfinite(logits).all():
+            raise ClnormError("the model's outputs are not finite", hint="lower train.lr, or use train.precision=fp32")
         rows.append(_rank(logits[:, :seen].float().cpu().numpy(), targets[batch]))
     for module, training in modes.items():
         module.training = training

@@ -68,6 +68,8 @@ def create_grid(df: pd.DataFrame, *, metrics: Sequence[str], versus: str | None 
     Raises:
         UserError: no run, several settings, an unknown metric or norm to compare with, or two runs for one place.
     """
+    if not metrics:
+        raise UserError("no metric is named", where="table", legal=METRICS)
     for key in metrics:
         if key not in METRICS:
             raise UserError(f"unknown metric {key!r}", where="table", legal=METRICS, given=key)

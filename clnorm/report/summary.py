@@ -18,7 +18,11 @@ def render_summary(record: RunRecord, *, path: str) -> Group:
 
 def print_summary(record: RunRecord, *, path: str) -> None:
     """The summary on stdout."""
-    Console().print(render_summary(record, path=path), soft_wrap=True)
+    console = Console()
+    if not console.is_terminal:
+        # A pipe has no width of its own: as wide as the matrix needs, and wide enough for the definitions.
+        console.width = max(120, 10 + 10 * len(record.experiences))
+    console.print(render_summary(record, path=path), soft_wrap=True)
 
 
 def _matrix(record: RunRecord) -> Table:
@@ -27,7 +31,7 @@ def _matrix(record: RunRecord) -> Table:
     table = Table(title=f"{title}\naccuracy in % on each experience (columns) after training (rows)")
     table.add_column("after", justify="right")
     for index, clips in enumerate(record.data["test_clips"]):
-        table.add_column(f"{index + 1}\nn={clips}", justify="right")
+        table.add_column(f"{index + 1}\nn={clips}", justify="right", no_wrap=True, min_width=5)
     for index, row in enumerate(record.matrix):
         step = "all" if len(record.matrix) < len(row) else str(index + 1)
         table.add_row(step, *[_cell(value) for value in row])

@@ -46,7 +46,10 @@ def fisher_diagonal(
         for label in chosen:
             weight = log_p[label].exp().item() if exact else 1.0
             retain = label != chosen[-1]
-            gradients = torch.autograd.grad(log_p[label], list(parameters.values()), retain_graph=retain)
+            # A parameter that a single frame, say, leaves unused has a gradient of zero.
+            gradients = torch.autograd.grad(
+                log_p[label], list(parameters.values()), retain_graph=retain, materialize_grads=True
+            )
             for accumulated, gradient in zip(total.values(), gradients, strict=True):
                 accumulated.addcmul_(gradient, gradient, value=weight)
         count += 1
@@ -95,6 +98,11 @@ class EWCPlugin(SupervisedPlugin):
     def __init__(self, penalty: QuadraticPenalty, *, exact: bool) -> None:
         super().__init__()
         self.penalty, self.exact = penalty, exact
+
+    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+        # A state that was read back lies on the CPU.
+        for held in (self.penalty.importance, self.penalty.anchor):
+            held.update({name: tensor.to(strategy.device) for name, tensor in held.items()})
 
     def before_backward(self, strategy: Any, **kwargs: Any) -> None:
         if self.penalty.importance:

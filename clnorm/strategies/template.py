@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from clnorm.config import Config, TrainConfig
 from clnorm.data.loader import memory_share, plan_epoch, read_batches
 from clnorm.data.store import ClipStore
+from clnorm.errors import ClnormError
 from clnorm.models.precision import autocast
 from clnorm.models.predict import pixels_to_input
 from clnorm.progress import Reporter
@@ -48,11 +49,12 @@ class ClipStrategy(SupervisedTemplate):
 
     Args:
         setup: the run's parts.
-        plugins: Avalanche plug-ins; those with `state_dict` and `load_state_dict` are saved with the strategy.
+        plugins: Avalanche plug-ins; a run continues after a kill only if all have `state_dict` and `load_state_dict`.
         joined: train on all experiences at once.
         share: the share of the batch that comes from the memory, once there is one.
 
     Attributes:
+        clips_trained: clips that have passed the model in training, those from memory included.
         memory: ids of the clips kept from earlier experiences; a plug-in sets it before the loader is made.
     """
 
@@ -68,8 +70,9 @@ class ClipStrategy(SupervisedTemplate):
         self.training_stream = setup.stream.joined() if joined else setup.stream
         self.benchmark = create_benchmark(self.training_stream)
         self.memory = np.empty(0, dtype=np.int64)
+        self._given = list(plugins)
         self._targets = torch.as_tensor(setup.stream.targets)
-        self._scaler = torch.amp.GradScaler(setup.device.type, enabled=self.recipe.precision == "fp16")
+        self.clips_trained = 0
         super().__init__(
             model=setup.model.to(setup.device),
             optimizer=create_optimizer(setup.model, self.recipe),
@@ -99,17 +102,30 @@ class ClipStrategy(SupervisedTemplate):
         return self.training_stream.seen_after(self.experience.current_experience)
 
     def clips_to_train(self, index: int) -> int:
-        """How many clips pass the model while experience `index` is trained, those from memory included."""
+        """How many clips are to pass the model in experience `index`: what progress is measured against."""
         count = len(self.training_stream.experiences[index].train_ids)
         taken = memory_share(self.recipe.batch_size, self.share) if index and self.share else 0
         return self.recipe.epochs * (count + taken * math.ceil(count / (self.recipe.batch_size - taken)))
 
     def state_dict(self) -> dict[str, Any]:
         """What the next experience depends on: tensors and numbers only."""
-        return {"model": self.model.state_dict(), "plugins": [plugin.state_dict() for plugin in self._stateful()]}
+        return {
+            "model": self.model.state_dict(),
+            "memory": torch.as_tensor(self.memory),
+            "plugins": [plugin.state_dict() for plugin in self._stateful()],
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up a saved state; strategy and model must be built alike."""
+        """Take up a saved state; strategy and model must be built alike.
+
+        Raises:
+            ClnormError: a plug-in has no state methods, so what it held is lost.
+        """
+        for plugin in self._given:
+            if not hasattr(plugin, "load_state_dict"):
+                what = f"the plug-in {type(plugin).__name__} has no state_dict and load_state_dict to continue with"
+                raise ClnormError(what, hint="write them, or delete the run's state.pt to start anew")
+        self.memory = state["memory"].numpy()
         self.model.load_state_dict(state["model"])
         for plugin, saved in zip(self._stateful(), state["plugins"], strict=True):
             plugin.load_state_dict(saved)
@@ -122,6 +138,7 @@ class ClipStrategy(SupervisedTemplate):
 
     def check_model_and_optimizer(self, **kwargs: Any) -> None:
         self.optimizer = create_optimizer(self.model, self.recipe)
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.recipe.precision == "fp16")
         self.scheduler = create_schedule(self.optimizer, self.recipe, steps=self.dataloader.steps)
 
     def _unpack_minibatch(self) -> None:
@@ -150,7 +167,7 @@ class ClipStrategy(SupervisedTemplate):
         self.scheduler.step()
 
     def _stateful(self) -> Iterator[Any]:
-        return (plugin for plugin in self.plugins if hasattr(plugin, "load_state_dict"))
+        return (plugin for plugin in self._given if hasattr(plugin, "state_dict"))
 
 
 class _Epochs:
@@ -182,7 +199,7 @@ class _Epochs:
 
 
 def create_optimizer(model: nn.Module, recipe: TrainConfig) -> torch.optim.AdamW:
-    """AdamW on all trainable parameters; weight decay on matrices only, not on norms, biases and scalars."""
+    """AdamW on all trainable parameters; weight decay on matrices and embeddings, not on norms, biases and scalars."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return torch.optim.AdamW(
         [

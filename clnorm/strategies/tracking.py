@@ -20,6 +20,7 @@ class TrackingPlugin(SupervisedPlugin):
     def after_training_iteration(self, strategy: Any, **kwargs: Any) -> None:
         count = len(strategy.mb_y)
         self._clips += count
+        strategy.clips_trained += count
         self._loss += strategy.loss.detach() * count
         strategy.setup.reporter.advance(count)
 
@@ -33,13 +34,13 @@ class TrackingPlugin(SupervisedPlugin):
             "clips": self._clips,
             "clips_per_second": round(self._clips / seconds, 2),
         }
-        strategy.setup.log(record)
-        strategy.setup.reporter.epoch(
-            f"experience {index + 1}/{len(strategy.training_stream.experiences)}"
-            f"  epoch {record['epoch']}/{strategy.train_epochs}  loss {record['loss']:.3f}"
-        )
         if not math.isfinite(record["loss"]):
             raise ClnormError(
                 f"the loss is {record['loss']} in experience {index + 1}, epoch {record['epoch']}",
                 hint="lower train.lr, or use --set train.precision=fp32",
             )
+        strategy.setup.log(record)
+        strategy.setup.reporter.epoch(
+            f"experience {index + 1}/{len(strategy.training_stream.experiences)}"
+            f"  epoch {record['epoch']}/{strategy.train_epochs}  loss {record['loss']:.3f}"
+        )

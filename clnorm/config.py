@@ -276,7 +276,8 @@ def _flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _digest(config: Config, data: str, *, leave_out: set[str]) -> str:
     flat = {key: value for key, value in _flatten(config.to_dict()).items() if key not in leave_out}
     for item in fields(config):
-        if (registry := item.metadata.get("registry")) and item.name in flat:
-            flat[f"{item.name}.source"] = registry.get(getattr(config, item.name).name).source
+        registry = item.metadata.get("registry")
+        if registry and item.name in flat and (source := registry.get(getattr(config, item.name).name).source):
+            flat[f"{item.name}.source"] = source
     text = json.dumps({**flat, "data": data}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -83,6 +83,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(arguments, words, capsys):
 def test_debug_shows_the_traceback():
     done = run_cli("run", "--norm", "cm", "--debug")
     assert "Traceback" in done.stderr
+    assert "Traceback" in run_cli("--debug", "run", "--norm", "cm").stderr
     assert "Traceback" not in run_cli("run", "--norm", "cm").stderr
 
 

@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 for a failure, 2 for a mistake of the user's, 130 when interrupted.
     """
     options = _parser().parse_args(arguments)
+    debug = getattr(options, "debug", False)
     try:
         options.verb(options)
     except KeyboardInterrupt:
@@ -38,11 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ClnormError as error:
-        if options.debug:
+        if debug:
             raise
         return _fail(str(error), error.exit_code)
     except Exception as error:
-        if options.debug:
+        if debug:
             raise
         return _fail(f"{type(error).__name__}: {error}; add --debug for the traceback", 1)
     return 0
@@ -59,7 +60,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="clnorm", description="Continual learning on video, with normalization as the variable.", parents=[common]
     )
-    parser.set_defaults(debug=False)
     parser.add_argument("--version", action="version", version=f"clnorm {__version__}")
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
 

@@ -109,6 +109,9 @@ def test_run_table_and_sweep_from_the_shell(tiny, tmp_path):
     again = run_cli("run", "--config", str(file), "--norm", "cn")
     assert "finished already" in again.stderr
     assert again.stdout == done.stdout
+    code = "import sys; from clnorm.cli import main; main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
+    light = [sys.executable, "-c", code, "run", "--config", str(file), "--norm", "cn"]
+    assert subprocess.run(light, capture_output=True).returncode == 0, "a finished run is loaded without torch"
     grid = tmp_path / "grid.yaml"
     shared = config.to_dict()
     del shared["norm"]

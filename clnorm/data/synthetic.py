@@ -16,7 +16,6 @@ from filelock import FileLock
 
 from clnorm.data import hmdb51
 from clnorm.data.cache import cache_dir
-from clnorm.data.decode import require_ffmpeg
 from clnorm.data.render import FPS, render
 from clnorm.data.synthetic_plan import SPLITS, File, Options, plan_clips, plan_split
 from clnorm.data.table import ClipTable
@@ -88,6 +87,8 @@ def _ensure(options: Options, progress: Progress | None) -> Path:
 
 def _write(folder: Path, options: Options, progress: Progress | None) -> None:
     """Write split files, then clips, each of them on the disk on return."""
+    from clnorm.data.decode import require_ffmpeg  # torch, which reading a finished dataset does without
+
     require_ffmpeg()
     files = plan_clips(options)
     labels = dict.fromkeys(file.label for file in files)

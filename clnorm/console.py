@@ -4,7 +4,7 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from clnorm.progress import Reporter
 
@@ -35,17 +35,15 @@ class ConsoleReporter(Reporter):
             return
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn(f"{unit}  {{task.fields[rate]:.0f}} {unit}/s"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
+            BarColumn(bar_width=10),
+            TaskProgressColumn(),
+            TextColumn(f"{{task.fields[rate]:.0f}} {unit}/s"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[detail]}", style="dim"),
+            TextColumn("left"),
             console=self._console,
         )
         self._bar.start()
-        self._task = self._bar.add_task(title, total=total, rate=0.0, detail="")
+        self._task = self._bar.add_task(title, total=total, rate=0.0)
 
     def advance(self, count: int) -> None:
         self._done += count
@@ -54,7 +52,7 @@ class ConsoleReporter(Reporter):
 
     def epoch(self, text: str) -> None:
         if self._bar:
-            self._bar.update(self._task, detail=text)
+            self._bar.update(self._task, description=text)
         else:
             left = (self._total - self._done) / max(self._rate(), 1e-9)
             self.note(f"{text}  {self._rate():.1f} clips/s  {left:.0f} s left")

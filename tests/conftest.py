@@ -18,7 +18,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache(tmp_path_factory: pytest.TempPathFactory):
-    """A cache of the session's own, so that tests neither read nor fill the user's."""
+    """A cache of the test run's own, so that tests neither read nor fill the user's."""
     previous = os.environ.get("CLNORM_CACHE")
     os.environ["CLNORM_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     yield

@@ -34,7 +34,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def table():
-    """Split 1 of the small dataset, in the session's cache."""
+    """Split 1 of the small dataset, in the tests' cache."""
     return synthetic.read(None, **SMALL)
 
 

@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import platform
 import resource
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,13 +38,17 @@ def package_version(package: str) -> str:
 
 
 def reset_peak_memory(device: "torch.device") -> None:
-    """Start measuring `peak_memory_mb` anew, where the system can: on a GPU and on Linux."""
+    """Start measuring `peak_memory_mb` anew: on a GPU, and on a Linux that allows it.
+
+    Elsewhere the peak is that of the whole process, runs before this one included.
+    """
     import torch
 
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    elif _CLEAR.exists():
-        _CLEAR.write_text("5")
+    else:
+        with suppress(OSError):  # no Linux, or a container that forbids it
+            _CLEAR.write_text("5")
 
 
 def peak_memory_mb(device: "torch.device") -> float:

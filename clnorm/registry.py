@@ -85,6 +85,8 @@ class Option:
         if isinstance(given, bool) or not isinstance(given, (int, float, str)):
             return None
         try:
+            if self.type is int and not isinstance(given, float) and str(given).strip().lstrip("+-").isdecimal():
+                return int(given)  # not by way of a float, which would round a large one
             number = float(given)
             return number if self.type is float else int(number) if number.is_integer() else None
         except (ValueError, OverflowError):

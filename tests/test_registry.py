@@ -89,6 +89,11 @@ def test_bad_specs_name_the_fault_and_the_nearest_match(registry, text, words):
         assert word in str(caught.value)
 
 
+def test_a_large_int_is_not_rounded(registry):
+    assert registry.parse("cn:groups=9007199254740993").kwargs["groups"] == 9007199254740993
+    assert registry.parse("cn:groups=5.0").kwargs["groups"] == 5
+
+
 def test_a_name_is_taken_once(registry):
     with pytest.raises(UserError, match="registered already"):
         registry.add(ENTRY)

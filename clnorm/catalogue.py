@@ -78,16 +78,25 @@ STRATEGIES.add(Entry("joint", "clnorm.strategies.builtin:joint", "all experience
 
 _DROP = {
     "drop_path": Option(0.1, "stochastic depth at the last block, rising linearly from 0", low=0.0, high=0.9),
+    "drop_path_per": Option("clip", "what skips a block as one", words=("clip", "frame")),
     "dropout": Option(0.0, "dropout after attention and in the MLP", low=0.0, high=0.9),
 }
 BACKBONES = Registry("backbone", plural="backbones", given=("image_size", "num_frames"))
-for _name, _summary in {
-    "lsvit_nano": "LS-ViT, width 96, depth 4, patch 8: made for CPUs",
-    "lsvit_tiny": "LS-ViT, width 192, depth 12, patch 16",
-    "lsvit_small": "LS-ViT, width 384, depth 12, patch 16",
-    "lsvit_base": "LS-ViT, width 768, depth 12, patch 16",
-}.items():
-    BACKBONES.add(Entry(_name, f"clnorm.models.lsvit:{_name}", _summary, _DROP))
+_VARIANTS = {
+    "lsvit": "LS-ViT as published code defines it",
+    "lsvit_signed": "LS-ViT that sees the direction of time",
+    "vit": "ViT on each frame, averaged",
+}
+_SIZES = {
+    "nano": "width 96, depth 4, patch 8: made for CPUs",
+    "tiny": "width 192, depth 12, patch 16",
+    "small": "width 384, depth 12, patch 16",
+    "base": "width 768, depth 12, patch 16",
+}
+for _variant, _what in _VARIANTS.items():
+    for _size, _shape in _SIZES.items():
+        _name = f"{_variant}_{_size}"
+        BACKBONES.add(Entry(_name, f"clnorm.models.lsvit:{_name}", f"{_what}; {_shape}", _DROP))
 
 DATASETS = Registry("dataset", plural="datasets", given=("progress",))
 DATASETS.add(

@@ -8,90 +8,102 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cache
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import yaml
 
 from clnorm.catalogue import BACKBONES, DATASETS, NORMS, PROTOCOLS, STRATEGIES
 from clnorm.errors import UserError
-from clnorm.registry import Option, Registry, Spec, Value
+from clnorm.fields import (
+    Section,
+    build_section,
+    list_keys,
+    list_sections,
+    name_field,
+    path_field,
+    plain_values,
+    value_field,
+)
+from clnorm.registry import Spec
 
 # What a run's identity leaves out: it changes where or how fast a run happens; the device, only by rounding.
-_NOT_IDENTITY = {"out", "data.root", "data.workers", "train.device"}
-
-
-def _name(registry: Registry, default: str, doc: str) -> Any:
-    return field(default=registry.parse(default), metadata={"registry": registry, "doc": doc})
-
-
-def _value(default: Value, doc: str, **legal: Any) -> Any:
-    return field(default=default, metadata={"option": Option(default, doc, **legal), "doc": doc})
-
-
-def _path(default: str | None, doc: str) -> Any:
-    return field(default=default, metadata={"path": True, "doc": doc})
-
-
-class _Section:
-    """A group of fields that checks and converts each of them when it is built."""
-
-    def __post_init__(self) -> None:
-        for item in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
-            checked = _check(item.metadata, getattr(self, item.name), where=item.name)
-            object.__setattr__(self, item.name, checked)
-
-
-def _check(metadata: Mapping[str, Any], given: Any, *, where: str) -> Any:
-    if registry := metadata.get("registry"):
-        return registry.parse(given, where=where)
-    if option := metadata.get("option"):
-        return option.parse(given, where=where)
-    if metadata.get("path"):
-        if given is not None and not isinstance(given, (str, Path)):
-            raise UserError(f"{given!r} is not a path", where=where)
-        return None if given is None else str(given)
-    return given
+_NOT_IDENTITY = {"out", "keep_model", "data.root", "data.workers", "model.weights", "train.device"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig(_Section):
+class DataConfig(Section):
     """What a clip is, and where clips come from."""
 
-    root: str | None = _path(None, "folder of the videos and split files")
-    frames: int = _value(16, "frames T taken from a clip at equal intervals", low=1, high=512)
-    image_size: int = _value(32, "height and width of a frame, in pixels", low=8, high=1024)
-    skip_bad: bool = _value(False, "leave out clips that cannot be decoded, and record it")
-    workers: int = _value(2, "threads that decode", low=1, high=256)
+    root: str | None = path_field(None, "folder of the videos and split files")
+    frames: int = value_field(16, "frames T taken from a clip at equal intervals", low=1, high=512)
+    image_size: int = value_field(32, "height and width of a frame, in pixels", low=8, high=1024)
+    skip_bad: bool = value_field(False, "leave out clips that cannot be decoded, and record it")
+    workers: int = value_field(2, "threads that decode", low=1, high=256)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(_Section):
+class ModelConfig(Section):
+    """What the backbone starts from."""
+
+    pretrained: bool = value_field(False, "download the backbone's ImageNet weights from timm's hub")
+    weights: str | None = path_field(None, "file of pretrained weights, safetensors or a state dict")
+    input: str = value_field(
+        "auto",
+        "mean and std of the input that the weights want; auto is what they state, else half",
+        words=("auto", "half", "imagenet"),
+    )
+    calibrate: bool = value_field(False, "estimate the norms' running statistics on training clips before training")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Section):
     """How each experience is trained."""
 
-    epochs: int = _value(10, "passes over the clips of each experience", low=1)
-    batch_size: int = _value(16, "clips in a batch, those from memory included", low=1)
-    lr: float = _value(2e-3, "peak learning rate of AdamW", low=0.0)
-    weight_decay: float = _value(0.05, "AdamW's weight decay, not on norms, biases and scalars", low=0.0)
-    grad_clip: float = _value(1.0, "most that the gradient's norm may be; 0 leaves it", low=0.0)
-    warmup: float = _value(0.1, "share of an experience's steps with rising learning rate", low=0.0, high=1.0)
-    loss: str = _value("seen", "classes in the cross-entropy: those seen so far, or all", words=("seen", "all"))
-    precision: str = _value("fp32", "fp16 scales its gradients and needs CUDA", words=("fp32", "bf16", "fp16"))
-    device: str = _value("auto", "auto takes CUDA where there is a GPU", words=("auto", "cpu", "cuda"))
+    epochs: int = value_field(10, "passes over the clips of each experience", low=1)
+    batch_size: int = value_field(16, "clips in a batch, those from memory included", low=1)
+    accumulate: int = value_field(1, "pieces that a batch passes the model in, their gradients added up", low=1)
+    lr: float = value_field(2e-3, "peak learning rate of AdamW", low=0.0)
+    head_scale: float = value_field(1.0, "learning rate of the head over train.lr", low=0.0)
+    motion_scale: float = value_field(1.0, "learning rate of the motion modules over train.lr", low=0.0)
+    layer_decay: float = value_field(1.0, "learning rate of a block over that of the block after it", low=0.0, high=1.0)
+    freeze_blocks: int = value_field(0, "first blocks, with all before them, that do not train", low=0)
+    weight_decay: float = value_field(0.05, "AdamW's weight decay, not on norms, biases and scalars", low=0.0)
+    grad_clip: float = value_field(1.0, "most that the gradient's norm may be; 0 leaves it", low=0.0)
+    warmup: float = value_field(0.1, "share of an experience's steps with rising learning rate", low=0.0, high=1.0)
+    loss: str = value_field("seen", "classes in the cross-entropy: those seen so far, or all", words=("seen", "all"))
+    label_smoothing: float = value_field(0.0, "share of the target spread over these classes", low=0.0, high=0.99)
+    ema: float = value_field(
+        0.0, "decay of an average of the weights, which is what is evaluated; 0 is off", low=0.0, high=0.99999
+    )
+    precision: str = value_field(
+        "fp32",
+        "of the forward pass; fp16 scales its gradients and needs CUDA; auto takes the fastest",
+        words=("fp32", "bf16", "fp16", "auto"),
+    )
+    attention: str = value_field(
+        "auto",
+        "kernel; auto is fused, or with precision=auto the faster one",
+        words=("auto", "fused", "explicit"),
+    )
+    compile: bool | str = value_field(
+        "auto", "torch.compile; auto is off, or with precision=auto as is faster", kind=bool, words=("auto",)
+    )
+    checkpointing: bool = value_field(False, "compute activations again in the backward pass, to save memory")
+    device: str = value_field("auto", "auto takes CUDA where there is a GPU", words=("auto", "cpu", "cuda"))
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvalConfig(_Section):
+class EvalConfig(Section):
     """How the test clips are evaluated after each experience."""
 
-    batch_size: int = _value(64, "clips in an evaluation batch", low=1)
-    unseen: bool = _value(False, "evaluate experiences not yet trained too (needed for FWT)")
+    batch_size: int = value_field(64, "clips in an evaluation batch", low=1)
+    unseen: bool = value_field(False, "evaluate experiences not yet trained too (needed for FWT)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(_Section):
+class Config(Section):
     """One run: a norm, a strategy, a backbone, a dataset cut by a protocol, and a seed.
 
     Names are texts such as `"cn"` or `"replay:per_class=10"`; they are parsed when the configuration is built.
@@ -100,27 +112,29 @@ class Config(_Section):
         UserError: an unknown name or key, or a value of the wrong type or range.
     """
 
-    norm: Spec = _name(NORMS, "ln", "normalization layer")
-    strategy: Spec = _name(STRATEGIES, "naive", "continual-learning strategy")
-    backbone: Spec = _name(BACKBONES, "lsvit_nano", "video backbone")
-    dataset: Spec = _name(DATASETS, "synthetic", "dataset")
-    protocol: Spec = _name(PROTOCOLS, "even", "how classes become experiences")
-    seed: int = _value(0, "of class order, weights, batches, memory", low=0, high=2**31 - 1)
-    out: str = _path("runs", "folder that run folders go into")
+    norm: Spec = name_field(NORMS, "ln", "normalization layer")
+    strategy: Spec = name_field(STRATEGIES, "naive", "continual-learning strategy")
+    backbone: Spec = name_field(BACKBONES, "lsvit_nano", "video backbone")
+    dataset: Spec = name_field(DATASETS, "synthetic", "dataset")
+    protocol: Spec = name_field(PROTOCOLS, "even", "how classes become experiences")
+    seed: int = value_field(0, "of class order, weights, batches, memory", low=0, high=2**31 - 1)
+    out: str = path_field("runs", "folder that run folders go into")
+    keep_model: bool = value_field(True, "keep the trained model, which predict and export need")
     data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, section in _sections(Config).items():
-            object.__setattr__(self, name, _build(section, getattr(self, name), where=f"{name}."))
+        for name, section in list_sections(Config).items():
+            object.__setattr__(self, name, build_section(section, getattr(self, name), where=f"{name}."))
         if self.out is None:
             raise UserError("a path is needed", where="out")
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain values; names in full, with every option."""
-        return _to_dict(self)
+        return plain_values(self)
 
     def to_yaml(self) -> str:
         """The configuration as YAML that `load_config` reads back to an equal one."""
@@ -147,7 +161,7 @@ def merge_config(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> Con
     merged = deepcopy(dict(values))
     for dotted, value in overrides.items():
         _set(merged, dotted, value)
-    config: Config = _build(Config, merged)
+    config: Config = build_section(Config, merged)
     return config
 
 
@@ -155,8 +169,12 @@ def run_id(config: Config, *, data: str = "") -> str:
     """Eight hex digits of what changes a run's result.
 
     Args:
-        config: the run's configuration; device, workers, data root and output folder do not count.
+        config: the run's configuration; device, workers, data root and output folder do not count, and a file of
+            weights counts by its content.
         data: the fingerprint of the clips, which stands for the data root.
+
+    Raises:
+        UserError: the file of weights cannot be read.
     """
     return _digest(config, data, leave_out=_NOT_IDENTITY)
 
@@ -186,7 +204,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
-        raise UserError(f"holds a {type(loaded).__name__}, not keys with values", where=str(path), legal=_keys(Config))
+        raise UserError(
+            f"holds a {type(loaded).__name__}, not keys with values", where=str(path), legal=list_keys(Config)
+        )
     return loaded
 
 
@@ -212,58 +232,9 @@ def _set(target: dict[str, Any], dotted: str, value: Any) -> None:
     for section in sections:
         inner = target[section] = {} if target.get(section) is None else target[section]
         if not isinstance(inner, dict):
-            raise UserError(f"{section!r} holds a value, not keys", where=dotted, legal=_keys(Config))
+            raise UserError(f"{section!r} holds a value, not keys", where=dotted, legal=list_keys(Config))
         target = inner
     target[last] = value
-
-
-def _build(cls: type, given: Any, *, where: str = "") -> Any:
-    """An instance of a section from a mapping, refusing unknown keys; an instance passes through."""
-    if isinstance(given, cls):
-        return given
-    given = {} if given is None else given
-    if not isinstance(given, Mapping):
-        raise UserError(f"{given!r} is not a mapping of keys", where=where.rstrip(".") or "config", legal=_keys(cls))
-    known = {item.name for item in fields(cls)}
-    for key in given:
-        if key not in known:
-            legal = [*_keys(cls, where), *([] if where else _keys(Config, deep=True))]
-            hint = "write it nested, as section: {key: value}" if where + str(key) in legal else None
-            raise UserError(f"unknown key {where + str(key)!r}", legal=legal, given=where + str(key), hint=hint)
-    try:
-        return cls(**given)
-    except UserError as error:
-        if where and not str(error).startswith(where):
-            raise UserError(f"{where}{error}") from error
-        raise
-
-
-def _keys(cls: type, prefix: str = "", *, deep: bool = False) -> list[str]:
-    """The keys of a section; with `deep`, only those inside of its own sections."""
-    if deep:
-        return [key for name, section in _sections(cls).items() for key in _keys(section, f"{name}.")]
-    return [prefix + item.name for item in fields(cls)]
-
-
-@cache
-def _sections(cls: type) -> dict[str, type]:
-    """The fields of a configuration that are sections of it."""
-    return {
-        name: kind
-        for name, kind in get_type_hints(cls).items()
-        if isinstance(kind, type) and issubclass(kind, _Section)
-    }
-
-
-def _to_dict(section: Any) -> dict[str, Any]:
-    plain: dict[str, Any] = {}
-    for item in fields(section):
-        value = getattr(section, item.name)
-        if isinstance(value, Spec):
-            plain[item.name] = str(value)
-        else:
-            plain[item.name] = _to_dict(value) if is_dataclass(value) else value
-    return plain
 
 
 def _flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -279,5 +250,16 @@ def _digest(config: Config, data: str, *, leave_out: set[str]) -> str:
         registry = item.metadata.get("registry")
         if registry and item.name in flat and (source := registry.get(getattr(config, item.name).name).source):
             flat[f"{item.name}.source"] = source
-    text = json.dumps({**flat, "data": data}, sort_keys=True)
+    weights = _digest_file(config.model.weights) if config.model.weights else ""
+    text = json.dumps({**flat, "data": data, "weights": weights}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _digest_file(path: str) -> str:
+    try:
+        with Path(path).expanduser().open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(
+            f"cannot be read ({error.strerror})", where=f"model.weights {path}", hint="give an existing file"
+        ) from error

@@ -3,8 +3,9 @@
 from dataclasses import fields
 
 from clnorm.catalogue import REGISTRIES
-from clnorm.config import Config, DataConfig, EvalConfig, TrainConfig
+from clnorm.config import Config
 from clnorm.errors import UserError
+from clnorm.fields import list_sections
 from clnorm.registry import Registry
 
 
@@ -36,7 +37,8 @@ def _list_registry(registry: Registry) -> str:
 
 def _list_config() -> str:
     lines = []
-    for prefix, section in (("", Config), ("data.", DataConfig), ("train.", TrainConfig), ("eval.", EvalConfig)):
+    sections = {"": Config, **{f"{name}.": section for name, section in list_sections(Config).items()}}
+    for prefix, section in sections.items():
         for item in fields(section):
             if not item.metadata:
                 continue
@@ -46,7 +48,7 @@ def _list_config() -> str:
                 legal, default = option.legal, _plain(option.default)
             else:
                 legal, default = "a path", item.default
-            lines.append(f"{prefix + item.name:<20}{item.metadata['doc']} ({legal}; default {default})")
+            lines.append(f"{prefix + item.name:<22}{item.metadata['doc']} ({legal}; default {default})")
     return "\n".join(lines)
 
 

@@ -32,7 +32,7 @@ class Option:
         default: the value used when none is given; None means that one must be given.
         doc: what it does, in a few words.
         kind: the type of a value; taken from `default` where not stated.
-        words: the only legal words for a text option, or words legal beside a number.
+        words: the only legal words for a text option, or words legal beside a number or true|false.
         low: the least legal number.
         high: the greatest legal number.
     """
@@ -54,7 +54,7 @@ class Option:
         if self.type is str:
             return "|".join(self.words) or "text"
         if self.type is bool:
-            return "true|false"
+            return "|".join(["true", "false", *self.words])
         bounds = [f">= {self.low:g}"] if self.low is not None else []
         bounds += [f"<= {self.high:g}"] if self.high is not None else []
         number = " ".join([{"int": "an int", "float": "a number"}[self.type.__name__], " and ".join(bounds)]).strip()

@@ -18,7 +18,7 @@ LEVELS = [
     ["streams", "models", "records"],
     ["norms", "data", "evaluation", "environment", "progress"],
     ["config"],
-    ["catalogue"],
+    ["fields", "catalogue"],
     ["registry"],
     ["files"],
     ["errors", "seeding"],

@@ -1,29 +1,39 @@
-"""LS-ViT: a per-frame Vision Transformer that sees motion through SMIF and LMI.
+"""The Vision Transformer over frames, with LS-ViT's motion modules or without them.
 
 Source: Chen et al., Frontiers in Neurorobotics 2024, doi 10.3389/fnbot.2024.1457843 (see `motion.py`).
 """
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from clnorm.errors import UserError
 from clnorm.models.motion import LMI, SMIF
+from clnorm.models.signed import SignedLMI, SignedSMIF
 from clnorm.models.vit import MLP, Attention, DropPath, PatchEmbed
+
+_MOTION = {"vit": (nn.Identity, nn.Identity), "lsvit": (SMIF, LMI), "lsvit_signed": (SignedSMIF, SignedLMI)}
+_SIZES = {
+    "nano": {"width": 96, "depth": 4, "heads": 3, "patch_size": 8},
+    "tiny": {"width": 192, "depth": 12, "heads": 3, "patch_size": 16},
+    "small": {"width": 384, "depth": 12, "heads": 6, "patch_size": 16},
+    "base": {"width": 768, "depth": 12, "heads": 12, "patch_size": 16},
+}
 
 
 class Block(nn.Module):
     """x += DropPath(Attn(norm1 x)); x += DropPath(MLP(norm2 x)); x = LMI(x), on tokens (B, T, N, C)."""
 
-    def __init__(self, width: int, *, heads: int, drop_path: float, dropout: float) -> None:
+    def __init__(self, width: int, *, heads: int, drop_path: DropPath, dropout: float, lmi: nn.Module) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width, eps=1e-6)
         self.attn = Attention(width, heads=heads, dropout=dropout)
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
         self.mlp = MLP(width, dropout=dropout)
-        self.drop_path = DropPath(drop_path)
-        self.lmi = LMI(width)
+        self.drop_path = drop_path
+        self.lmi = lmi
 
     def forward(self, tokens: Tensor) -> Tensor:
         tokens = tokens + self.drop_path(self.attn(self.norm1(tokens)))
@@ -32,14 +42,21 @@ class Block(nn.Module):
         return out
 
 
-class LSViT(nn.Module):
-    """LS-ViT for clips of `num_frames` frames.
+class VideoViT(nn.Module):
+    """A Vision Transformer over the frames of a clip: `vit`, `lsvit` or `lsvit_signed`.
 
     Shapes: clips (B, T, 3, H, W), floats in [-1, 1], to logits (B, num_classes). The class token of every frame passes
-    the final norm; their mean over time enters the linear head.
+    the final norm; their mean over time enters the linear head. `vit` sees each frame alone. `lsvit` has SMIF before
+    the patches and LMI after every block, and cannot tell a clip from its reversal; `lsvit_signed` can (`signed.py`),
+    and adds a learned position in time to its tokens.
 
     Every norm is built as LayerNorm and meant to be swapped (`clnorm.swap_norms`); `expected_norm_sites` of them exist.
-    The definition has no sense of direction in time: a clip played backwards gets the same logits.
+
+    Args:
+        variant: which of the three.
+        drop_path: stochastic depth at the last block, rising linearly from 0.
+        drop_path_per: `clip` or `frame`, what skips a block as one.
+        dropout: after attention and in the MLP.
 
     Raises:
         UserError: an image size that the patch size does not divide.
@@ -47,6 +64,7 @@ class LSViT(nn.Module):
 
     def __init__(
         self,
+        variant: str,
         *,
         width: int,
         depth: int,
@@ -56,6 +74,7 @@ class LSViT(nn.Module):
         image_size: int,
         num_frames: int,
         drop_path: float,
+        drop_path_per: str,
         dropout: float,
     ) -> None:
         super().__init__()
@@ -66,14 +85,28 @@ class LSViT(nn.Module):
                 where="data.image_size",
                 legal=f"{max(below, patch_size)}, {below + patch_size}, ...",
             )
+        make_smif, make_lmi = _MOTION[variant]
         self.input_shape = (num_frames, 3, image_size, image_size)
-        self.smif = SMIF()
-        self.patch_embed = PatchEmbed(image_size=image_size, patch_size=patch_size, width=width)
-        rates = [drop_path * index / max(depth - 1, 1) for index in range(depth)]
-        self.blocks = nn.ModuleList(Block(width, heads=heads, drop_path=rate, dropout=dropout) for rate in rates)
+        self.smif = make_smif()
+        self.patch_embed = PatchEmbed(patch_size=patch_size, width=width)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + (image_size // patch_size) ** 2, width))
+        if variant == "lsvit_signed":
+            self.time_embed = nn.Parameter(torch.zeros(1, num_frames, 1, width))
+        rates = (drop_path * index / max(depth - 1, 1) for index in range(depth))
+        self.blocks = nn.ModuleList(
+            Block(
+                width,
+                heads=heads,
+                drop_path=DropPath(rate, per_frame=drop_path_per == "frame"),
+                dropout=dropout,
+                lmi=make_lmi(width),
+            )
+            for rate in rates
+        )
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.head = nn.Linear(width, num_classes)
-        self.expected_norm_sites = 3 * depth + 1
+        self.expected_norm_sites = (2 if variant == "vit" else 3) * depth + 1
 
     def forward(self, clips: Tensor) -> Tensor:
         logits: Tensor = self.head(self.forward_features(clips))
@@ -83,18 +116,26 @@ class LSViT(nn.Module):
         """Clips (B, T, 3, H, W) to features (B, C): what the head and nearest-mean classifiers see."""
         if clips.ndim != 5 or clips.shape[1:] != self.input_shape:
             raise ValueError(f"clips have shape {tuple(clips.shape)}, not (B, {', '.join(map(str, self.input_shape))})")
-        tokens = self.patch_embed(self.smif(clips))
+        tokens = self._embed(self.smif(clips))
         for block in self.blocks:
             tokens = block(tokens)
         # Every token passes the norm, although the class tokens alone are read: batch statistics are those of a site.
         features: Tensor = self.norm(tokens)[:, :, 0].mean(dim=1)
         return features
 
+    def _embed(self, clips: Tensor) -> Tensor:
+        """Clips (B, T, 3, H, W) to tokens (B, T, 1 + HW/p^2, C): class token and patches, each with its position."""
+        patches = self.patch_embed(clips)
+        tokens = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], dim=1) + self.pos_embed
+        tokens = tokens.unflatten(0, clips.shape[:2])
+        return tokens + self.time_embed if hasattr(self, "time_embed") else tokens
+
     @torch.no_grad()
     def init_weights(self, generator: torch.Generator) -> None:
         """Draw all weights anew from `generator`; norms draw nothing, so every norm starts from the same weights.
 
         Linear layers are Xavier-uniform as in the original ViT, the patch projection as its flattened linear layer.
+        The head starts at zero, and so does the position in time.
         """
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.Conv2d)):
@@ -103,26 +144,15 @@ class LSViT(nn.Module):
                 module.weight.uniform_(-bound, bound, generator=generator)
                 if module.bias is not None:
                     module.bias.zero_()
-        self.patch_embed.cls_token.normal_(std=0.02, generator=generator)
-        self.patch_embed.pos_embed.normal_(std=0.02, generator=generator)
+        self.cls_token.normal_(std=0.02, generator=generator)
+        self.pos_embed.normal_(std=0.02, generator=generator)
         self.head.weight.zero_()
 
 
-def lsvit_nano(**options: object) -> LSViT:
-    """Width 96, depth 4, 3 heads, patch 8: made for CPUs and small frames."""
-    return LSViT(width=96, depth=4, heads=3, patch_size=8, **options)  # type: ignore[arg-type]
+def _sizes(variant: str) -> list[partial[VideoViT]]:
+    return [partial(VideoViT, variant, **size) for size in _SIZES.values()]  # type: ignore[arg-type]
 
 
-def lsvit_tiny(**options: object) -> LSViT:
-    """Width 192, depth 12, 3 heads, patch 16: the size of ViT-Tiny."""
-    return LSViT(width=192, depth=12, heads=3, patch_size=16, **options)  # type: ignore[arg-type]
-
-
-def lsvit_small(**options: object) -> LSViT:
-    """Width 384, depth 12, 6 heads, patch 16: the size of ViT-Small."""
-    return LSViT(width=384, depth=12, heads=6, patch_size=16, **options)  # type: ignore[arg-type]
-
-
-def lsvit_base(**options: object) -> LSViT:
-    """Width 768, depth 12, 12 heads, patch 16: the size of ViT-Base."""
-    return LSViT(width=768, depth=12, heads=12, patch_size=16, **options)  # type: ignore[arg-type]
+vit_nano, vit_tiny, vit_small, vit_base = _sizes("vit")
+lsvit_nano, lsvit_tiny, lsvit_small, lsvit_base = _sizes("lsvit")
+lsvit_signed_nano, lsvit_signed_tiny, lsvit_signed_small, lsvit_signed_base = _sizes("lsvit_signed")

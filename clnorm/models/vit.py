@@ -1,7 +1,11 @@
-"""The Vision Transformer parts that LS-ViT is made of, on tokens (B, T, N, C): N positions of each of T frames.
+"""The Vision Transformer parts that the backbones are made of, on tokens (B, T, N, C): N positions of each of T frames.
+
+Modules are named as in timm, so that its weights load by name.
 
 Source: Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021; stochastic depth from Huang et al., ECCV 2016.
 """
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -9,26 +13,33 @@ from torch import Tensor, nn
 
 
 class PatchEmbed(nn.Module):
-    """Frames (B, T, 3, H, W) to tokens (B, T, 1 + HW/p^2, C): patches, a class token, learned positions."""
+    """Frames (B, T, 3, H, W) to patches (B*T, HW/p^2, C).
 
-    def __init__(self, *, image_size: int, patch_size: int, width: int) -> None:
+    `proj` holds the weights as the convolution that they are in timm. Patches do not overlap, so it is computed as one
+    matrix product, whose backward pass is cheaper.
+    """
+
+    def __init__(self, *, patch_size: int, width: int) -> None:
         super().__init__()
         self.proj = nn.Conv2d(3, width, kernel_size=patch_size, stride=patch_size)
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + (image_size // patch_size) ** 2, width))
 
     def forward(self, clips: Tensor) -> Tensor:
-        patches = self.proj(clips.flatten(0, 1)).flatten(2).transpose(1, 2)  # (B*T, N-1, C)
-        tokens = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], dim=1) + self.pos_embed
-        return tokens.unflatten(0, clips.shape[:2])
+        size = self.proj.kernel_size[0]
+        frames = clips.flatten(0, 1).unflatten(3, (-1, size)).unflatten(2, (-1, size))  # (B*T, 3, H/p, p, W/p, p)
+        patches = frames.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)  # (B*T, HW/p^2, 3*p*p)
+        return F.linear(patches, self.proj.weight.flatten(1), self.proj.bias)
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention among the tokens of one frame: (B, T, N, C) to the same."""
+    """Multi-head self-attention among the tokens of one frame: (B, T, N, C) to the same.
+
+    `fused` says whether torch's `scaled_dot_product_attention` computes it, or matrix products written out, which are
+    the faster ones in bf16 on some CPUs; both give the same up to rounding.
+    """
 
     def __init__(self, width: int, *, heads: int, dropout: float) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.heads, self.dropout, self.fused = heads, dropout, True
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
@@ -36,7 +47,12 @@ class Attention(nn.Module):
         batch, frames, positions, width = tokens.shape
         qkv = self.qkv(tokens).view(batch * frames, positions, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (B*T, heads, N, C / heads)
-        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=self.dropout if self.training else 0.0)
+        dropout = self.dropout if self.training else 0.0
+        if self.fused:
+            mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+        else:
+            scores = (query * (1 / math.sqrt(query.shape[-1]))) @ key.transpose(-2, -1)
+            mixed = F.dropout(scores.softmax(dim=-1), dropout) @ value
         mixed = self.proj(mixed.transpose(1, 2).reshape(tokens.shape))
         return F.dropout(mixed, self.dropout, self.training)
 
@@ -55,17 +71,19 @@ class MLP(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Stochastic depth: in training, leaves a residual branch out for a whole clip with probability `rate`.
+    """Stochastic depth: in training, leaves a residual branch out with probability `rate`.
 
-    The mask is one draw a clip, not a frame: a frame that skips a block would look like motion to LMI.
+    The mask is one draw a clip: a frame that skips a block would look like motion to LMI. `per_frame` draws one for
+    each frame instead, as the definition's code does.
     """
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, *, per_frame: bool = False) -> None:
         super().__init__()
-        self.rate = rate
+        self.rate, self.per_frame = rate, per_frame
 
     def forward(self, branch: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return branch
-        kept = torch.rand(len(branch), 1, 1, 1, device=branch.device) >= self.rate
+        draws = (len(branch), branch.shape[1] if self.per_frame else 1, 1, 1)
+        kept = torch.rand(draws, device=branch.device) >= self.rate
         return branch * (kept / (1 - self.rate)).to(branch.dtype)

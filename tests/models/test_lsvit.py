@@ -85,7 +85,7 @@ def test_smif_has_22_parameters():
 @pytest.mark.parametrize(("build", "backbone"), [(lsvit_base, 85.8e6), (lsvit_small, 21.7e6)])
 def test_without_motion_modules_the_sizes_are_those_of_vit(build, backbone):
     with torch.device("meta"):
-        model = build(num_classes=51, image_size=224, num_frames=16, drop_path=0.1, dropout=0.1)
+        model = build(num_classes=51, image_size=224, num_frames=16, drop_path=0.1, drop_path_per="clip", dropout=0.1)
     extra = [model.smif, model.head, *(block.lmi for block in model.blocks)]
     count = sum(p.numel() for p in model.parameters()) - sum(p.numel() for module in extra for p in module.parameters())
     assert count == pytest.approx(backbone, rel=2e-3)

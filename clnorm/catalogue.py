@@ -108,7 +108,7 @@ DATASETS.add(
             "classes": Option(10, "number of classes", low=2, high=51),
             "train": Option(50, "training clips of the largest class", low=2),
             "test": Option(20, "test clips of each class", low=1),
-            "cues": Option("both", "what tells classes apart", words=("motion", "shape", "both")),
+            "cues": Option("both", "what tells classes apart", words=("motion", "shape", "both", "direction")),
             "imbalance": Option(1.0, "largest over smallest class in training", low=1.0),
             "variant": Option(0, "seed of the generator", low=0),
         },

@@ -47,6 +47,7 @@ def read(
         train: training clips of the largest class.
         test: test clips of every class.
         cues: what tells classes apart: `motion`, `shape` or `both`; what does not is drawn anew for every clip.
+            `direction` is `motion` with pairs only: classes 2k and 2k + 1 are each other's reversal in time.
         imbalance: largest over smallest class in training, falling geometrically; test clips stay balanced.
         variant: seed of everything that is drawn.
         progress: called with the number of clips made and of all.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clnorm.catalogue import DATASETS
-from clnorm.data.motions import list_motions
+from clnorm.data.motions import list_motions, reversed_motion
 from clnorm.data.render import Clip, Look, draw_look, draw_variation
 from clnorm.data.shapes import list_shapes
 from clnorm.errors import UserError
@@ -40,6 +40,12 @@ class Options:
     def __post_init__(self) -> None:
         for key, option in DATASETS.get("synthetic").options.items():
             option.parse(getattr(self, key), where=f"synthetic: option {key!r}")
+        if self.classes > (legal := len(list_classes(self.cues))):
+            raise UserError(
+                f"{self.classes} classes with cues={self.cues}",
+                where="synthetic: option 'classes'",
+                legal=f"at most {legal}",
+            )
         if self.imbalance > self.train:
             raise UserError(
                 f"{self.imbalance:g} leaves the smallest class without a training clip",
@@ -60,10 +66,16 @@ class File:
 
 
 def list_classes(cues: str) -> list[tuple[str, str | None, tuple[str, str] | None]]:
-    """All 51 classes as (name, motion, shape), the ten most distinct first; None is drawn anew for every clip."""
+    """All classes as (name, motion, shape), the ten most distinct first; None is drawn anew for every clip.
+
+    There are 51, but for cues=direction: those are the 28 motions that come in pairs, each beside its time reversal.
+    """
     motions, shapes = list_motions(), list_shapes()
     if cues == "shape":
         return [("_".join(shape), None, shape) for shape in shapes]
+    if cues == "direction":
+        pairs = dict.fromkeys(tuple(sorted((name, reversed_motion(name)))) for name in motions)
+        return [(name, name, None) for first, second in pairs if first != second for name in (first, second)]
     return [(motion, motion, shape if cues == "both" else None) for motion, shape in zip(motions, shapes, strict=True)]
 
 

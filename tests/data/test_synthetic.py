@@ -213,6 +213,15 @@ def test_class_names_follow_the_cue_and_51_classes_are_different():
     assert len({shape for _, _, shape in list_classes("both")}) == 51
 
 
+def test_direction_leaves_only_pairs_of_reversals():
+    classes = list_classes("direction")
+    assert len({name for name, _, _ in classes}) == 28
+    for (first, _, shape), (second, _, _) in zip(classes[::2], classes[1::2], strict=True):
+        assert (reversed_motion(first), reversed_motion(second), shape) == (second, first, None)
+    with pytest.raises(UserError, match=r"30 classes with cues=direction.*at most 28"):
+        options(cues="direction", classes=30)
+
+
 @pytest.mark.parametrize(("cues", "free"), [("motion", "shape"), ("shape", "motion")])
 def test_what_is_no_cue_is_independent_of_the_class(cues, free):
     files = plan_clips(options(cues=cues, classes=4, train=300, test=1))

@@ -1,6 +1,4 @@
-"""LS-ViT against its written definition, term by term and frame by frame."""
-
-import math
+"""What is known of the backbones: sizes, limits, symmetries, initial weights."""
 
 import pytest
 import torch
@@ -10,6 +8,7 @@ from clnorm import create_model
 from clnorm.errors import UserError
 from clnorm.models.lsvit import lsvit_base, lsvit_small
 from clnorm.models.motion import LMI, SMIF
+from clnorm.models.vit import Attention, DropPath
 from clnorm.seeding import torch_generator
 
 
@@ -19,58 +18,7 @@ def clips(batch=2, frames=6, size=16, seed=0):
 
 def nano(**changes):
     options = {"num_classes": 5, "image_size": 16, "num_frames": 6} | changes
-    return create_model("lsvit_nano:drop_path=0", **options)
-
-
-def slow_motion(video, *, reach=2, threshold=0.05):
-    """SMIF's motion map from its equation, for one clip; a neighbour out of range is the frame itself."""
-    frames = len(video)
-    result = torch.zeros_like(video)
-    for t in range(frames):
-        for offset in range(1, reach + 1):
-            after = video[t + offset] if t + offset < frames else video[t]
-            before = video[t - offset] if t - offset >= 0 else video[t]
-            result[t] += (after - video[t]).abs() + (video[t] - before).abs()
-    result /= reach
-    return torch.where(result > threshold, result, 0.0)
-
-
-@pytest.mark.parametrize("frames", [1, 2, 3, 6])
-def test_smif_follows_its_equation(frames):
-    smif, batch = SMIF(), clips(frames=frames)
-    weight, bias = smif.fuse.weight[:, :, 0, 0], smif.fuse.bias
-    for video, fused in zip(batch, smif(batch), strict=True):
-        motion = slow_motion(video)
-        mixed = torch.einsum("oc,tchw->tohw", weight, torch.cat([video, motion], 1)) + bias[:, None, None]
-        torch.testing.assert_close(fused, (video + math.tanh(0.5) * mixed).clamp(-1, 1), atol=1e-5, rtol=1e-5)
-
-
-def slow_lmi(lmi, tokens):
-    """LMI from its equation, for one clip of tokens (T, N, C)."""
-    q = tokens @ lmi.reduce.weight.T + lmi.reduce.bias
-    frames = len(q)
-    outputs = []
-    for t in range(frames):
-        if frames == 1:
-            forward = backward = torch.zeros_like(q[0])
-        else:
-            forward = q[t + 1] - q[t] if t + 1 < frames else q[t] - q[t - 1]
-            backward = q[t - 1] - q[t] if t > 0 else q[0] - q[1]
-        motion = (forward.abs() + backward.abs()).mean(0)
-        normed = F.layer_norm(motion, motion.shape, lmi.norm.weight, lmi.norm.bias, 1e-6)
-        hidden = F.gelu(F.linear(normed, lmi.mlp[0].weight, lmi.mlp[0].bias))
-        gate = torch.sigmoid(F.linear(hidden, lmi.mlp[2].weight, lmi.mlp[2].bias))
-        gain = gate @ lmi.expand.weight.T + lmi.expand.bias
-        outputs.append(tokens[t] + torch.tanh(lmi.delta) * tokens[t] * gain)
-    return torch.stack(outputs)
-
-
-@pytest.mark.parametrize("frames", [1, 2, 5])
-def test_lmi_follows_its_equation(frames):
-    lmi = LMI(24)
-    batch = torch.randn(2, frames, 4, 24, generator=torch_generator(0, "tokens"))
-    expected = torch.stack([slow_lmi(lmi, tokens) for tokens in batch])
-    torch.testing.assert_close(lmi(batch), expected, atol=1e-5, rtol=1e-5)
+    return create_model(f"{options.pop('backbone', 'lsvit_nano')}:drop_path=0", **options)
 
 
 @pytest.mark.parametrize(("width", "count"), [(768, 370_369), (384, 93_025), (192, 23_473)])
@@ -91,29 +39,102 @@ def test_without_motion_modules_the_sizes_are_those_of_vit(build, backbone):
     assert count == pytest.approx(backbone, rel=2e-3)
 
 
-def test_with_both_scalars_at_zero_the_motion_modules_do_nothing():
-    model = nano().eval()
+def with_a_head(model):
+    """A head that tells features apart; as built it is zero."""
+    torch.nn.init.normal_(model.head.weight, generator=torch_generator(0, "head"))
+    return model.eval()
+
+
+@torch.no_grad()
+def test_without_motion_every_variant_is_the_plain_vit():
+    plain = with_a_head(nano(backbone="vit_nano"))
     batch = clips()
-    with torch.no_grad():
-        torch.nn.init.normal_(model.head.weight)
-        model.smif.alpha.zero_()
-        for block in model.blocks:
-            block.lmi.delta.zero_()
-        expected = model(batch)
-        for block in model.blocks:
-            block.lmi = torch.nn.Identity()
-        model.smif = torch.nn.Identity()
-        torch.testing.assert_close(model(batch), expected, atol=1e-5, rtol=1e-5)
+    for backbone in ("lsvit_nano", "lsvit_signed_nano"):
+        model = nano(backbone=backbone).eval()
+        missing, unexpected = model.load_state_dict(plain.state_dict(), strict=False)
+        assert not unexpected
+        assert all("smif" in name or "lmi" in name or name == "time_embed" for name in missing)
+        if backbone == "lsvit_nano":
+            assert not torch.allclose(model(batch), plain(batch), atol=1e-3)
+            model.smif.alpha.zero_()
+            for block in model.blocks:
+                block.lmi.delta.zero_()
+        # lsvit_signed starts there.
+        torch.testing.assert_close(model(batch), plain(batch), atol=1e-5, rtol=1e-5)
 
 
-def test_the_definition_is_blind_to_the_direction_of_time():
-    model = nano().eval()
+@torch.no_grad()
+@pytest.mark.parametrize("backbone", ["vit_nano", "lsvit_nano"])
+def test_the_definition_is_blind_to_the_direction_of_time(backbone):
+    model, batch = with_a_head(nano(backbone=backbone)), clips()
+    torch.testing.assert_close(model(batch), model(batch.flip(1)), atol=1e-5, rtol=1e-5)
+    # LS-ViT does see the order of frames otherwise.
+    shuffled = model(batch[:, [0, 3, 1, 5, 2, 4]])
+    assert torch.allclose(model(batch), shuffled, atol=1e-3) == (backbone == "vit_nano")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("part", ["smif", "lmi", "time_embed"])
+def test_each_part_of_the_signed_variant_sees_the_direction_of_time(part):
+    model, batch = with_a_head(nano(backbone="lsvit_signed_nano")), clips()
+    torch.testing.assert_close(model(batch), model(batch.flip(1)), atol=1e-5, rtol=1e-5)
+    if part == "smif":
+        model.smif.alpha.fill_(1.0)
+    elif part == "lmi":
+        for block in model.blocks:
+            block.lmi.delta.fill_(1.0)
+    else:
+        model.time_embed.normal_(generator=torch_generator(0, "time"))
+    assert not torch.allclose(model(batch), model(batch.flip(1)), atol=1e-3)
+
+
+def moving_dots(count, *, frames=8, size=16):
+    """Clips (2n, T, 3, size, size) of a bright column that moves right, then the same ones backwards."""
+    generator = torch_generator(0, "dots")
+    starts = torch.randint(size, (count, 1), generator=generator)
+    columns = (starts + torch.arange(frames)) % size
+    noise = 0.1 * torch.randn(count, frames, 3, size, size, generator=generator)
+    bright = torch.nn.functional.one_hot(columns, size)[:, :, None, None, :]
+    right = (noise + bright - 0.5).clamp(-1, 1)
+    return torch.cat([right, right.flip(1)]), torch.arange(2).repeat_interleave(count)
+
+
+@pytest.mark.parametrize(("backbone", "least", "most"), [("lsvit_nano", 0.5, 0.5), ("lsvit_signed_nano", 0.9, 1.0)])
+def test_only_the_signed_variant_learns_the_direction_of_time(backbone, least, most):
+    model = nano(backbone=backbone, num_classes=2, num_frames=8)
+    batch, targets = moving_dots(48)
+    train = torch.arange(len(batch)) % 48 < 24
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(30):
+        optimizer.zero_grad()
+        F.cross_entropy(model(batch[train]), targets[train]).backward()
+        optimizer.step()
     with torch.no_grad():
-        torch.nn.init.normal_(model.head.weight)
-        batch = clips()
-        torch.testing.assert_close(model(batch), model(batch.flip(1)), atol=1e-5, rtol=1e-5)
-        # It does see the order of frames otherwise.
-        assert not torch.allclose(model(batch), model(batch[:, [0, 3, 1, 5, 2, 4]]), atol=1e-3)
+        accuracy = (model.eval()(batch[~train]).argmax(1) == targets[~train]).float().mean().item()
+    assert least <= accuracy <= most
+
+
+def test_drop_path_skips_a_block_for_a_clip_or_for_a_frame():
+    branch = torch.ones(64, 8, 3, 5)
+    for per_frame in (False, True):
+        drop = DropPath(0.25, per_frame=per_frame).train()
+        torch.manual_seed(0)
+        kept = drop(branch)
+        assert kept.unique().tolist() == pytest.approx([0, 4 / 3])
+        assert (kept == kept[:, :, :1, :1]).all()
+        assert (kept == kept[:, :1]).all() != per_frame
+        assert torch.equal(drop.eval()(branch), branch)
+    for option, per_frame in (("clip", False), ("frame", True)):
+        model = create_model(f"lsvit_nano:drop_path_per={option}", num_classes=2, image_size=16)
+        assert {block.drop_path.per_frame for block in model.blocks} == {per_frame}
+
+
+def test_both_attention_kernels_give_the_same():
+    attention = Attention(24, heads=3, dropout=0.0)
+    tokens = torch.randn(2, 3, 5, 24, generator=torch_generator(0, "tokens"))
+    fused = attention(tokens)
+    attention.fused = False
+    torch.testing.assert_close(attention(tokens), fused, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("norm", ["ln", "bn", "gn", "cn"])
@@ -143,10 +164,13 @@ def test_every_norm_starts_from_the_same_weights_and_the_global_generator_is_lef
 
 
 @pytest.mark.parametrize("norm", ["ln", "bn", "gn", "cn", "cn:axis=token", "gn:axis=clip"])
-def test_gradients_reach_every_parameter(norm):
-    model = nano(norm=norm)
-    with torch.no_grad():
-        model.head.weight.normal_(generator=torch_generator(0, "head"))
+@pytest.mark.parametrize("backbone", ["vit_nano", "lsvit_nano", "lsvit_signed_nano"])
+def test_gradients_reach_every_parameter(backbone, norm):
+    model = with_a_head(nano(backbone=backbone, norm=norm)).train()
+    with torch.no_grad():  # where signed scalars are zero, the modules behind them get no gradient yet
+        for name, parameter in model.named_parameters():
+            if name.endswith(("alpha", "delta")):
+                parameter.fill_(0.3)
     F.cross_entropy(model(clips()), torch.tensor([0, 1])).backward()
     silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert silent == []

@@ -76,8 +76,9 @@ STRATEGIES.add(
 )
 STRATEGIES.add(Entry("joint", "clnorm.strategies.builtin:joint", "all experiences at once: the upper bound"))
 
+_DROP_PATH = Option(0.1, "stochastic depth at the last block, rising linearly from 0", low=0.0, high=0.9)
 _DROP = {
-    "drop_path": Option(0.1, "stochastic depth at the last block, rising linearly from 0", low=0.0, high=0.9),
+    "drop_path": _DROP_PATH,
     "drop_path_per": Option("clip", "what skips a block as one", words=("clip", "frame")),
     "dropout": Option(0.0, "dropout after attention and in the MLP", low=0.0, high=0.9),
 }
@@ -97,6 +98,15 @@ for _variant, _what in _VARIANTS.items():
     for _size, _shape in _SIZES.items():
         _name = f"{_variant}_{_size}"
         BACKBONES.add(Entry(_name, f"clnorm.models.lsvit:{_name}", f"{_what}; {_shape}", _DROP))
+BACKBONES.add(
+    Entry(
+        "timm",
+        "clnorm.models.timm_vit:TimmViT",
+        "any plain VisionTransformer of timm on each frame, averaged",
+        {"drop_path": _DROP_PATH},
+        takes="NAME",
+    )
+)
 
 DATASETS = Registry("dataset", plural="datasets", given=("progress",))
 DATASETS.add(

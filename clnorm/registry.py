@@ -1,8 +1,9 @@
 """Names for things: one registry class and one grammar, `name:option=value,option=value`, for everything selectable.
 
 An entry may point to its object as `"package.module:Name"`, which is imported only when it is used: that is what lets
-`clnorm list` answer without loading torch. Names come from clnorm's own catalogue, from the `register` decorator, from
-an entry point of another package, or are given outright as `package.module:Name`.
+`clnorm list` answer without loading torch. A family is one entry for many names, `family:WORD`. Names come from
+clnorm's own catalogue, from the `register` decorator, from an entry point of another package, or are given outright as
+`package.module:Name`.
 """
 
 import hashlib
@@ -12,7 +13,8 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ Value = bool | int | float | str
 
 _TRUE, _FALSE = {"true", "yes", "on"}, {"false", "no", "off"}
 _PLUGIN = re.compile(r"^(?P<target>[A-Za-z_][\w.]*:[A-Za-z_]\w*)(?::(?P<options>.*))?$")
+_WORD = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -101,16 +104,28 @@ class Option:
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered thing: its name, the object or where to import it from, one line on it, and its options."""
+    """A registered thing.
+
+    Args:
+        name: what it is asked for by; a family is registered without the word, and asked for with it.
+        target: the object, or where to import it from.
+        summary: one line on it.
+        options: what can be set.
+        takes: of a family, what the word after the name is, such as `NAME`.
+        word: of a member of a family, that word.
+    """
 
     name: str
     target: Any
     summary: str = ""
     options: Mapping[str, Option] = field(default_factory=dict)
+    takes: str = ""
+    word: str = ""
 
     def load(self) -> Any:
-        """The object itself, imported now if it was named by a string."""
-        return _import_target(self.target) if isinstance(self.target, str) else self.target
+        """The object itself, imported now if it was named by a string; a family's takes the word as first argument."""
+        target = _import_target(self.target) if isinstance(self.target, str) else self.target
+        return partial(target, self.word) if self.word else target
 
     @property
     def source(self) -> str:
@@ -184,8 +199,9 @@ class Registry:
         return decorate
 
     def names(self) -> list[str]:
-        """All names: the registered ones in their order, then those of installed plug-ins."""
-        return list(dict.fromkeys([*self._entries, *sorted(point.name for point in self._points())]))
+        """All names: the registered ones in their order, a family as `family:WORD`; then those of plug-ins."""
+        own = [f"{name}:{entry.takes}" if entry.takes else name for name, entry in self._entries.items()]
+        return list(dict.fromkeys([*own, *sorted(point.name for point in self._points())]))
 
     def get(self, name: str, *, where: str | None = None) -> Entry:
         """The entry called `name`, or the object that `package.module:Name` names.
@@ -193,6 +209,14 @@ class Registry:
         Raises:
             UserError: there is no such name; the nearest one is named.
         """
+        family, _, word = name.partition(":")
+        if family in self._entries and (entry := self._entries[family]).takes:
+            if not _WORD.fullmatch(word):
+                what = f"{name!r} does not say which" if not word else f"{word!r} cannot be a name"
+                raise UserError(
+                    what, where=where, legal=f"{family}:{entry.takes}", hint=f"write {family}:{entry.takes}"
+                )
+            return replace(entry, name=name, word=word)
         if name in self._entries:
             return self._entries[name]
         for point in self._points():
@@ -242,9 +266,12 @@ class Registry:
         return Spec(name, tuple(sorted(decided.items())), format_spec(name, changed))
 
     def _split(self, text: str, *, where: str) -> tuple[str, dict[str, str]]:
-        """The name and the option texts; only an unregistered name may hold a colon, as `package.module:Name`."""
+        """The name and the option texts; the name holds a colon as `package.module:Name`, or as a family's member."""
         name, _, options = text.partition(":")
-        if name not in self._entries and (match := _PLUGIN.match(text)):
+        if name in self._entries and self._entries[name].takes:
+            word, _, options = options.partition(":")
+            name = f"{name}:{word.strip()}"
+        elif name not in self._entries and (match := _PLUGIN.match(text)):
             name, options = match["target"], match["options"] or ""
         pairs: dict[str, str] = {}
         for word in filter(None, options.split(",")):

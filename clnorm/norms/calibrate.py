@@ -1,0 +1,116 @@
+"""Estimating running statistics anew, for norms whose inputs have changed since theirs were collected."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from clnorm.errors import ClnormError, UserError
+from clnorm.norms.views import NormSite
+
+
+@dataclass(frozen=True)
+class CalibrationReport:
+    """What a calibration did.
+
+    Args:
+        sites: modules whose running statistics were estimated.
+        clips: clips that they were estimated on.
+    """
+
+    sites: int
+    clips: int
+
+
+@torch.no_grad()
+def calibrate_norms(model: nn.Module, batches: Iterable[Tensor]) -> CalibrationReport:
+    """Set the running statistics of a model's norms to the plain average of those of some batches.
+
+    For the K batches, running_mean = 1/K sum_k mean_k and running_var = 1/K sum_k var_k, with the moments that the norm
+    itself collects in training (unbiased variance) while the norms before it use their batch's; a smaller last batch
+    counts as much as the others. Every other module is in evaluation mode, so that no dropout moves them; weights stay,
+    and modes and momenta are restored. `num_batches_tracked` is then K.
+
+    This replaces the exponential average, which follows the last batches of training (or, with pretrained weights in a
+    swapped norm, the values 0 and 1 that it starts from): "precise BN" of Wu and Johnson, "Rethinking 'Batch' in
+    BatchNorm", arXiv 2105.07576, 2021.
+
+    Args:
+        model: with norms that have `running_mean` and `momentum`: clnorm's own, torch's BatchNorm, or a plug-in's.
+        batches: the model's inputs, each with clips as first dimension, on the model's device.
+
+    Raises:
+        UserError: no norm has running statistics, or there is no batch.
+        ClnormError: a norm with running statistics is not reached by the batches.
+    """
+    trackers = _find_trackers(model)
+    if not trackers:
+        raise UserError(
+            "no norm of the model has running statistics, so there is nothing to calibrate",
+            where="model.calibrate",
+            legal="a norm with running statistics, such as bn or cn; ln and gn have none",
+            hint="leave model.calibrate=false",
+        )
+    clips = 0
+    with _tracking(model, trackers):
+        for batch in batches:
+            model(batch)
+            clips += len(batch)
+    if not clips:
+        raise UserError("there is no clip to calibrate on", where="model.calibrate")
+    if unseen := [tracker.name for tracker in trackers if not tracker.count]:
+        raise ClnormError(f"norms that no batch has reached cannot be calibrated: {', '.join(unseen)}")
+    return CalibrationReport(sites=len(trackers), clips=clips)
+
+
+@dataclass
+class _Tracker:
+    """A module with running statistics, and how many batches it has seen."""
+
+    name: str
+    module: nn.Module
+    momentum: Any = field(init=False)
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        self.momentum = self.module.momentum
+
+    def step(self, *_: Any) -> None:
+        """With momentum 1/k at batch k, the running average is the plain one, and forgets what was before."""
+        self.count += 1
+        self.module.momentum = 1 / self.count  # type: ignore[assignment]  # a number of the module's own
+
+
+def _find_trackers(model: nn.Module) -> list[_Tracker]:
+    return [
+        _Tracker(name, module)
+        for name, module in model.named_modules()
+        if isinstance(getattr(module, "running_mean", None), Tensor) and hasattr(module, "momentum")
+    ]
+
+
+@contextmanager
+def _tracking(model: nn.Module, trackers: list[_Tracker]) -> Iterator[None]:
+    """The trackers, and the norm sites around them, in training mode with momentum 1/k; all others in evaluation."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    tracked = {tracker.module for tracker in trackers}
+    for module in modes:
+        if module in tracked or (isinstance(module, NormSite) and tracked & set(module.modules())):
+            module.train()
+    hooks = [tracker.module.register_forward_pre_hook(tracker.step) for tracker in trackers]
+    for tracker in trackers:
+        if isinstance(counter := getattr(tracker.module, "num_batches_tracked", None), Tensor):
+            counter.zero_()
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for tracker in trackers:
+            tracker.module.momentum = tracker.momentum
+        for module, training in modes.items():
+            module.training = training

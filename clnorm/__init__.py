@@ -14,9 +14,11 @@ _PUBLIC = {
     "build_norm": "clnorm.norms.factory:build_norm",
     "create_model": "clnorm.models.factory:create_model",
     "load_config": "clnorm.config:load_config",
+    "load_model": "clnorm.inference:load_model",
     "load_results": "clnorm.records:load_results",
     "make_table": "clnorm.report.tables:make_table",
     "metrics": "clnorm.evaluation.metrics",
+    "predict": "clnorm.inference:predict",
     "register_norm": "clnorm.catalogue:register_norm",
     "register_strategy": "clnorm.catalogue:register_strategy",
     "run": "clnorm.experiment:run",
@@ -29,9 +31,11 @@ __all__ = [
     "build_norm",
     "create_model",
     "load_config",
+    "load_model",
     "load_results",
     "make_table",
     "metrics",
+    "predict",
     "register_norm",
     "register_strategy",
     "run",
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
     from clnorm.config import Config, load_config
     from clnorm.evaluation import metrics
     from clnorm.experiment import run
+    from clnorm.inference import load_model, predict
     from clnorm.launch.sweep import sweep
     from clnorm.models.factory import create_model
     from clnorm.norms.factory import build_norm

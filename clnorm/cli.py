@@ -87,6 +87,22 @@ def _parser() -> argparse.ArgumentParser:
     table.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE", help="take only these runs")
     table.set_defaults(verb=_table)
 
+    predict = verbs.add_parser("predict", parents=[common], help="the most probable actions in videos")
+    predict.add_argument("run", help="folder of a finished run, or a file that clnorm export wrote")
+    predict.add_argument("videos", nargs="+", metavar="video", help="video file; if one cannot be read, none is shown")
+    predict.add_argument("--top", help="actions shown (default: 5, or all where there are fewer)")
+    predict.add_argument(
+        "--clips", default="auto", help="parts to average over, or auto: one each full 5 s (default: auto)"
+    )
+    predict.add_argument("--json", action="store_true", help="print JSON, with probabilities from 0 to 1")
+    predict.set_defaults(verb=_predict)
+
+    export = verbs.add_parser("export", parents=[common], help="write the trained model, its norms simplified")
+    export.add_argument("run", help="folder of a finished run")
+    export.add_argument("--format", default="safetensors", help="safetensors or onnx (default: safetensors)")
+    export.add_argument("--out", metavar="FILE", help="file to write (default: RUN/export.FORMAT)")
+    export.set_defaults(verb=_export)
+
     names = verbs.add_parser("list", parents=[common], help="every legal name with its options")
     names.add_argument("what", help="norms, strategies, backbones, datasets, protocols, metrics or config")
     names.set_defaults(verb=_list)
@@ -164,6 +180,25 @@ def _table(options: argparse.Namespace) -> None:
     metrics = [name.strip() for name in options.metrics.split(",") if name.strip()]
     console = Console() if sys.stdout.isatty() else None
     _print(make_table(results, metrics=metrics, format=options.format, versus=options.versus, console=console))
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from clnorm.inference import predict, print_predictions
+
+    predictions = predict(options.run, options.videos, top=options.top, clips=options.clips)
+    if options.json:
+        import json
+        from dataclasses import asdict
+
+        _print(json.dumps([asdict(prediction) for prediction in predictions], indent=2))
+    else:
+        print_predictions(predictions)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from clnorm.inference import export_model
+
+    _print(export_model(options.run, format=options.format, out=options.out).summary())
 
 
 def _list(options: argparse.Namespace) -> None:

@@ -14,7 +14,10 @@ def run_cli(*arguments, **options):
     return subprocess.run([sys.executable, "-m", "clnorm", *arguments], capture_output=True, text=True, **options)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["list", "norms"], ["list", "config"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["run", "--help"], ["predict", "--help"], ["export", "--help"], ["list", "norms"], ["list", "config"]],
+)
 def test_help_and_lists_load_nothing_heavy(arguments):
     code = (
         "import sys; from clnorm.cli import main\n"
@@ -66,6 +69,8 @@ def test_dry_run_prints_the_resolved_configuration_and_makes_nothing(tmp_path, m
         (["run", "--config", "nowhere.yaml"], ["nowhere.yaml: cannot be read"]),
         (["run", "--norm", "nomodule:Norm"], ["no module 'nomodule'"]),
         (["table", "/nowhere"], ["no such folder"]),
+        (["predict", "/nowhere", "v.avi"], ["/nowhere: there is no such file"]),
+        (["export", "/nowhere"], ["/nowhere: there is no such file"]),
         (["list", "norm"], ["did you mean 'norms'?"]),
         (["sweep", "nowhere.yaml"], ["nowhere.yaml: cannot be read"]),
     ],

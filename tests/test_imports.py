@@ -12,7 +12,7 @@ LEVELS = [
     ["__main__"],
     ["cli"],
     ["launch", "console", "listing", "doctor", "__init__"],
-    ["experiment", "report"],
+    ["experiment", "inference", "report"],
     ["training"],
     ["strategies"],
     ["streams", "models", "records"],

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SAMPLING_VERSION = 1
 """Raised whenever the same file would give other frames, so that stores decoded before are not taken for new ones."""
 
+PART_SECONDS = 5
+"""What `read_parts` cuts a long video into where it is not told how many parts."""
+
 _UNDECODABLE_AT_END = 4
 
 
@@ -80,21 +83,54 @@ def read_clip(path: Path, *, frames: int, size: int) -> DecodedClip:
         DecodeError: the file is missing, empty, no video, without frames, or damaged beyond use.
         ClnormError: FFmpeg's libraries are missing.
     """
+    return read_parts(path, frames=frames, size=size, parts=1)[0]
+
+
+def read_parts(path: Path, *, frames: int, size: int, parts: int | None) -> list[DecodedClip]:
+    """Decode a video as equal consecutive parts, each sampled and resized as `read_clip` does with a clip.
+
+    Of n frames, part k = 0 ... parts - 1 covers those from floor(k * n / parts) to floor((k + 1) * n / parts) - 1.
+
+    Args:
+        parts: how many; None takes one for each full `PART_SECONDS` that the video lasts, at least one, and at most
+            one a frame.
+
+    Raises:
+        UserError: the video has fewer frames than parts.
+        DecodeError: as `read_clip`.
+        ClnormError: FFmpeg's libraries are missing.
+    """
     decoder = _open(path)
     header = decoder.metadata.num_frames_from_header
     scanned = len(decoder)
     for decoded in range(scanned, max(0, scanned - 1 - _UNDECODABLE_AT_END), -1):
-        wanted = sample_indices(decoded, frames=frames)[:decoded]
+        wanted = min(_count_parts(decoder), decoded) if parts is None else parts
+        bounds = _cut(decoded, wanted, path=path)
         try:
-            pixels = decoder.get_frames_at(wanted).data
+            return [_read_part(decoder, part, count=frames, size=size, header=header) for part in bounds]
         except RuntimeError as error:
             failure = _first_line(error, path)
             decoder = _open(path)
-        else:
-            return DecodedClip(_arrange(pixels, count=frames, size=size), decoded, header)
     if scanned == 0:
         raise DecodeError(path, "it holds no frame")
     raise DecodeError(path, f"its frames ({scanned} found) cannot be decoded: {failure}")
+
+
+def _count_parts(decoder: "VideoDecoder") -> int:
+    # To the millisecond, since 150 frames of 1/30 s do not add up to 5 s in floats.
+    return max(1, int(round(decoder.metadata.duration_seconds, 3) // PART_SECONDS))
+
+
+def _cut(num_frames: int, parts: int, *, path: Path) -> list[range]:
+    """The frames of each part."""
+    if not 1 <= parts <= num_frames:
+        raise UserError(f"{num_frames} frames do not make {parts} parts", where=str(path), legal=f"1 to {num_frames}")
+    return [range(k * num_frames // parts, (k + 1) * num_frames // parts) for k in range(parts)]
+
+
+def _read_part(decoder: "VideoDecoder", part: range, *, count: int, size: int, header: int | None) -> DecodedClip:
+    wanted = [part[index] for index in sample_indices(len(part), frames=count)[: len(part)]]
+    return DecodedClip(_arrange(decoder.get_frames_at(wanted).data, count=count, size=size), len(part), header)
 
 
 def require_ffmpeg() -> None:
@@ -130,11 +166,14 @@ def _open(path: Path) -> "VideoDecoder":
     if empty:
         raise DecodeError(path, "the file is empty")
     try:
-        return VideoDecoder(str(path), seek_mode="exact", num_ffmpeg_threads=1, device="cpu")
+        decoder = VideoDecoder(str(path), seek_mode="exact", num_ffmpeg_threads=1, device="cpu")
     except ValueError as error:
         raise DecodeError(path, "it holds no video stream") from error
     except RuntimeError as error:
         raise DecodeError(path, f"no frame of video can be found in it: {_first_line(error, path)}") from error
+    if decoder.metadata.codec == "ansi":
+        raise DecodeError(path, "it is a text file, which FFmpeg would draw")
+    return decoder
 
 
 def _first_line(error: RuntimeError, path: Path) -> str:

@@ -21,12 +21,14 @@ from clnorm.config import Config, merge_config
 from clnorm.data.loader import plan_epoch
 from clnorm.data.store import ClipStore
 from clnorm.data.synthetic import read
+from clnorm.models.execution import Execution
 from clnorm.models.factory import create_model
 from clnorm.models.predict import pixels_to_input
 from clnorm.progress import Reporter
 from clnorm.seeding import derive_seed, numpy_generator
 from clnorm.strategies.builtin import naive
-from clnorm.strategies.template import Setup, create_optimizer, create_schedule
+from clnorm.strategies.optim import create_optimizer, create_schedule
+from clnorm.strategies.template import Setup
 from clnorm.streams.stream import create_stream
 
 
@@ -68,7 +70,8 @@ def time_bare(config: Config, store: ClipStore, stream: object) -> tuple[float, 
 def time_strategy(config: Config, store: ClipStore, stream: object) -> tuple[float, torch.nn.Module]:
     """The same through clnorm's Avalanche strategy, its tracking included."""
     model = new_model(config, stream.num_classes)
-    setup = Setup(config, model, store, stream, torch.device("cpu"), Reporter(), lambda record: None)
+    device = torch.device("cpu")
+    setup = Setup(config, model, store, stream, device, Reporter(), lambda record: None, Execution())
     strategy = naive(setup)
     started = time.perf_counter()
     strategy.train_experience(0)

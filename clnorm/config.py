@@ -39,6 +39,9 @@ class DataConfig(Section):
     root: str | None = path_field(None, "folder of the videos and split files")
     frames: int = value_field(16, "frames T taken from a clip at equal intervals", low=1, high=512)
     image_size: int = value_field(32, "height and width of a frame, in pixels", low=8, high=1024)
+    augment: str = value_field(
+        "none", "random changes of training clips; light flips and crops them", words=("none", "light")
+    )
     skip_bad: bool = value_field(False, "leave out clips that cannot be decoded, and record it")
     workers: int = value_field(2, "threads that decode", low=1, high=256)
 
@@ -88,7 +91,7 @@ class TrainConfig(Section):
         words=("auto", "fused", "explicit"),
     )
     compile: bool | str = value_field(
-        "auto", "torch.compile; auto is off, or with precision=auto as is faster", kind=bool, words=("auto",)
+        "auto", "torch.compile; auto is off, or with precision=auto on a GPU as is faster", kind=bool, words=("auto",)
     )
     checkpointing: bool = value_field(False, "compute activations again in the backward pass, to save memory")
     device: str = value_field("auto", "auto takes CUDA where there is a GPU", words=("auto", "cpu", "cuda"))

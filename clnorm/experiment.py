@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,14 @@ from clnorm.records import RunFolder, RunRecord, run_name
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
+    from torch import nn
 
     from clnorm.data.store import ClipStore
     from clnorm.data.table import ClipTable
+    from clnorm.models.execution import Execution
+    from clnorm.models.weights import Weights
+    from clnorm.strategies.template import ClipStrategy
     from clnorm.streams.stream import ClipStream
 
 
@@ -54,24 +59,21 @@ def _load_finished(folder: RunFolder, reporter: Reporter) -> RunRecord | None:
 def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Reporter) -> RunRecord:
     """Everything between a locked folder and its finished record."""
     from clnorm.environment import read_versions
-    from clnorm.models.factory import create_model_with_report
     from clnorm.models.precision import resolve_device
+    from clnorm.models.weights import read_model_weights
     from clnorm.strategies.template import Setup
     from clnorm.streams.stream import create_stream
     from clnorm.training import train_stream
 
     device = resolve_device(config.train.device, config.train.precision)
+    start = config.model
+    weights = read_model_weights(
+        config.backbone.name, pretrained=start.pretrained, weights=start.weights, input=start.input
+    )
     store = _open_store(config, table, reporter)
     stream = create_stream(table, config.protocol, seed=config.seed, bad=store.bad)
-    model, swap = create_model_with_report(
-        config.backbone,
-        norm=config.norm,
-        num_classes=stream.num_classes,
-        image_size=config.data.image_size,
-        num_frames=config.data.frames,
-        seed=config.seed,
-    )
-    setup = Setup(config, model, store, stream, device, reporter, folder.log)
+    model, built = _build_model(config, stream, weights, folder, device, reporter)
+    setup = Setup(config, model, store, stream, device, reporter, folder.log, built.execution)
     strategy = STRATEGIES.get(config.strategy.name).load()(setup, **config.strategy.kwargs)
     record = RunRecord(
         run=folder.path.name,
@@ -82,7 +84,10 @@ def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Re
         classes=list(table.classes),
         experiences=[list(experience.classes) for experience in stream.experiences],
         data=_describe_data(table, store, stream),
-        swap=swap.to_dict(),
+        weights=built.weights,
+        swap=built.swap,
+        execution=built.execution.to_dict(),
+        calibration=_calibrate(strategy) if start.calibrate else {},
         versions=read_versions(device),
     )
     folder.write("config.yaml", config.to_yaml())
@@ -91,8 +96,77 @@ def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Re
     kept = len(strategy.memory)
     memory = {"clips": kept, "frames": kept * store.frames, "megabytes": kept * store.nbytes / len(store) / 1e6}
     record = replace(record, status="finished", cost=cost, memory=memory, **_measure(predictions, stream))
+    if config.keep_model:
+        _keep_model(strategy, table, folder)
     folder.write_results(record, predictions)
     return record
+
+
+@dataclass(frozen=True)
+class _Built:
+    """What the record says of a model."""
+
+    weights: dict[str, Any]
+    swap: dict[str, Any]
+    execution: "Execution"
+
+
+def _build_model(
+    config: Config,
+    stream: "ClipStream",
+    weights: "Weights | None",
+    folder: RunFolder,
+    device: "torch.device",
+    reporter: Reporter,
+) -> "tuple[nn.Module, _Built]":
+    """The model: built, weights loaded, norms swapped, ready to be executed in the way that the run keeps to."""
+    from clnorm.models.execution import Execution, prepare_model
+    from clnorm.models.factory import create_model_with_report
+    from clnorm.models.probe import choose_execution
+
+    model, swap, loaded = create_model_with_report(
+        config.backbone,
+        norm=config.norm,
+        num_classes=stream.num_classes,
+        image_size=config.data.image_size,
+        num_frames=config.data.frames,
+        seed=config.seed,
+        weights=weights,
+    )
+    if loaded is not None:
+        reporter.note(loaded.summary())
+    begun = folder.load()
+    if begun is not None and begun.execution:  # what a probe chose once holds for the whole run
+        execution = Execution.from_dict(begun.execution)
+    else:
+        shape = (config.data.frames, 3, config.data.image_size, config.data.image_size)
+        execution = choose_execution(model, config.train, device=device, input_shape=shape)
+    if execution.measured:
+        reporter.note(execution.summary())
+    prepare_model(model, config.train, execution)
+    return model, _Built(loaded.to_dict() if loaded is not None else {}, swap.to_dict(), execution)
+
+
+def _calibrate(strategy: "ClipStrategy") -> dict[str, Any]:
+    """Estimate the norms' running statistics on the first clips to be trained on; a state read later replaces them."""
+    from clnorm.data.loader import read_batches
+    from clnorm.models.predict import pixels_to_input
+    from clnorm.norms.calibrate import calibrate_norms
+
+    ids, size = strategy.training_stream.experiences[0].train_ids, strategy.recipe.batch_size
+    batches = [ids[first : first + size] for first in range(0, len(ids), size)]
+    pixels = (pixels.to(strategy.device) for _, pixels in read_batches(strategy.setup.store, batches))
+    return asdict(calibrate_norms(strategy.model, map(pixels_to_input, pixels)))
+
+
+def _keep_model(strategy: "ClipStrategy", table: "ClipTable", folder: RunFolder) -> None:
+    from clnorm.models.saved import MODEL_FILE, describe_model, save_model
+
+    setup = strategy.setup
+    info = describe_model(
+        setup.config, classes=table.classes, order=setup.stream.order, precision=setup.execution.precision
+    )
+    save_model(folder.path / MODEL_FILE, strategy.evaluated_model, info)
 
 
 def _read_table(config: Config, reporter: Reporter) -> "ClipTable":

@@ -28,10 +28,10 @@ def _list_registry(registry: Registry) -> str:
     lines = []
     for name in registry.names():
         entry = registry.get(name)
-        lines.append(f"{name:<14}{entry.summary}")
+        lines.append(f"{name:<20}{entry.summary}")
         for key, option in entry.options.items():
             default = "must be given" if option.default is None else f"default {_plain(option.default)}"
-            lines.append(f"    {key:<12}{option.doc} ({option.legal}; {default})")
+            lines.append(f"    {key:<16}{option.doc} ({option.legal}; {default})")
     return "\n".join(lines)
 
 

@@ -40,7 +40,10 @@ class RunRecord:
         metrics: by name, None where undefined.
         data: clips trained and tested on, bad clips by path with the reason, and the store's sampling.
         memory: clips, frames and megabytes that the strategy keeps.
+        weights: the report on pretrained weights, empty without.
         swap: the report on every norm site.
+        execution: precision, attention kernel and compilation, with what a probe measured.
+        calibration: norm sites and clips of the estimate before training, empty without.
         cost: seconds, clips that passed the model, peak memory.
         versions: of the packages and the machine.
     """
@@ -59,7 +62,10 @@ class RunRecord:
     metrics: dict[str, float | None] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     memory: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, Any] = field(default_factory=dict)
     swap: dict[str, Any] = field(default_factory=dict)
+    execution: dict[str, Any] = field(default_factory=dict)
+    calibration: dict[str, Any] = field(default_factory=dict)
     cost: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 

@@ -9,9 +9,10 @@ import pandas as pd
 import torch
 
 from clnorm.environment import peak_memory_mb, reset_peak_memory
+from clnorm.models.execution import compile_errors
 from clnorm.models.predict import predict_clips
 from clnorm.records import RunFolder
-from clnorm.strategies.template import ClipStrategy, Setup
+from clnorm.strategies.template import ClipStrategy
 
 UNTRAINED = -1  # `after` of predictions made before any training, as row -1 of R in the literature
 
@@ -24,7 +25,7 @@ def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFram
         `seconds`, `clips_trained`, `peak_memory_mb`.
 
     Raises:
-        ClnormError: the loss is no longer finite, or the kept state is damaged.
+        ClnormError: the loss is no longer finite, the model cannot be compiled, or the kept state is damaged.
     """
     setup = strategy.setup
     steps = range(len(strategy.training_stream.experiences))
@@ -38,7 +39,8 @@ def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFram
     setup.reporter.start("training", total=sum(clips[done:]), unit="clips")
     for index in steps[done:]:
         started, strategy.clips_trained = time.perf_counter(), 0
-        strategy.train_experience(index)
+        with compile_errors(setup.execution):
+            strategy.train_experience(index)
         parts.append(_predict(strategy, index))
         cost["seconds"] += time.perf_counter() - started
         cost["clips_trained"] += strategy.clips_trained
@@ -62,22 +64,24 @@ def _predict(strategy: ClipStrategy, index: int) -> pd.DataFrame:
     parts = []
     for ids, allowed in ((seen, trained), (unseen, setup.stream.num_classes)):
         if len(ids):
-            parts.append(_predict_ids(setup, ids, allowed=allowed))
+            parts.append(_predict_ids(strategy, ids, allowed=allowed))
     return pd.concat(parts).assign(after=index)
 
 
-def _predict_ids(setup: Setup, ids: np.ndarray, *, allowed: int) -> pd.DataFrame:
-    return predict_clips(
-        setup.model,
-        setup.store,
-        ids,
-        targets=setup.stream.targets,
-        order=setup.stream.order,
-        seen=allowed,
-        batch_size=setup.config.eval.batch_size,
-        device=setup.device,
-        precision=setup.config.train.precision,
-    )
+def _predict_ids(strategy: ClipStrategy, ids: np.ndarray, *, allowed: int) -> pd.DataFrame:
+    setup = strategy.setup
+    with compile_errors(setup.execution):
+        return predict_clips(
+            strategy.evaluated_model,
+            setup.store,
+            ids,
+            targets=setup.stream.targets,
+            order=setup.stream.order,
+            seen=allowed,
+            batch_size=setup.config.eval.batch_size,
+            device=setup.device,
+            precision=setup.execution.precision,
+        )
 
 
 def _restore(strategy: ClipStrategy, folder: RunFolder) -> tuple[int, list[pd.DataFrame], dict[str, float]]:

@@ -79,11 +79,11 @@ class VideoViT(nn.Module):
     ) -> None:
         super().__init__()
         if image_size % patch_size:
-            below = image_size // patch_size * patch_size
+            below = max(image_size // patch_size, 1) * patch_size
             raise UserError(
                 f"{image_size} is no multiple of the backbone's patch size {patch_size}",
                 where="data.image_size",
-                legal=f"{max(below, patch_size)}, {below + patch_size}, ...",
+                legal=f"{below}, {below + patch_size}, ...",
             )
         make_smif, make_lmi = _MOTION[variant]
         self.input_shape = (num_frames, 3, image_size, image_size)

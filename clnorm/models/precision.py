@@ -16,7 +16,7 @@ def resolve_device(name: str, precision: str) -> torch.device:
         raise UserError("there is no CUDA GPU", where="train.device", legal="auto|cpu", hint="see: clnorm doctor")
     device = torch.device("cuda" if name == "cuda" or (name == "auto" and available) else "cpu")
     if precision == "fp16" and device.type != "cuda":
-        raise UserError("fp16 needs CUDA", where="train.precision", legal="fp32|bf16", hint="see: clnorm doctor")
+        raise UserError("fp16 needs CUDA", where="train.precision", legal="fp32|bf16|auto", hint="see: clnorm doctor")
     return device
 
 

@@ -69,7 +69,9 @@ class NormSite(nn.Module):
             )
         if len(outer) not in (2, 3) or (len(outer) == 2 and self.axis == "clip"):
             legal = "(B, T, N, C) or (S, C)" if self.axis == "clip" else "(B, T, N, C), (S, N, C) or (S, C)"
-            raise UserError(f"axis={self.axis} with an input of shape {tuple(x.shape)}", where=self._where, legal=legal)
+            what = f"axis={self.axis} with an input of shape {tuple(x.shape)}"
+            hint = "use axis=frame or axis=token" if self.axis == "clip" else None
+            raise UserError(what, where=self._where, legal=legal, hint=hint)
         samples, positions = math.prod(outer[:-1]), outer[-1]
         if self.axis == "token":
             return samples * positions, 1, channels

@@ -14,6 +14,7 @@ from avalanche.core import SupervisedPlugin
 from torch import Tensor, nn
 
 from clnorm.data.loader import read_batches
+from clnorm.models.execution import run_eagerly
 from clnorm.models.predict import pixels_to_input
 
 Named = dict[str, Tensor]
@@ -114,7 +115,8 @@ class EWCPlugin(SupervisedPlugin):
         strategy.model.eval()
         try:
             samples = _single_clips(strategy, ids)
-            fisher = fisher_diagonal(strategy.model, samples, seen=strategy.seen_classes, exact=self.exact)
+            with run_eagerly(strategy.setup.execution):
+                fisher = fisher_diagonal(strategy.model, samples, seen=strategy.seen_classes, exact=self.exact)
         finally:
             for module, training in modes.items():
                 module.training = training

@@ -15,17 +15,22 @@ import torch.nn.functional as F
 from avalanche.core import SupervisedPlugin
 from avalanche.logging import BaseLogger
 from avalanche.training.plugins import EvaluationPlugin
-from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor, nn
 
 from clnorm.config import Config, TrainConfig
+from clnorm.data.augment import augment_clips
 from clnorm.data.loader import memory_share, plan_epoch, read_batches
 from clnorm.data.store import ClipStore
-from clnorm.errors import ClnormError
+from clnorm.errors import ClnormError, UserError
+from clnorm.models.execution import Execution, compile_model
 from clnorm.models.precision import autocast
 from clnorm.models.predict import pixels_to_input
 from clnorm.progress import Reporter
-from clnorm.seeding import derive_seed, numpy_generator
+from clnorm.seeding import derive_seed, numpy_generator, torch_generator
+from clnorm.strategies.accumulation import AccumulatingTemplate
+from clnorm.strategies.averaging import WeightAverage
+from clnorm.strategies.freezing import FreezingPlugin, freeze_blocks
+from clnorm.strategies.optim import create_optimizer, create_schedule
 from clnorm.strategies.tracking import TrackingPlugin
 from clnorm.streams.benchmark import create_benchmark
 from clnorm.streams.stream import ClipStream
@@ -42,9 +47,10 @@ class Setup:
     device: torch.device
     reporter: Reporter
     log: Callable[[dict[str, Any]], None]
+    execution: Execution
 
 
-class ClipStrategy(SupervisedTemplate):
+class ClipStrategy(AccumulatingTemplate):
     """Trains a video model on the experiences of a clip stream.
 
     Args:
@@ -56,6 +62,9 @@ class ClipStrategy(SupervisedTemplate):
     Attributes:
         clips_trained: clips that have passed the model in training, those from memory included.
         memory: ids of the clips kept from earlier experiences; a plug-in sets it before the loader is made.
+
+    Raises:
+        UserError: more pieces than clips in a batch, or blocks to freeze that the model does not have.
     """
 
     def __init__(
@@ -73,13 +82,17 @@ class ClipStrategy(SupervisedTemplate):
         self._given = list(plugins)
         self._targets = torch.as_tensor(setup.stream.targets)
         self.clips_trained = 0
+        self.accumulate = _check_pieces(self.recipe)
+        model = setup.model.to(setup.device)
+        frozen = freeze_blocks(model, self.recipe.freeze_blocks) if self.recipe.freeze_blocks else []
+        self._average = self._create_average(model) if self.recipe.ema else None
         super().__init__(
-            model=setup.model.to(setup.device),
-            optimizer=create_optimizer(setup.model, self.recipe),
+            model=model,
+            optimizer=create_optimizer(model, self.recipe),
             train_mb_size=self.recipe.batch_size,
             train_epochs=self.recipe.epochs,
             device=setup.device,
-            plugins=[*plugins, TrackingPlugin()],
+            plugins=[FreezingPlugin(frozen), *plugins, TrackingPlugin()],
             # Avalanche measures nothing here; a logger that logs nothing keeps it from warning about that.
             evaluator=EvaluationPlugin(loggers=[BaseLogger()]),
         )
@@ -97,6 +110,11 @@ class ClipStrategy(SupervisedTemplate):
             self.train(self.benchmark.train_stream[index], eval_streams=[])
 
     @property
+    def evaluated_model(self) -> nn.Module:
+        """The model that is evaluated and kept: the average of the weights, once there is one."""
+        return self._average.module if self._average is not None and self._average.n_averaged else self.model
+
+    @property
     def seen_classes(self) -> int:
         """Outputs of the model that stand for classes trained on so far, the current experience included."""
         return self.training_stream.seen_after(self.experience.current_experience)
@@ -111,6 +129,7 @@ class ClipStrategy(SupervisedTemplate):
         """What the next experience depends on: tensors and numbers only."""
         return {
             "model": self.model.state_dict(),
+            "average": None if self._average is None else self._average.state_dict(),
             "memory": torch.as_tensor(self.memory),
             "plugins": [plugin.state_dict() for plugin in self._stateful()],
         }
@@ -127,6 +146,8 @@ class ClipStrategy(SupervisedTemplate):
                 raise ClnormError(what, hint="write them, or delete the run's state.pt to start anew")
         self.memory = state["memory"].numpy()
         self.model.load_state_dict(state["model"])
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
         for plugin, saved in zip(self._stateful(), state["plugins"], strict=True):
             plugin.load_state_dict(saved)
 
@@ -138,25 +159,27 @@ class ClipStrategy(SupervisedTemplate):
 
     def check_model_and_optimizer(self, **kwargs: Any) -> None:
         self.optimizer = create_optimizer(self.model, self.recipe)
-        self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.recipe.precision == "fp16")
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.setup.execution.precision == "fp16")
         self.scheduler = create_schedule(self.optimizer, self.recipe, steps=self.dataloader.steps)
 
     def _unpack_minibatch(self) -> None:
         ids, pixels = self.mbatch
         clips = pixels_to_input(pixels.to(self.device, non_blocking=True))
+        clips = augment_clips(clips, self.setup.config.data.augment, generator=self.dataloader.augmentation)
         targets = self._targets[torch.as_tensor(ids)].to(self.device)
         self.mbatch = [clips, targets, torch.zeros_like(targets)]
 
     def forward(self) -> Tensor:
-        with autocast(self.device, self.recipe.precision):
+        with autocast(self.device, self.setup.execution.precision):
             return self.model(self.mb_x)
 
     def criterion(self) -> Tensor:
         logits = self.mb_output.float()
-        return F.cross_entropy(logits[:, : self.seen_classes] if self.recipe.loss == "seen" else logits, self.mb_y)
+        allowed = logits[:, : self.seen_classes] if self.recipe.loss == "seen" else logits
+        return F.cross_entropy(allowed, self.mb_y, label_smoothing=self.recipe.label_smoothing)
 
-    def backward(self) -> None:
-        self._scaler.scale(self.loss).backward()
+    def scale_loss(self, loss: Tensor) -> Tensor:
+        return self._scaler.scale(loss)
 
     def optimizer_step(self) -> None:
         if self.recipe.grad_clip:
@@ -165,13 +188,21 @@ class ClipStrategy(SupervisedTemplate):
         self._scaler.step(self.optimizer)
         self._scaler.update()
         self.scheduler.step()
+        if self._average is not None:
+            self._average.update_parameters(self.model)
+
+    def _create_average(self, model: nn.Module) -> WeightAverage:
+        average = WeightAverage(model, decay=self.recipe.ema)
+        if self.setup.execution.compile:  # a copy of a compiled model is not compiled
+            compile_model(average.module)
+        return average
 
     def _stateful(self) -> Iterator[Any]:
         return (plugin for plugin in self._given if hasattr(plugin, "state_dict"))
 
 
 class _Epochs:
-    """The loader of one experience: each iteration is the next epoch, in an order of its own."""
+    """The loader of one experience: each iteration is the next epoch, with an order and an augmentation of its own."""
 
     def __init__(self, strategy: ClipStrategy, ids: np.ndarray, *, index: int) -> None:
         self._strategy, self._ids, self._index, self._epoch = strategy, ids, index, 0
@@ -182,9 +213,10 @@ class _Epochs:
         return self._strategy.recipe.epochs * len(self._plan(0))
 
     def __iter__(self) -> Iterator[list[Any]]:
-        batches = self._plan(self._epoch)
+        strategy, batches = self._strategy, self._plan(self._epoch)
+        self.augmentation = torch_generator(strategy.setup.config.seed, "augmentation", self._index, self._epoch)
         self._epoch += 1
-        return (list(batch) for batch in read_batches(self._strategy.setup.store, batches))
+        return (list(batch) for batch in read_batches(strategy.setup.store, batches))
 
     def _plan(self, epoch: int) -> list[np.ndarray]:
         strategy = self._strategy
@@ -198,28 +230,11 @@ class _Epochs:
         )
 
 
-def create_optimizer(model: nn.Module, recipe: TrainConfig) -> torch.optim.AdamW:
-    """AdamW on all trainable parameters; weight decay on matrices and embeddings, not on norms, biases and scalars."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.AdamW(
-        [
-            {"params": [p for p in trained if p.ndim >= 2], "weight_decay": recipe.weight_decay},
-            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-        ],
-        lr=recipe.lr,
-        fused=True,
-    )
-
-
-def create_schedule(
-    optimizer: torch.optim.Optimizer, recipe: TrainConfig, *, steps: int
-) -> torch.optim.lr_scheduler.LambdaLR:
-    """Linear warm-up, then a half cosine to zero, over the steps of one experience."""
-    warmup = recipe.warmup * steps
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / (warmup + 1)
-        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
-
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+def _check_pieces(recipe: TrainConfig) -> int:
+    if recipe.accumulate > recipe.batch_size:
+        raise UserError(
+            f"{recipe.accumulate} pieces of a batch of {recipe.batch_size} clips",
+            where="train.accumulate",
+            legal=f"1 to {recipe.batch_size}",
+        )
+    return recipe.accumulate

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from clnorm.fields import (
     name_field,
     path_field,
     plain_values,
+    pretrained_recipe,
+    section_field,
     value_field,
 )
 from clnorm.registry import Spec
@@ -37,10 +39,13 @@ class DataConfig(Section):
     """What a clip is, and where clips come from."""
 
     root: str | None = path_field(None, "folder of the videos and split files")
-    frames: int = value_field(16, "frames T taken from a clip at equal intervals", low=1, high=512)
-    image_size: int = value_field(32, "height and width of a frame, in pixels", low=8, high=1024)
+    frames: int = value_field(16, "frames T taken from a clip at equal intervals", low=1, high=512, pretrained=8)
+    image_size: int = value_field(32, "height and width of a frame, in pixels", low=8, high=1024, pretrained=112)
     augment: str = value_field(
-        "none", "random changes of training clips; light flips and crops them", words=("none", "light")
+        "none",
+        "random changes of training clips; light flips and crops them",
+        words=("none", "light"),
+        pretrained="light",
     )
     skip_bad: bool = value_field(False, "leave out clips that cannot be decoded, and record it")
     workers: int = value_field(2, "threads that decode", low=1, high=256)
@@ -64,21 +69,31 @@ class ModelConfig(Section):
 class TrainConfig(Section):
     """How each experience is trained."""
 
-    epochs: int = value_field(10, "passes over the clips of each experience", low=1)
+    epochs: int = value_field(10, "passes over the clips of each experience", low=1, pretrained=14)
     batch_size: int = value_field(16, "clips in a batch, those from memory included", low=1)
     accumulate: int = value_field(1, "pieces that a batch passes the model in, their gradients added up", low=1)
-    lr: float = value_field(2e-3, "peak learning rate of AdamW", low=0.0)
-    head_scale: float = value_field(1.0, "learning rate of the head over train.lr", low=0.0)
-    motion_scale: float = value_field(1.0, "learning rate of the motion modules over train.lr", low=0.0)
-    layer_decay: float = value_field(1.0, "learning rate of a block over that of the block after it", low=0.0, high=1.0)
+    lr: float = value_field(2e-3, "peak learning rate of AdamW", low=0.0, pretrained=4e-4)
+    head_scale: float = value_field(1.0, "learning rate of the head over train.lr", low=0.0, pretrained=10.0)
+    motion_scale: float = value_field(
+        1.0, "learning rate of the motion modules over train.lr", low=0.0, pretrained=10.0
+    )
+    layer_decay: float = value_field(
+        1.0, "learning rate of a block over that of the block after it", low=0.0, high=1.0, pretrained=0.75
+    )
     freeze_blocks: int = value_field(0, "first blocks, with all before them, that do not train", low=0)
     weight_decay: float = value_field(0.05, "AdamW's weight decay, not on norms, biases and scalars", low=0.0)
     grad_clip: float = value_field(1.0, "most that the gradient's norm may be; 0 leaves it", low=0.0)
     warmup: float = value_field(0.1, "share of an experience's steps with rising learning rate", low=0.0, high=1.0)
     loss: str = value_field("seen", "classes in the cross-entropy: those seen so far, or all", words=("seen", "all"))
-    label_smoothing: float = value_field(0.0, "share of the target spread over these classes", low=0.0, high=0.99)
+    label_smoothing: float = value_field(
+        0.0, "share of the target spread over these classes", low=0.0, high=0.99, pretrained=0.1
+    )
     ema: float = value_field(
-        0.0, "decay of an average of the weights, which is what is evaluated; 0 is off", low=0.0, high=0.99999
+        0.0,
+        "decay of an average of the weights, which is what is evaluated; 0 is off",
+        low=0.0,
+        high=0.99999,
+        pretrained=0.995,
     )
     precision: str = value_field(
         "fp32",
@@ -109,7 +124,9 @@ class EvalConfig(Section):
 class Config(Section):
     """One run: a norm, a strategy, a backbone, a dataset cut by a protocol, and a seed.
 
-    Names are texts such as `"cn"` or `"replay:per_class=10"`; they are parsed when the configuration is built.
+    Names are texts such as `"cn"` or `"replay:per_class=10"`; they are parsed when the configuration is built. A
+    section may be given as a mapping; what it leaves open then has the defaults of pretrained runs where `model` names
+    weights.
 
     Raises:
         UserError: an unknown name or key, or a value of the wrong type or range.
@@ -123,15 +140,20 @@ class Config(Section):
     seed: int = value_field(0, "of class order, weights, batches, memory", low=0, high=2**31 - 1)
     out: str = path_field("runs", "folder that run folders go into")
     keep_model: bool = value_field(True, "keep the trained model, which predict and export need")
-    data: DataConfig = field(default_factory=DataConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
-    train: TrainConfig = field(default_factory=TrainConfig)
-    eval: EvalConfig = field(default_factory=EvalConfig)
+    data: DataConfig = section_field()
+    model: ModelConfig = section_field()
+    train: TrainConfig = section_field()
+    eval: EvalConfig = section_field()
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        start = build_section(ModelConfig, self.model, where="model.")
+        pretrained = start.pretrained or start.weights is not None
         for name, section in list_sections(Config).items():
-            object.__setattr__(self, name, build_section(section, getattr(self, name), where=f"{name}."))
+            given = getattr(self, name)
+            if pretrained and isinstance(given, Mapping):
+                given = {**pretrained_recipe(section), **given}
+            object.__setattr__(self, name, build_section(section, given, where=f"{name}."))
         if self.out is None:
             raise UserError("a path is needed", where="out")
 

@@ -17,12 +17,25 @@ def name_field(registry: Registry, default: str, doc: str) -> Any:
     return field(default=registry.parse(default), metadata={"registry": registry, "doc": doc})
 
 
-def value_field(default: Value, doc: str, **legal: Any) -> Any:
-    return field(default=default, metadata={"option": Option(default, doc, **legal), "doc": doc})
+def value_field(default: Value, doc: str, *, pretrained: Value | None = None, **legal: Any) -> Any:
+    """A plain value.
+
+    Args:
+        default: the value where none is given.
+        doc: what it does, in a few words.
+        pretrained: the default where the model starts from pretrained weights, if it is another one.
+        legal: what `Option` takes.
+    """
+    metadata = {"option": Option(default, doc, **legal), "doc": doc, "pretrained": pretrained}
+    return field(default=default, metadata=metadata)
 
 
 def path_field(default: str | None, doc: str) -> Any:
     return field(default=default, metadata={"path": True, "doc": doc})
+
+
+def section_field() -> Any:
+    return field(default_factory=dict)
 
 
 class Section:
@@ -74,6 +87,12 @@ def list_keys(cls: type, prefix: str = "", *, deep: bool = False) -> list[str]:
     if deep:
         return [key for name, section in list_sections(cls).items() for key in list_keys(section, f"{name}.")]
     return [prefix + item.name for item in fields(cls)]
+
+
+def pretrained_recipe(cls: type) -> dict[str, Value]:
+    """The defaults of a section that differ where the model starts from pretrained weights."""
+    recipe = {item.name: item.metadata.get("pretrained") for item in fields(cls)}
+    return {name: default for name, default in recipe.items() if default is not None}
 
 
 @cache

@@ -1,15 +1,18 @@
 """The moving average of a model's weights that is evaluated in its place."""
 
-import torch
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 
 class WeightAverage(AveragedModel):
-    """theta' <- d theta' + (1 - d) theta after each step, of parameters and running statistics; theta' = theta first.
+    """theta' <- d_t theta' + (1 - d_t) theta after step t, of parameters and running statistics; theta' = theta first.
 
-    `module` is the averaged model, a copy of the one given. Polyak and Juditsky, "Acceleration of Stochastic
-    Approximation by Averaging", SIAM J. Control Optim. 1992, in its exponential form.
+    d_t = min(d, (1 + t) / (10 + t)): an experience of few steps would otherwise be evaluated with weights from before
+    it. For the same reason the average starts anew with each experience. `module` is the averaged model, a copy of the
+    one given.
+
+    Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", SIAM J. Control Optim. 1992, in its
+    exponential form; the bound on d_t is that of TensorFlow's ExponentialMovingAverage.
 
     Args:
         model: the model that trains.
@@ -17,13 +20,15 @@ class WeightAverage(AveragedModel):
     """
 
     def __init__(self, model: nn.Module, *, decay: float) -> None:
-        super().__init__(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        def average(averaged: list[Tensor], current: list[Tensor], steps: Tensor) -> None:
+            count = int(steps)
+            weight = 1 - min(decay, (1 + count) / (10 + count))
+            for held, now in zip(averaged, current, strict=True):
+                # A count has no average: rounded down, it would stand still.
+                held.lerp_(now, weight) if held.is_floating_point() else held.copy_(now)
 
-    @torch.no_grad()
-    def update_parameters(self, model: nn.Module) -> None:
-        """Take up the model's weights after a step."""
-        super().update_parameters(model)
-        # A count has no average: rounded down, it would stand still.
-        for averaged, current in zip(self.module.buffers(), model.buffers(), strict=True):
-            if not current.is_floating_point():
-                averaged.copy_(current)
+        super().__init__(model, multi_avg_fn=average, use_buffers=True)
+
+    def restart(self) -> None:
+        """Forget the steps so far: the next one sets the average to the model's weights."""
+        self.n_averaged.zero_()

@@ -161,6 +161,8 @@ class ClipStrategy(AccumulatingTemplate):
         self.optimizer = create_optimizer(self.model, self.recipe)
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.setup.execution.precision == "fp16")
         self.scheduler = create_schedule(self.optimizer, self.recipe, steps=self.dataloader.steps)
+        if self._average is not None:
+            self._average.restart()
 
     def _unpack_minibatch(self) -> None:
         ids, pixels = self.mbatch

@@ -41,33 +41,46 @@ class Tracked(nn.Module):
 
 def test_the_average_by_hand_and_counts_stay_counts():
     model = Tracked()
-    average = WeightAverage(model, decay=0.9)
-    for step, value in enumerate((2.0, 4.0, 8.0), start=1):
-        with torch.no_grad():
-            model.weight.fill_(value)
-            model.running_mean.fill_(10 * value)
-            model.num_batches_tracked.fill_(step)
-        average.update_parameters(model)
-    # 2, then 0.9 * 2 + 0.1 * 4 = 2.2, then 0.9 * 2.2 + 0.1 * 8 = 2.78
-    assert average.module.weight.item() == pytest.approx(2.78)
-    assert average.module.running_mean.item() == pytest.approx(27.8)
+    average = WeightAverage(model, decay=0.25)
+
+    def follow(values):
+        for step, value in enumerate(values, start=1):
+            with torch.no_grad():
+                model.weight.fill_(value)
+                model.running_mean.fill_(10 * value)
+                model.num_batches_tracked.fill_(step)
+            average.update_parameters(model)
+
+    # 2, then with (1 + 1) / (10 + 1) = 2/11 < 1/4: (2 * 2 + 9 * 4) / 11 = 40/11, then (1 + 2) / (10 + 2) = 1/4.
+    follow([2.0, 4.0, 8.0])
+    assert average.module.weight.item() == pytest.approx(0.25 * 40 / 11 + 0.75 * 8)
+    assert average.module.running_mean.item() == pytest.approx(10 * (0.25 * 40 / 11 + 0.75 * 8))
     assert average.module.num_batches_tracked.item() == 3
     assert average.module.num_batches_tracked.dtype == torch.int64
+    follow([3.0, 5.0])
+    assert average.module.weight.item() == pytest.approx(0.25 * (0.25 * (0.25 * 40 / 11 + 6) + 0.75 * 3) + 0.75 * 5)
+    average.restart()
+    follow([7.0])
+    assert average.module.weight.item() == 7
 
 
-def test_the_average_follows_the_steps_over_experiences_and_is_what_is_evaluated(build_setup):
+def test_the_average_follows_the_steps_of_an_experience_and_is_what_is_evaluated(build_setup):
     setup = build_setup(train__ema=0.9, norm="cn", train__epochs=1)
-    strategy, expected = naive(setup), None
+    strategy, count, expected = naive(setup), 0, []
     step = strategy.optimizer_step
 
     def followed():
-        nonlocal expected
+        nonlocal expected, count
         step()
+        decay = min(0.9, (1 + count) / (10 + count)) if count else 0.0
         now = [parameter.detach().clone() for parameter in setup.model.parameters()]
-        expected = now if expected is None else [0.9 * e + 0.1 * n for e, n in zip(expected, now, strict=True)]
+        expected = [decay * e + (1 - decay) * n for e, n in zip(expected or now, now, strict=True)]
+        count += 1
 
+    assert strategy.evaluated_model is setup.model, "before the first step there is no average"
     strategy.optimizer_step = followed
     for index in range(2):
+        count, expected = 0, []
         strategy.train_experience(index)
     averaged = list(strategy.evaluated_model.parameters())
     assert len(averaged) == len(expected)

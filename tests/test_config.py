@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clnorm import Config, load_config
-from clnorm.config import merge_config, run_id, setting_id
+from clnorm.config import TrainConfig, merge_config, run_id, setting_id
 from clnorm.errors import UserError
 
 
@@ -98,3 +98,20 @@ def test_a_configuration_is_frozen_and_closed():
         Config().seed = 3
     with pytest.raises(TypeError, match="unexpected keyword"):
         Config(sed=3)
+
+
+def test_pretrained_runs_have_defaults_of_their_own_wherever_the_configuration_comes_from(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("model: {pretrained: true}\ntrain: {epochs: 3}\n")
+    loaded = load_config(file, {"data.frames": 4})
+    built = Config(model={"pretrained": True}, train={"epochs": 3}, data={"frames": 4})
+    assert loaded == built
+    plain = Config()
+    assert (loaded.train.epochs, loaded.data.frames) == (3, 4), "what is given wins"
+    assert loaded.train.lr < plain.train.lr
+    assert (loaded.data.image_size, loaded.data.augment, plain.data.augment) == (112, "light", "none")
+    assert load_config(overrides={"model.weights": "w.safetensors"}).train.layer_decay == 0.75
+    # Written out and read back, nothing is left open; a section that was built is complete.
+    file.write_text(loaded.to_yaml())
+    assert load_config(file) == loaded
+    assert Config(model={"pretrained": True}, train=TrainConfig()).train.lr == plain.train.lr

@@ -169,12 +169,15 @@ def _read_torch(path: Path, where: str) -> Any:
 
 
 def _as_floats(content: Any, where: str) -> dict[str, Tensor]:
-    """A dictionary of finite float tensors, in float32."""
+    """A dictionary of finite float tensors, in float32; counters, such as BatchNorm's, stay whole numbers."""
     if not isinstance(content, Mapping) or not content:
         what = "is an empty dictionary" if isinstance(content, Mapping) else f"holds a {type(content).__name__}"
         raise UserError(what, where=where, legal=_LEGAL)
     tensors = {}
     for name, value in content.items():
+        if isinstance(name, str) and isinstance(value, Tensor) and not value.is_floating_point() and value.ndim == 0:
+            tensors[name] = value
+            continue
         if not isinstance(name, str) or not isinstance(value, Tensor) or not value.is_floating_point():
             kind = value.dtype if isinstance(value, Tensor) else type(value).__name__
             raise UserError(f"{name!r} is {kind}, not a float tensor", where=where, legal=_LEGAL)

@@ -3,16 +3,19 @@
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+_ETA = 3
+
 
 class WeightAverage(AveragedModel):
-    """theta' <- d_t theta' + (1 - d_t) theta after step t, of parameters and running statistics; theta' = theta first.
+    """theta' <- d_t theta' + (1 - d_t) theta after step t = 1, 2, ..., of parameters and running statistics.
 
-    d_t = min(d, (1 + t) / (10 + t)): an experience of few steps would otherwise be evaluated with weights from before
-    it. For the same reason the average starts anew with each experience. `module` is the averaged model, a copy of the
-    one given.
+    d_t = min(d, (t - 1) / (t + eta)), eta = 3: a polynomial average, whose window grows with the steps taken, until it
+    is that of the exponential average with decay d. A fixed window would reach beyond the few steps of a short
+    experience; for the same reason the average starts anew with each one. `module` is the averaged model, a copy of
+    the one given.
 
-    Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", SIAM J. Control Optim. 1992, in its
-    exponential form; the bound on d_t is that of TensorFlow's ExponentialMovingAverage.
+    Shamir and Zhang, "Stochastic Gradient Descent for Non-smooth Optimization", ICML 2013 (polynomial-decay averaging);
+    Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", SIAM J. Control Optim. 1992.
 
     Args:
         model: the model that trains.
@@ -21,8 +24,8 @@ class WeightAverage(AveragedModel):
 
     def __init__(self, model: nn.Module, *, decay: float) -> None:
         def average(averaged: list[Tensor], current: list[Tensor], steps: Tensor) -> None:
-            count = int(steps)
-            weight = 1 - min(decay, (1 + count) / (10 + count))
+            count = int(steps)  # before this one; the first is torch's to copy
+            weight = 1 - min(decay, count / (count + 1 + _ETA))
             for held, now in zip(averaged, current, strict=True):
                 # A count has no average: rounded down, it would stand still.
                 held.lerp_(now, weight) if held.is_floating_point() else held.copy_(now)

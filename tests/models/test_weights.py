@@ -11,6 +11,7 @@ import torch
 
 from clnorm.errors import ClnormError, UserError
 from clnorm.models import weights as module
+from clnorm.models.factory import create_model
 from clnorm.models.weights import fetch_weights, read_model_weights, read_weights
 
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -323,3 +324,11 @@ def test_what_a_configuration_asks_for(hub, tmp_path):
         read_model_weights("vit_tiny", pretrained=True, weights=tmp_path / "w.pth")
     with pytest.raises(UserError, match=r"model\.input: 'half' without weights"):
         read_model_weights("vit_tiny", input="half")
+
+
+def test_counters_in_a_file_are_read_so_that_another_architecture_is_named_as_such(tmp_path):
+    path = tmp_path / "resnet.safetensors"
+    safetensors.torch.save_file({"bn1.num_batches_tracked": torch.tensor(3), "bn1.weight": torch.ones(2)}, path)
+    assert read_weights(path).tensors["bn1.num_batches_tracked"].item() == 3
+    with pytest.raises(UserError, match=r"do not fit the backbone: .*unexpected \(2\): bn1\.num_batches_tracked"):
+        create_model("lsvit_nano", num_classes=2, image_size=16, weights=path)

@@ -43,7 +43,7 @@ class DataConfig(Section):
     image_size: int = value_field(32, "height and width of a frame, in pixels", low=8, high=1024, pretrained=112)
     augment: str = value_field(
         "none",
-        "random changes of training clips; light flips and crops them",
+        "random changes of training clips; light flips and crops them and changes their colours",
         words=("none", "light"),
         pretrained="light",
     )

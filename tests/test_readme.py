@@ -9,6 +9,7 @@ import torch
 
 import clnorm
 from clnorm.cli import main
+from clnorm.data.cache import cache_dir
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -52,6 +53,26 @@ def test_the_tables_come_out_of_a_sweep(tiny, folder, capsys):
             assert "cn" in capsys.readouterr().out
 
 
+def name_run(folder):
+    """Let `runs/RUN` be the one run in `runs`."""
+    if not (folder / "runs/RUN").exists():
+        (run,) = (path.parent for path in folder.glob("runs/*/record.json"))
+        (folder / "runs/RUN").symlink_to(run)
+
+
+def test_predict_and_export_of_a_run(tiny, folder, capsys):
+    clnorm.run(tiny(out="runs", train__epochs=1))
+    name_run(folder)
+    videos = sorted(cache_dir().rglob("*.avi"))
+    (folder / "video.mp4").symlink_to(videos[0])
+    (folder / "other.avi").symlink_to(videos[1])
+    commands = [c for c in COMMANDS if c.split()[1] in ("predict", "export") and "onnx" not in c]
+    assert len(commands) == 3
+    for command in commands:
+        assert main(shlex.split(command)[1:]) == 0, capsys.readouterr().err
+        assert "video.mp4" in (out := capsys.readouterr().out) or "export.safetensors" in out
+
+
 def test_the_norm_of_the_readme_is_short_and_trains(tiny, folder):
     assert len(EXAMPLES[0].splitlines()) < 20
     record = clnorm.run(tiny(norm="mynorm:ScaleNorm:eps=1e-3,axis=clip", train__epochs=1))
@@ -63,6 +84,7 @@ def test_the_python_examples_run(tiny, folder, monkeypatch, capsys):
     monkeypatch.setattr(clnorm, "Config", lambda **names: tiny(out="runs", train__epochs=1, **names), raising=False)
     for example in EXAMPLES[1:]:
         exec(compile(example, "README.md", "exec"), {})
+        name_run(folder)
     out = capsys.readouterr().out
     assert "| cn:groups=8" in out
     assert "0.3 -0.3" in out.replace("0.30000000000000004", "0.3")

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from clnorm.data.augment import augment_clips, crop_and_flip
+from clnorm.data.augment import augment_clips, crop_and_flip, jitter_colour
 from clnorm.seeding import torch_generator
 
 
@@ -56,7 +56,30 @@ def test_the_same_generator_gives_the_same_and_none_gives_back_the_clips():
     clips = ramp(count=2)
     assert augment_clips(clips, "none", generator=torch_generator(0, "augmentation")) is clips
     light = augment_clips(clips, "light", generator=torch_generator(0, "augmentation"))
-    assert torch.equal(light, crop_and_flip(clips, generator=torch_generator(0, "augmentation")))
+    generator = torch_generator(0, "augmentation")
+    assert torch.equal(light, jitter_colour(crop_and_flip(clips, generator=generator), generator=generator))
+
+
+def test_colours_change_as_the_equations_say_one_draw_a_clip():
+    clips = torch.rand(200, 2, 3, 4, 4, generator=torch_generator(0, "clips")) * 0.4 - 0.2  # nothing reaches the clamp
+    out = jitter_colour(clips, generator=torch_generator(0, "augmentation"))
+    contrasts, saturations, brightnesses = [], [], []
+    for clip, changed in zip(clips, out, strict=True):
+        grey, changed_grey = clip.mean(1), changed.mean(1)
+        contrast = changed_grey.std() / grey.std()
+        brightness = changed.mean() - clip.mean()
+        saturation = (changed - changed_grey[:, None]).std() / (clip - grey[:, None]).std() / contrast
+        expected = (clip - clip.mean()) * contrast
+        mean = expected.mean(1, keepdim=True)
+        expected = mean + (expected - mean) * saturation + clip.mean() + brightness
+        torch.testing.assert_close(changed, expected, atol=1e-4, rtol=1e-3)
+        contrasts.append(contrast.item())
+        saturations.append(saturation.item())
+        brightnesses.append(brightness.item())
+    for values, centre in ((contrasts, 1.0), (saturations, 1.0), (brightnesses, 0.0)):
+        assert centre - 0.301 < min(values) < centre - 0.25
+        assert centre + 0.25 < max(values) < centre + 0.301
+    assert jitter_colour(torch.full((8, 1, 3, 4, 4), 0.95), generator=torch_generator(1, "augmentation")).max() == 1
 
 
 @pytest.mark.parametrize("preset", ["none", "light"])

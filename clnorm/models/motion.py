@@ -6,6 +6,8 @@ re-implementations share (no official code is known). Both take absolute differe
 runs; `signed.py` has the variants that do.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -45,8 +47,7 @@ class SMIF(nn.Module):
 def mix_pixels(clips: Tensor, motion: Tensor, *, gain: Tensor, fuse: nn.Conv2d) -> Tensor:
     """clamp(v + gain * Conv1x1(m), -1, 1), where m is `motion`, or [v; motion] if `fuse` has channels for both.
 
-    One matrix product for each frame, the identity for v folded into its matrix: a convolution of so few channels takes
-    five times as long.
+    Computed in float32, under autocast too: differences of neighbouring frames are small numbers.
 
     Args:
         clips: v, (B, T, 3, H, W).
@@ -54,13 +55,43 @@ def mix_pixels(clips: Tensor, motion: Tensor, *, gain: Tensor, fuse: nn.Conv2d) 
         gain: a scalar.
         fuse: from M or 3 + M channels to 3.
     """
-    pixels = torch.cat([clips, motion], dim=2).flatten(0, 1).flatten(2)  # (B*T, 3 + M, H*W)
-    identity = torch.eye(3, pixels.shape[1], dtype=clips.dtype, device=clips.device)
-    weight = fuse.weight[:, :, 0, 0]
-    matrix = identity + gain * F.pad(weight, (pixels.shape[1] - weight.shape[1], 0))
-    bias = (gain * fuse.bias)[None, :, None]  # type: ignore[index]  # it is built with a bias
-    mixed = torch.baddbmm(bias.expand(len(pixels), 3, 1), matrix.expand(len(pixels), -1, -1), pixels)
-    return mixed.clamp(-1, 1).view_as(clips)
+    with torch.autocast(clips.device.type, enabled=False):
+        weight = gain * fuse.weight[:, :, 0, 0]
+        own, other = weight.split([weight.shape[1] - motion.shape[2], motion.shape[2]], dim=1)
+        own = torch.eye(3, dtype=clips.dtype, device=clips.device) + (own if own.shape[1] else 0)
+        mixed: Tensor = _MixPixels.apply(clips, motion, own, other, gain * fuse.bias)  # type: ignore[operator]
+    return mixed
+
+
+class _MixPixels(torch.autograd.Function):
+    """clamp(A v + B m + b, -1, 1) at every pixel, as one matrix product a frame.
+
+    A convolution of so few channels takes five times as long. Written out for memory: of the clamp it keeps one byte a
+    pixel, and it keeps [v; m] not joined, v being held by others anyway.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, v: Tensor, m: Tensor, a: Tensor, b: Tensor, bias: Tensor) -> Tensor:
+        """v (B, T, 3, H, W), m (B, T, M, H, W), a (3, 3), b (3, M), bias (3,)."""
+        frames, others = v.flatten(0, 1).flatten(2), m.flatten(0, 1).flatten(2)  # (B*T, 3 or M, H*W)
+        count = len(frames)
+        mixed = torch.baddbmm(bias[None, :, None].expand(count, 3, 1), a.expand(count, -1, -1), frames)
+        mixed.baddbmm_(b.expand(count, -1, -1), others)
+        ctx.save_for_backward(frames, others, a, b, mixed.abs() <= 1)
+        ctx.shapes = v.shape, m.shape
+        return mixed.clamp_(-1, 1).view(v.shape)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        frames, others, a, b, inside = ctx.saved_tensors
+        grad = grad.reshape(inside.shape) * inside
+        count = len(grad)
+        shares = (
+            torch.bmm(a.T.expand(count, -1, -1), grad).view(ctx.shapes[0]) if ctx.needs_input_grad[0] else None,
+            torch.bmm(b.T.expand(count, -1, -1), grad).view(ctx.shapes[1]) if ctx.needs_input_grad[1] else None,
+        )
+        products = (torch.bmm(grad, pixels.transpose(1, 2)).sum(0) for pixels in (frames, others))
+        return (*shares, *products, grad.sum((0, 2)))
 
 
 class LMI(nn.Module):

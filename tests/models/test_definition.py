@@ -179,3 +179,27 @@ def test_the_whole_model_follows_the_definition(variant):
         smif, lmi = VARIANTS[variant]
         expected = torch.stack([slow_model(video, model.state_dict(), smif=smif, lmi=lmi) for video in batch])
         torch.testing.assert_close(model(batch), expected, atol=1e-5 * expected.abs().max().item(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("module", [SMIF, SignedSMIF])
+def test_the_gradient_of_smif_is_that_of_its_forward_pass(module):
+    smif = module().double()
+    torch.nn.init.constant_(smif.alpha, 0.7)
+    batch = clips(batch=1, frames=3, size=5).double().requires_grad_()
+    names, values = zip(*smif.named_parameters(), strict=True)
+
+    def compute(video, *parameters):
+        return torch.func.functional_call(smif, dict(zip(names, parameters, strict=True)), (video,))
+
+    assert (compute(batch, *values).abs() == 1).any()  # the clamp, too
+    assert torch.autograd.gradcheck(compute, (batch, *values))
+
+
+@pytest.mark.parametrize("module", [SMIF, SignedSMIF])
+def test_smif_computes_in_float32_under_autocast(module):
+    smif, batch = module(), clips()
+    torch.nn.init.constant_(smif.alpha, 0.7)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = smif(batch)
+    assert out.dtype == torch.float32
+    assert torch.equal(out, smif(batch))

@@ -69,11 +69,11 @@ class ModelConfig(Section):
 class TrainConfig(Section):
     """How each experience is trained."""
 
-    epochs: int = value_field(10, "passes over the clips of each experience", low=1, pretrained=14)
+    epochs: int = value_field(10, "passes over the clips of each experience", low=1, pretrained=12)
     batch_size: int = value_field(16, "clips in a batch, those from memory included", low=1)
     accumulate: int = value_field(1, "pieces that a batch passes the model in, their gradients added up", low=1)
-    lr: float = value_field(2e-3, "peak learning rate of AdamW", low=0.0, pretrained=4e-4)
-    head_scale: float = value_field(1.0, "learning rate of the head over train.lr", low=0.0, pretrained=10.0)
+    lr: float = value_field(2e-3, "peak learning rate of AdamW", low=0.0, pretrained=1e-4)
+    head_scale: float = value_field(1.0, "learning rate of the head over train.lr", low=0.0, pretrained=30.0)
     motion_scale: float = value_field(
         1.0, "learning rate of the motion modules over train.lr", low=0.0, pretrained=10.0
     )

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from clnorm import create_model
 from clnorm.errors import UserError
+from clnorm.models.attention import set_attention
 from clnorm.models.lsvit import lsvit_base, lsvit_small
 from clnorm.models.motion import LMI, SMIF
 from clnorm.models.vit import Attention, DropPath
@@ -127,6 +128,18 @@ def test_drop_path_skips_a_block_for_a_clip_or_for_a_frame():
     for option, per_frame in (("clip", False), ("frame", True)):
         model = create_model(f"lsvit_nano:drop_path_per={option}", num_classes=2, image_size=16)
         assert {block.drop_path.per_frame for block in model.blocks} == {per_frame}
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@torch.no_grad()
+def test_dropout_is_drawn_in_training_alone(fused):
+    for rate in (0.0, 0.3):
+        model = with_a_head(create_model(f"lsvit_nano:drop_path=0,dropout={rate}", num_classes=5, image_size=16))
+        set_attention(model, fused=fused)
+        batch = clips(frames=16)
+        assert torch.equal(model(batch), model(batch))
+        model.train()
+        assert torch.equal(model(batch), model(batch)) == (rate == 0)
 
 
 def test_both_attention_kernels_give_the_same():

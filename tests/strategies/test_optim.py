@@ -1,5 +1,7 @@
 """Parameter groups: each parameter's rate by hand, and the two groups of before where nothing is scaled."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -74,6 +76,19 @@ def test_the_schedule_multiplies_every_groups_rate(model):
         assert {round(group["lr"], 6) for group in optimizer.param_groups} == {round(factor, 6), round(4 * factor, 6)}
         optimizer.step()
         schedule.step()
+
+
+def test_the_rate_warms_up_linearly_and_falls_as_a_half_cosine(model):
+    recipe = TrainConfig(lr=1.0, warmup=0.2)
+    optimizer = create_optimizer(model, recipe)
+    schedule = create_schedule(optimizer, recipe, steps=10)  # two steps of warm-up, then eight
+    rates = []
+    for _ in range(10):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    falling = [0.5 * (1 + math.cos(math.pi * step / 8)) for step in range(8)]
+    assert rates == pytest.approx([1 / 3, 2 / 3, *falling])
 
 
 def test_parameters_that_do_not_train_are_left_out(model):

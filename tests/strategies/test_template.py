@@ -163,3 +163,19 @@ def test_a_run_whose_model_cannot_be_compiled_stops_and_says_so(tiny, monkeypatc
     monkeypatch.setattr("clnorm.models.execution.compile_model", lambda model, backend: model.compile(backend=give_up))
     with pytest.raises(ClnormError, match=r"train\.compile: the model cannot be compiled: .*no compiler"):
         clnorm.run(tiny(train__compile=True, train__epochs=1))
+
+
+@pytest.mark.parametrize("clip", [0.0, 1e-3])
+def test_the_gradient_is_clipped_to_its_norm(build_setup, clip):
+    strategy, norms = naive(build_setup(train__grad_clip=clip, train__epochs=1)), []
+    step = strategy.optimizer_step
+
+    def measured():
+        step()
+        gradients = [p.grad.flatten() for p in strategy.model.parameters() if p.grad is not None]
+        norms.append(torch.cat(gradients).norm().item())
+
+    strategy.optimizer_step = measured
+    strategy.train_experience(0)
+    assert norms
+    assert all(norm <= 1.001e-3 for norm in norms) == bool(clip)

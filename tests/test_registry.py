@@ -152,7 +152,7 @@ def test_timm_is_a_family_of_backbones():
     spec = BACKBONES.parse("timm:vit_tiny_patch16_224.augreg_in21k:drop_path=0.2")
     assert (spec.name, spec.kwargs) == ("timm:vit_tiny_patch16_224.augreg_in21k", {"drop_path": 0.2})
     assert spec.short == "timm:vit_tiny_patch16_224.augreg_in21k:drop_path=0.2"
-    assert "timm:NAME     any plain VisionTransformer of timm" in list_names("backbones")
+    assert any(line.startswith("timm:NAME ") for line in list_names("backbones").splitlines())
 
 
 def test_a_large_int_is_not_rounded(registry):

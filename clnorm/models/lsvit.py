@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from clnorm.errors import UserError
 from clnorm.models.motion import LMI, SMIF
 from clnorm.models.signed import SignedLMI, SignedSMIF
-from clnorm.models.vit import MLP, Attention, DropPath, PatchEmbed
+from clnorm.models.vit import MLP, Attention, DropPath, PatchEmbed, require_clips
 
 _MOTION = {"vit": (nn.Identity, nn.Identity), "lsvit": (SMIF, LMI), "lsvit_signed": (SignedSMIF, SignedLMI)}
 _SIZES = {
@@ -114,8 +114,7 @@ class VideoViT(nn.Module):
 
     def forward_features(self, clips: Tensor) -> Tensor:
         """Clips (B, T, 3, H, W) to features (B, C): what the head and nearest-mean classifiers see."""
-        if clips.ndim != 5 or clips.shape[1:] != self.input_shape:
-            raise ValueError(f"clips have shape {tuple(clips.shape)}, not (B, {', '.join(map(str, self.input_shape))})")
+        require_clips(clips, self.input_shape)
         tokens = self._embed(self.smif(clips))
         for block in self.blocks:
             tokens = block(tokens)

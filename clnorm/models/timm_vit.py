@@ -9,6 +9,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from clnorm.errors import UserError
+from clnorm.models.vit import require_clips
 
 
 class TimmViT(VisionTransformer):
@@ -59,8 +60,7 @@ class TimmViT(VisionTransformer):
 
     def forward_features(self, clips: Tensor) -> Tensor:
         """Clips (B, T, 3, H, W) to features (B, C): what the head and nearest-mean classifiers see."""
-        if clips.ndim != 5 or clips.shape[1:] != self.input_shape:
-            raise ValueError(f"clips have shape {tuple(clips.shape)}, not (B, {', '.join(map(str, self.input_shape))})")
+        require_clips(clips, self.input_shape)
         tokens = super().forward_features(clips.flatten(0, 1))  # (B * T, N, C)
         frames: Tensor = super().forward_head(tokens, pre_logits=True)  # (B * T, C)
         return frames.unflatten(0, clips.shape[:2]).mean(dim=1)

@@ -12,6 +12,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+def require_clips(clips: Tensor, shape: tuple[int, ...]) -> None:
+    """Check that clips have the shape (B, *shape).
+
+    Raises:
+        ValueError: they have another one.
+    """
+    if clips.ndim != 5 or clips.shape[1:] != shape:
+        raise ValueError(f"clips have shape {tuple(clips.shape)}, not (B, {', '.join(map(str, shape))})")
+
+
 class PatchEmbed(nn.Module):
     """Frames (B, T, 3, H, W) to patches (B*T, HW/p^2, C).
 

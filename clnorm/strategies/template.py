@@ -191,9 +191,13 @@ class ClipStrategy(AccumulatingTemplate):
     def criterion(self) -> Tensor:
         logits = self.mb_output.float()
         allowed = logits[:, : self.seen_classes] if self.recipe.loss == "seen" else logits
-        loss = F.cross_entropy(allowed, self.mb_y, label_smoothing=self.recipe.label_smoothing)
+        loss = self._classification_loss(allowed, self.mb_y)
         auxiliary = take_auxiliary_loss(self.model)
         return loss if auxiliary is None else loss + auxiliary
+
+    def _classification_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of logits (B, classes allowed) for targets (B,)."""
+        return F.cross_entropy(logits, targets, label_smoothing=self.recipe.label_smoothing)
 
     def scale_loss(self, loss: Tensor) -> Tensor:
         return self._scaler.scale(loss)

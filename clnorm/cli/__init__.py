@@ -6,20 +6,15 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from clnorm.cli.data import add_data
+from clnorm.cli.flags import FLAGS
+from clnorm.cli.inference import add_inference
+from clnorm.cli.norms import add_norms
+from clnorm.cli.output import print_text
 from clnorm.errors import ClnormError, UserError
 
 if TYPE_CHECKING:
     from clnorm.config import Config
-
-_FLAGS = {
-    "norm": "normalization layer, such as cn or cn:groups=16,axis=token",
-    "strategy": "continual-learning strategy, such as replay or replay:per_class=10",
-    "backbone": "video backbone",
-    "dataset": "dataset, such as synthetic:classes=20",
-    "data-root": "folder of the videos and split files",
-    "seed": "seed of class order, weights, batches and memory",
-    "out": "folder that run folders go into (default: runs)",
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = verbs.add_parser("run", parents=[common], help="train and evaluate one configuration")
     run.add_argument("--config", metavar="FILE", help="YAML file of the configuration")
-    for flag, text in _FLAGS.items():
+    for flag, text in FLAGS.items():
         run.add_argument(f"--{flag}", help=text)
     _add_set(run)
     run.add_argument("--dry-run", action="store_true", help="print the resolved configuration and stop")
@@ -73,8 +68,8 @@ def _parser() -> argparse.ArgumentParser:
 
     sweep = verbs.add_parser("sweep", parents=[common], help="run a grid of configurations, skipping what is finished")
     sweep.add_argument("file", help="YAML file with the keys `config` and `grid`")
-    sweep.add_argument("--data-root", help=_FLAGS["data-root"])
-    sweep.add_argument("--out", help=_FLAGS["out"])
+    sweep.add_argument("--data-root", help=FLAGS["data-root"])
+    sweep.add_argument("--out", help=FLAGS["out"])
     _add_set(sweep)
     sweep.add_argument("--dry-run", action="store_true", help="print the runs and stop")
     sweep.set_defaults(verb=_sweep)
@@ -87,8 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     table.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE", help="take only these runs")
     table.set_defaults(verb=_table)
 
-    _add_inference(verbs, common)
-    _add_norms(verbs.add_parser("norms", help="check a norm's contract, or audit a swap in a backbone"), common)
+    add_inference(verbs, common)
+    add_data(verbs.add_parser("data", help="prepare, check or audit a dataset"), common)
+    add_norms(verbs.add_parser("norms", help="check a norm's contract, or audit a swap in a backbone"), common)
 
     names = verbs.add_parser("list", parents=[common], help="every legal name with its options")
     names.add_argument("what", help="norms, strategies, backbones, datasets, protocols, metrics or config")
@@ -97,43 +93,6 @@ def _parser() -> argparse.ArgumentParser:
     doctor = verbs.add_parser("doctor", parents=[common], help="check versions, FFmpeg, GPU, cache and disk")
     doctor.set_defaults(verb=_doctor)
     return parser
-
-
-def _add_inference(
-    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
-) -> None:
-    predict = verbs.add_parser("predict", parents=[common], help="the most probable actions in videos")
-    predict.add_argument("run", help="folder of a finished run, or a file that clnorm export wrote")
-    predict.add_argument("videos", nargs="+", metavar="video", help="video file; if one cannot be read, none is shown")
-    predict.add_argument("--top", help="actions shown (default: 5, or all where there are fewer)")
-    predict.add_argument(
-        "--clips", default="auto", help="parts to average over, or auto: one each full 5 s (default: auto)"
-    )
-    predict.add_argument("--json", action="store_true", help="print JSON, with probabilities from 0 to 1")
-    predict.set_defaults(verb=_predict)
-
-    export = verbs.add_parser("export", parents=[common], help="write the trained model, its norms simplified")
-    export.add_argument("run", help="folder of a finished run")
-    export.add_argument("--format", default="safetensors", help="safetensors or onnx (default: safetensors)")
-    export.add_argument("--out", metavar="FILE", help="file to write (default: RUN/export.FORMAT)")
-    export.set_defaults(verb=_export)
-
-
-def _add_norms(norms: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
-    verbs = norms.add_subparsers(required=True, metavar="check|audit")
-    check = verbs.add_parser("check", parents=[common], help="run a norm, such as your own, through its contract")
-    check.add_argument("norm", help="a name such as cn:groups=8, mynorm:ScaleNorm or torch.nn.RMSNorm")
-    check.add_argument("--channels", default=48, help="channels that it is built for (default: 48)")
-    check.add_argument("--json", action="store_true", help="print JSON")
-    check.set_defaults(verb=_check_norm)
-
-    audit = verbs.add_parser("audit", parents=[common], help="the norm at each site of a backbone, built without data")
-    audit.add_argument("--backbone", required=True, help=_FLAGS["backbone"])
-    audit.add_argument("--norm", required=True, help=_FLAGS["norm"])
-    audit.add_argument("--image-size", default=112, help="height and width of the frames (default: 112)")
-    audit.add_argument("--frames", default=8, help="frames of a clip (default: 8)")
-    audit.add_argument("--json", action="store_true", help="print JSON")
-    audit.set_defaults(verb=_audit_norms)
 
 
 def _add_set(parser: argparse.ArgumentParser) -> None:
@@ -147,7 +106,7 @@ def _overrides(options: argparse.Namespace) -> dict[str, object]:
     from clnorm.config import parse_overrides
 
     given: dict[str, object] = dict(parse_overrides(options.set))
-    for flag in _FLAGS:
+    for flag in FLAGS:
         if (value := getattr(options, flag.replace("-", "_"), None)) is not None:
             key = flag.replace("data-root", "data.root")
             if key in given:
@@ -163,7 +122,7 @@ def _run(options: argparse.Namespace) -> None:
 
     config = load_config(options.config, _overrides(options))
     if options.dry_run:
-        _print(config.to_yaml())
+        print_text(config.to_yaml())
         return
     _run_and_show(config)
 
@@ -185,7 +144,7 @@ def _sweep(options: argparse.Namespace) -> None:
 
     configs = read_sweep(options.file, _overrides(options))
     if options.dry_run:
-        _print("\n".join(f"{c.norm.short} {c.strategy.short} seed={c.seed}" for c in configs))
+        print_text("\n".join(f"{c.norm.short} {c.strategy.short} seed={c.seed}" for c in configs))
         return
     from clnorm.console import ConsoleReporter
 
@@ -203,76 +162,22 @@ def _table(options: argparse.Namespace) -> None:
     results = select(load_results(options.folder), options.where)
     metrics = [name.strip() for name in options.metrics.split(",") if name.strip()]
     console = Console() if sys.stdout.isatty() else None
-    _print(make_table(results, metrics=metrics, format=options.format, versus=options.versus, console=console))
-
-
-def _predict(options: argparse.Namespace) -> None:
-    from clnorm.inference import predict, print_predictions
-
-    predictions = predict(options.run, options.videos, top=options.top, clips=options.clips)
-    if options.json:
-        from dataclasses import asdict
-
-        _print_json([asdict(prediction) for prediction in predictions])
-    else:
-        print_predictions(predictions)
-
-
-def _export(options: argparse.Namespace) -> None:
-    from clnorm.inference import export_model
-
-    _print(export_model(options.run, format=options.format, out=options.out).summary())
-
-
-def _check_norm(options: argparse.Namespace) -> None:
-    from clnorm.conformance.kit import check_norm
-
-    report = check_norm(options.norm, options.channels)
-    if options.json:
-        _print_json(report.to_dict())
-    else:
-        from clnorm.conformance.printing import print_report
-
-        print_report(report)
-    if report.failed:
-        what = "check" if len(report.failed) == 1 else "checks"
-        raise ClnormError(f"{len(report.failed)} {what} failed: {', '.join(report.failed)}", where=options.norm)
-
-
-def _audit_norms(options: argparse.Namespace) -> None:
-    from clnorm.norm_audit import audit_norms, print_audit
-
-    audit = audit_norms(options.backbone, options.norm, image_size=options.image_size, num_frames=options.frames)
-    if options.json:
-        _print_json(audit.to_dict())
-    else:
-        print_audit(audit)
+    print_text(make_table(results, metrics=metrics, format=options.format, versus=options.versus, console=console))
 
 
 def _list(options: argparse.Namespace) -> None:
     from clnorm.listing import list_names
 
-    _print(list_names(options.what))
+    print_text(list_names(options.what))
 
 
 def _doctor(options: argparse.Namespace) -> None:
     from clnorm.doctor import examine
 
     text, failure = examine()
-    _print(text)
+    print_text(text)
     if failure:
         raise failure
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
-    sys.stdout.flush()
-
-
-def _print_json(value: object) -> None:
-    import json
-
-    _print(json.dumps(value, indent=2))
 
 
 def _fail(text: str, code: int) -> int:

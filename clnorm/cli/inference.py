@@ -1,0 +1,43 @@
+"""`clnorm predict` and `clnorm export`."""
+
+import argparse
+
+from clnorm.cli.output import print_json, print_text
+
+
+def add_inference(
+    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
+) -> None:
+    predict = verbs.add_parser("predict", parents=[common], help="the most probable actions in videos")
+    predict.add_argument("run", help="folder of a finished run, or a file that clnorm export wrote")
+    predict.add_argument("videos", nargs="+", metavar="video", help="video file; if one cannot be read, none is shown")
+    predict.add_argument("--top", help="actions shown (default: 5, or all where there are fewer)")
+    predict.add_argument(
+        "--clips", default="auto", help="parts to average over, or auto: one each full 5 s (default: auto)"
+    )
+    predict.add_argument("--json", action="store_true", help="print JSON, with probabilities from 0 to 1")
+    predict.set_defaults(verb=_predict)
+
+    export = verbs.add_parser("export", parents=[common], help="write the trained model, its norms simplified")
+    export.add_argument("run", help="folder of a finished run")
+    export.add_argument("--format", default="safetensors", help="safetensors or onnx (default: safetensors)")
+    export.add_argument("--out", metavar="FILE", help="file to write (default: RUN/export.FORMAT)")
+    export.set_defaults(verb=_export)
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from clnorm.inference import predict, print_predictions
+
+    predictions = predict(options.run, options.videos, top=options.top, clips=options.clips)
+    if options.json:
+        from dataclasses import asdict
+
+        print_json([asdict(prediction) for prediction in predictions])
+    else:
+        print_predictions(predictions)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from clnorm.inference import export_model
+
+    print_text(export_model(options.run, format=options.format, out=options.out).summary())

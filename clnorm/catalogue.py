@@ -229,7 +229,26 @@ PROTOCOLS.add(
     )
 )
 
-REGISTRIES = {registry.plural: registry for registry in (NORMS, STRATEGIES, BACKBONES, DATASETS, PROTOCOLS)}
+MIXES = Registry("mix", plural="mixes", given=("generator",))
+MIXES.add(Entry("none", "clnorm.data.mix:keep", "every clip as it is"))
+MIXES.add(
+    Entry(
+        "mixup",
+        "clnorm.data.mix:mixup",
+        "a weighted mean of two clips",
+        {"alpha": Option(0.4, "both parameters of the Beta distribution of the shares; more mixes more", low=1e-3)},
+    )
+)
+MIXES.add(
+    Entry(
+        "videomix",
+        "clnorm.data.mix:videomix",
+        "VideoMix: a box of another clip, the same in all frames",
+        {"alpha": Option(1.0, "both parameters of the Beta distribution of the shares; more mixes more", low=1e-3)},
+    )
+)
+
+REGISTRIES = {registry.plural: registry for registry in (NORMS, STRATEGIES, BACKBONES, DATASETS, PROTOCOLS, MIXES)}
 
 register_norm = NORMS.register
 register_strategy = STRATEGIES.register

@@ -17,6 +17,7 @@ from avalanche.logging import BaseLogger
 from avalanche.training.plugins import EvaluationPlugin
 from torch import Tensor, nn
 
+from clnorm.catalogue import MIXES
 from clnorm.config import Config
 from clnorm.data.augment import augment_clips
 from clnorm.data.loader import memory_share, plan_epoch, read_batches
@@ -87,6 +88,7 @@ class ClipStrategy(AccumulatingTemplate):
         self._given = list(plugins)
         self._targets = torch.as_tensor(setup.stream.targets)
         self.clips_trained = 0
+        self._own_share = 1.0
         self.accumulate = check_pieces(self.recipe)
         model, steps = setup.model.to(setup.device), range(len(self.training_stream.experiences))
         check_policies(model, setup.config, has_memory=share > 0, experiences=len(steps))
@@ -182,7 +184,10 @@ class ClipStrategy(AccumulatingTemplate):
         clips = augment_clips(clips, self.setup.config.data.augment, generator=self.dataloader.augmentation)
         targets = self._targets[torch.as_tensor(ids)].to(self.device)
         tasks = self.statistics.tasks[torch.as_tensor(ids)].to(self.device)
-        self.mbatch = [clips, targets, tasks]
+        spec = self.setup.config.data.mix
+        mixture = MIXES.get(spec.name).load()(clips, generator=self.dataloader.mixing, **spec.kwargs)
+        self._own_share = mixture.share
+        self.mbatch = [mixture.clips, targets, targets[mixture.partners.to(self.device)], tasks]
 
     def forward(self) -> Tensor:
         with autocast(self.device, self.setup.execution.precision):
@@ -192,6 +197,8 @@ class ClipStrategy(AccumulatingTemplate):
         logits = self.mb_output.float()
         allowed = logits[:, : self.seen_classes] if self.recipe.loss == "seen" else logits
         loss = self._classification_loss(allowed, self.mb_y)
+        if self._own_share < 1:
+            loss = torch.lerp(self._classification_loss(allowed, self.mbatch[2]), loss, self._own_share)
         auxiliary = take_auxiliary_loss(self.model)
         return loss if auxiliary is None else loss + auxiliary
 
@@ -240,6 +247,7 @@ class _Epochs:
     def __iter__(self) -> Iterator[list[Any]]:
         strategy, batches = self._strategy, self._plan(self._epoch)
         self.augmentation = torch_generator(strategy.setup.config.seed, "augmentation", self._index, self._epoch)
+        self.mixing = numpy_generator(strategy.setup.config.seed, "mix", self._index, self._epoch)
         self._epoch += 1
         return (list(batch) for batch in read_batches(strategy.setup.store, batches))
 

@@ -88,7 +88,7 @@ def test_the_box_of_videomix_has_a_uniform_centre_and_the_frame_s_shape():
     for mixture in mixed:
         clip = mixture.clips[0, 0, 0]
         rows, columns = (clip.amax(1) > 0).nonzero().flatten(), (clip.amax(0) > 0).nonzero().flatten()
-        whole = len(rows) and 0 < rows[0] and rows[-1] < 39 and 0 < columns[0] and columns[-1] < 79
+        whole = len(rows) and rows[0] > 0 and rows[-1] < 39 and columns[0] > 0 and columns[-1] < 79
         if whole and mixture.partners[0] == 1:
             assert abs(len(columns) - 2 * len(rows)) <= 3
 

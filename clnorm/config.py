@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from clnorm.catalogue import BACKBONES, DATASETS, MIXES, NORMS, PROTOCOLS, STRATEGIES
+from clnorm.catalogue import AUGMENTATIONS, BACKBONES, DATASETS, MIXES, NORMS, PROTOCOLS, STRATEGIES
 from clnorm.errors import UserError
 from clnorm.fields import (
     Section,
@@ -41,12 +41,7 @@ class DataConfig(Section):
     root: str | None = path_field(None, "folder of the videos and split files")
     frames: int = value_field(16, "frames T taken from a clip at equal intervals", low=1, high=512, pretrained=8)
     image_size: int = value_field(32, "height and width of a frame, in pixels", low=8, high=1024, pretrained=112)
-    augment: str = value_field(
-        "none",
-        "random changes of training clips; light flips and crops them and changes their colours",
-        words=("none", "light"),
-        pretrained="light",
-    )
+    augment: Spec = name_field(AUGMENTATIONS, "none", "random changes of training clips", pretrained="light")
     mix: Spec = name_field(MIXES, "none", "mixing of the training clips of a batch, and of their targets")
     skip_bad: bool = value_field(False, "leave out clips that cannot be decoded, and record it")
     workers: int = value_field(2, "threads that decode", low=1, high=256)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from clnorm.catalogue import MIXES
 from clnorm.config import Config
-from clnorm.data.augment import augment_clips
+from clnorm.data.augment.presets import Augmentation
 from clnorm.data.loader import memory_share, plan_epoch, read_batches
 from clnorm.data.store import ClipStore
 from clnorm.errors import ClnormError
@@ -52,6 +52,7 @@ class Setup:
     reporter: Reporter
     log: Callable[[dict[str, Any]], None]
     execution: Execution
+    augment: Augmentation
 
 
 class ClipStrategy(AccumulatingTemplate):
@@ -87,6 +88,7 @@ class ClipStrategy(AccumulatingTemplate):
         self.memory = np.empty(0, dtype=np.int64)
         self._given = list(plugins)
         self._targets = torch.as_tensor(setup.stream.targets)
+        self._labels = torch.as_tensor(setup.stream.order)[self._targets]
         self.clips_trained = 0
         self._own_share = 1.0
         self.accumulate = check_pieces(self.recipe)
@@ -179,11 +181,10 @@ class ClipStrategy(AccumulatingTemplate):
             self._average.restart()
 
     def _unpack_minibatch(self) -> None:
-        ids, pixels = self.mbatch
+        ids, pixels = torch.as_tensor(self.mbatch[0]), self.mbatch[1]
         clips = pixels_to_input(pixels.to(self.device, non_blocking=True))
-        clips = augment_clips(clips, self.setup.config.data.augment, generator=self.dataloader.augmentation)
-        targets = self._targets[torch.as_tensor(ids)].to(self.device)
-        tasks = self.statistics.tasks[torch.as_tensor(ids)].to(self.device)
+        clips = self.setup.augment(clips, self._labels[ids], generator=self.dataloader.augmentation)
+        targets, tasks = (of_clips[ids].to(self.device) for of_clips in (self._targets, self.statistics.tasks))
         spec = self.setup.config.data.mix
         mixture = MIXES.get(spec.name).load()(clips, generator=self.dataloader.mixing, **spec.kwargs)
         self._own_share = mixture.share

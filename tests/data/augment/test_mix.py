@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from clnorm.catalogue import MIXES
-from clnorm.data.mix import Mixture, keep, mixup, videomix
+from clnorm.data.augment.mix import Mixture, keep, mixup, videomix
 from clnorm.errors import ClnormError, UserError
 from clnorm.seeding import numpy_generator, torch_generator
 
@@ -79,11 +79,11 @@ def test_the_box_of_videomix_has_a_uniform_centre_and_the_frame_s_shape():
     mixed = draws(videomix, 2000, alpha=1.0, clips=torch.arange(2.0).reshape(2, 1, 1, 1, 1).expand(2, 1, 3, 40, 80))
     generator = numpy_generator(1, "oracle")
     expected = []
-    for _ in range(20000):
+    for _ in range(8000):
         side, y, x = np.sqrt(1 - generator.beta(1, 1)), generator.uniform(), generator.uniform()
         inside = (min(y + side / 2, 1) - max(y - side / 2, 0)) * (min(x + side / 2, 1) - max(x - side / 2, 0))
         expected.append(max(inside, 1 - inside))
-    assert stats.ks_2samp([mixture.share for mixture in mixed], expected).statistic < 0.04
+    assert stats.ks_2samp([mixture.share for mixture in mixed], expected).statistic < 0.05
     # Where the box is not cut at an end, it is twice as wide as high.
     for mixture in mixed:
         clip = mixture.clips[0, 0, 0]

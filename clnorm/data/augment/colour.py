@@ -27,15 +27,17 @@ def colour_matrix(*, contrast: Tensor, saturation: Tensor, hue: Tensor) -> Tenso
     return contrast * (grey + saturation * (torch.cos(angle) * colour + torch.sin(angle) * quarter))
 
 
-def change_colours(clips: Tensor, *, matrix: Tensor, contrast: Tensor, brightness: Tensor) -> Tensor:
-    """mean + matrix (x - mean) + brightness for each colour x of clips (B, T, 3, H, W).
+def change_colours(clips: Tensor, *, contrast: Tensor, saturation: Tensor, hue: Tensor, brightness: Tensor) -> Tensor:
+    """mean + M (x - mean) + brightness for each colour x of clips (B, T, 3, H, W), with the mean of the whole clip.
 
     Args:
         clips: contiguous.
-        matrix: (B, 3, 3), of `colour_matrix`.
-        contrast: (B,) its factor, by which it scales the mean, a grey.
+        contrast, saturation, hue: (B,) of the matrix M, as in `colour_matrix`.
         brightness: (B,) what is added.
     """
-    offset = (1 - contrast) * clips.mean(dim=(1, 2, 3, 4)) + brightness
+    matrix = colour_matrix(contrast=contrast, saturation=saturation, hue=hue).to(clips)
+    # M scales a grey, such as the mean, by the contrast.
+    mean = clips.mean(dim=(1, 2, 3, 4))
+    offset = torch.addcmul(brightness.to(clips), 1 - contrast.to(clips), mean)
     frames = torch.matmul(matrix[:, None], clips.flatten(3))
     return frames.add_(offset[:, None, None, None]).view_as(clips)

@@ -4,13 +4,13 @@ import torch
 from torch import Tensor
 
 
-def add_noise(clip: Tensor, deviation: float, *, generator: torch.Generator) -> None:
+def add_noise(clip: Tensor, deviation: float, *, generator: torch.Generator) -> Tensor:
     """Normal noise, drawn anew for each pixel of each frame, added to a clip (T, 3, H, W), in place.
 
     It is drawn on the CPU, so that it is equal on every device.
     """
     noise = torch.empty(clip.shape, dtype=clip.dtype).normal_(0, deviation, generator=generator)
-    clip.add_(noise.to(clip.device))
+    return clip.add_(noise.to(clip.device))
 
 
 def erase_box(clip: Tensor, box: tuple[float, float, float, float]) -> None:

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from clnorm.catalogue import AUGMENTATIONS
-from clnorm.data.augment.colour import change_colours, colour_matrix
+from clnorm.data.augment.colour import change_colours
 from clnorm.data.augment.damage import add_noise, erase_box
 from clnorm.data.augment.draws import OPERATIONS, Changes, draw_changes
-from clnorm.data.augment.geometry import blur_matrix, crop_matrix, resample
+from clnorm.data.augment.geometry import blur_clips, crop_and_flip, flip_clips
 from clnorm.errors import UserError
 from clnorm.registry import Spec
 
@@ -49,9 +49,9 @@ def leave(classes: Sequence[str]) -> Augmentation:
 class ClipAugmentation:
     """Flip, crop and blur, then colours, noise and erasing, one draw a clip, the same for all of its frames.
 
-    Pixels are held in [-1, 1] once, at the end of all but erasing, so that no operation loses what another one brings
-    back. With a limited number of operations a clip it is RandAugment (Cubuk et al., NeurIPS Datasets 2020) over the
-    operations that suit it here, with magnitudes drawn up to limits that are stated one by one.
+    Pixels are held in [-1, 1] after the colours, not between them, so that none of these loses what another one brings
+    back, and after the noise. With a limited number of operations a clip it is RandAugment (Cubuk et al., NeurIPS 2020)
+    over the operations that suit it here, with magnitudes drawn up to limits that are stated one by one.
 
     Args:
         classes: names, by id.
@@ -79,11 +79,12 @@ class ClipAugmentation:
         self._limits = limits
         self._draws: dict[str, Any] = {"flip": flip, "min_scale": min_scale, "stretch": stretch, "limits": limits}
         self._draws["operations"] = _check_operations(operations, limits)
-        self._moves = flip > 0 or min_scale < 1 or stretch > 1 or limits["blur"] > 0
+        self._crops = min_scale < 1 or stretch > 1
         self._colours = any(limits[name] for name in ("contrast", "saturation", "brightness", "hue"))
+        self._off = not (flip or self._crops or any(limits.values()))
 
     def __call__(self, clips: Tensor, labels: Tensor, *, generator: torch.Generator) -> Tensor:
-        if not self._moves and not any(self._limits.values()):
+        if self._off:
             return clips
         changes = draw_changes(len(clips), **self._draws, generator=generator)
         changes.flip.logical_and_(self._may_flip[labels])
@@ -92,34 +93,27 @@ class ClipAugmentation:
         changed = torch.empty_like(clips)
         for start in range(0, len(clips), size):
             block = slice(start, start + size)
-            changed[block] = self._change(clips[block], changes[block], generator)
+            torch.clamp(self._change(clips[block], changes[block]), -1, 1, out=changed[block])
+        for clip, deviation in zip(changed, changes.noise.tolist(), strict=True):
+            if deviation:
+                add_noise(clip, deviation, generator=generator).clamp_(-1, 1)
+        for clip, box in zip(changed, changes.box.tolist(), strict=True):
+            erase_box(clip, box)
         return changed
 
-    def _change(self, clips: Tensor, changes: Changes, generator: torch.Generator) -> Tensor:
-        if self._moves:
-            clips = _move(clips, changes)
+    def _change(self, clips: Tensor, drawn: Changes) -> Tensor:
+        """Some clips of the batch, but for noise and erasing, not yet held in [-1, 1]."""
+        if self._crops:
+            crop = {"height": drawn.height, "width": drawn.width, "top": drawn.top, "left": drawn.left}
+            clips = crop_and_flip(clips, **crop, flip=drawn.flip)
+        elif drawn.flip.any():
+            clips = flip_clips(clips, flip=drawn.flip)
+        if drawn.blur.any():
+            clips = blur_clips(clips, sigma=drawn.blur)
         if self._colours:
-            factors = {"contrast": changes.contrast, "saturation": changes.saturation, "hue": changes.hue}
-            matrix, contrast = colour_matrix(**factors).to(clips), changes.contrast.to(clips)
-            clips = change_colours(clips, matrix=matrix, contrast=contrast, brightness=changes.brightness.to(clips))
-        if not (self._moves or self._colours):
-            clips = clips.clone()
-        for clip, deviation in zip(clips, changes.noise.tolist(), strict=True):
-            if deviation:
-                add_noise(clip, deviation, generator=generator)
-        clips.clamp_(-1, 1)
-        for clip, box in zip(clips, changes.box.tolist(), strict=True):
-            erase_box(clip, box)
+            factors = {"contrast": drawn.contrast, "saturation": drawn.saturation}
+            clips = change_colours(clips, **factors, hue=drawn.hue, brightness=drawn.brightness)
         return clips
-
-
-def _move(clips: Tensor, changes: Changes) -> Tensor:
-    """Crop, flip and blur in one resampling."""
-    height, width = clips.shape[-2:]
-    rows = blur_matrix(changes.blur, height) @ crop_matrix(changes.height, changes.top, height)
-    columns = crop_matrix(changes.width, changes.left, width, flip=changes.flip)
-    columns = blur_matrix(changes.blur, width) @ columns
-    return resample(clips, rows=rows.to(clips), columns=columns.to(clips))
 
 
 def _may_flip(classes: Sequence[str], unflipped: str) -> Tensor:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from clnorm.catalogue import BACKBONES, DATASETS, NORMS, PROTOCOLS, STRATEGIES
+from clnorm.catalogue import AUGMENTATIONS, BACKBONES, DATASETS, MIXES, NORMS, PROTOCOLS, STRATEGIES
 from clnorm.errors import UserError
 from clnorm.fields import (
     Section,
@@ -41,12 +41,8 @@ class DataConfig(Section):
     root: str | None = path_field(None, "folder of the videos and split files")
     frames: int = value_field(16, "frames T taken from a clip at equal intervals", low=1, high=512, pretrained=8)
     image_size: int = value_field(32, "height and width of a frame, in pixels", low=8, high=1024, pretrained=112)
-    augment: str = value_field(
-        "none",
-        "random changes of training clips; light flips and crops them and changes their colours",
-        words=("none", "light"),
-        pretrained="light",
-    )
+    augment: Spec = name_field(AUGMENTATIONS, "none", "random changes of training clips", pretrained="light")
+    mix: Spec = name_field(MIXES, "none", "mixing of the training clips of a batch, and of their targets")
     skip_bad: bool = value_field(False, "leave out clips that cannot be decoded, and record it")
     workers: int = value_field(2, "threads that decode", low=1, high=256)
 
@@ -297,13 +293,22 @@ def _flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _digest(config: Config, data: str, *, leave_out: set[str]) -> str:
     flat = {key: value for key, value in _flatten(config.to_dict()).items() if key not in leave_out}
-    for item in fields(config):
-        registry = item.metadata.get("registry")
-        if registry and item.name in flat and (source := registry.get(getattr(config, item.name).name).source):
-            flat[f"{item.name}.source"] = source
+    flat |= {f"{key}.source": source for key, source in _plugin_sources(config).items() if key in flat}
     weights = _digest_file(config.model.weights) if config.model.weights else ""
     text = json.dumps({**flat, "data": data, "weights": weights}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _plugin_sources(section: Section, prefix: str = "") -> dict[str, str]:
+    """The hash of the file of each plug-in that a section names, by dotted key."""
+    sources: dict[str, str] = {}
+    for item in fields(section):  # type: ignore[arg-type]  # every subclass is a dataclass
+        value = getattr(section, item.name)
+        if isinstance(value, Section):
+            sources |= _plugin_sources(value, f"{prefix}{item.name}.")
+        elif (registry := item.metadata.get("registry")) and (source := registry.get(value.name).source):
+            sources[prefix + item.name] = source
+    return sources
 
 
 def _digest_file(path: str) -> str:

@@ -84,16 +84,18 @@ def _prepare(
     config: Config, table: "ClipTable", folder: RunFolder, device: "torch.device", reporter: Reporter
 ) -> "tuple[ClipStrategy, RunRecord]":
     """The strategy, ready to train, and the record of the run that begins, which is written."""
+    from clnorm.data.augment.presets import create_augmentation
     from clnorm.environment import read_versions
     from clnorm.strategies.template import Setup
     from clnorm.streams.stream import create_stream
 
     # Before anything is decoded: what the configuration alone gets wrong is said at once.
+    augment = create_augmentation(config.data.augment, table.classes)
     model, swap, loaded = _build_model(config, len(table.classes), reporter)
     store = _open_store(config, table, reporter)
     stream = create_stream(table, config.protocol, seed=config.seed, bad=store.bad)
     execution = _choose_execution(config, model, folder, device, reporter)
-    setup = Setup(config, model, store, stream, device, reporter, folder.log, execution)
+    setup = Setup(config, model, store, stream, device, reporter, folder.log, execution, augment)
     strategy = STRATEGIES.get(config.strategy.name).load()(setup, **config.strategy.kwargs)
     record = RunRecord(
         run=folder.path.name,

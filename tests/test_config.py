@@ -109,7 +109,7 @@ def test_pretrained_runs_have_defaults_of_their_own_wherever_the_configuration_c
     plain = Config()
     assert (loaded.train.epochs, loaded.data.frames) == (3, 4), "what is given wins"
     assert loaded.train.lr < plain.train.lr
-    assert (loaded.data.image_size, loaded.data.augment, plain.data.augment) == (112, "light", "none")
+    assert (loaded.data.image_size, loaded.data.augment.short, plain.data.augment.short) == (112, "light", "none")
     assert load_config(overrides={"model.weights": "w.safetensors"}).train.layer_decay == 0.75
     # Written out and read back, nothing is left open; a section that was built is complete.
     file.write_text(loaded.to_yaml())

@@ -17,8 +17,9 @@ from avalanche.logging import BaseLogger
 from avalanche.training.plugins import EvaluationPlugin
 from torch import Tensor, nn
 
+from clnorm.catalogue import MIXES
 from clnorm.config import Config
-from clnorm.data.augment import augment_clips
+from clnorm.data.augment.presets import Augmentation
 from clnorm.data.loader import memory_share, plan_epoch, read_batches
 from clnorm.data.store import ClipStore
 from clnorm.errors import ClnormError
@@ -51,6 +52,7 @@ class Setup:
     reporter: Reporter
     log: Callable[[dict[str, Any]], None]
     execution: Execution
+    augment: Augmentation
 
 
 class ClipStrategy(AccumulatingTemplate):
@@ -86,7 +88,9 @@ class ClipStrategy(AccumulatingTemplate):
         self.memory = np.empty(0, dtype=np.int64)
         self._given = list(plugins)
         self._targets = torch.as_tensor(setup.stream.targets)
+        self._labels = torch.as_tensor(setup.stream.order)[self._targets]
         self.clips_trained = 0
+        self._own_share = 1.0
         self.accumulate = check_pieces(self.recipe)
         model, steps = setup.model.to(setup.device), range(len(self.training_stream.experiences))
         check_policies(model, setup.config, has_memory=share > 0, experiences=len(steps))
@@ -177,12 +181,14 @@ class ClipStrategy(AccumulatingTemplate):
             self._average.restart()
 
     def _unpack_minibatch(self) -> None:
-        ids, pixels = self.mbatch
+        ids, pixels = torch.as_tensor(self.mbatch[0]), self.mbatch[1]
         clips = pixels_to_input(pixels.to(self.device, non_blocking=True))
-        clips = augment_clips(clips, self.setup.config.data.augment, generator=self.dataloader.augmentation)
-        targets = self._targets[torch.as_tensor(ids)].to(self.device)
-        tasks = self.statistics.tasks[torch.as_tensor(ids)].to(self.device)
-        self.mbatch = [clips, targets, tasks]
+        clips = self.setup.augment(clips, self._labels[ids], generator=self.dataloader.augmentation)
+        targets, tasks = (of_clips[ids].to(self.device) for of_clips in (self._targets, self.statistics.tasks))
+        spec = self.setup.config.data.mix
+        mixture = MIXES.get(spec.name).load()(clips, generator=self.dataloader.mixing, **spec.kwargs)
+        self._own_share = mixture.share
+        self.mbatch = [mixture.clips, targets, targets[mixture.partners.to(self.device)], tasks]
 
     def forward(self) -> Tensor:
         with autocast(self.device, self.setup.execution.precision):
@@ -192,6 +198,8 @@ class ClipStrategy(AccumulatingTemplate):
         logits = self.mb_output.float()
         allowed = logits[:, : self.seen_classes] if self.recipe.loss == "seen" else logits
         loss = self._classification_loss(allowed, self.mb_y)
+        if self._own_share < 1:
+            loss = torch.lerp(self._classification_loss(allowed, self.mbatch[2]), loss, self._own_share)
         auxiliary = take_auxiliary_loss(self.model)
         return loss if auxiliary is None else loss + auxiliary
 
@@ -240,6 +248,7 @@ class _Epochs:
     def __iter__(self) -> Iterator[list[Any]]:
         strategy, batches = self._strategy, self._plan(self._epoch)
         self.augmentation = torch_generator(strategy.setup.config.seed, "augmentation", self._index, self._epoch)
+        self.mixing = numpy_generator(strategy.setup.config.seed, "mix", self._index, self._epoch)
         self._epoch += 1
         return (list(batch) for batch in read_batches(strategy.setup.store, batches))
 

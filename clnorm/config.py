@@ -40,6 +40,12 @@ class DataConfig(Section):
 
     root: str | None = path_field(None, "folder of the videos and split files")
     frames: int = value_field(16, "frames T taken from a clip at equal intervals", low=1, high=512, pretrained=8)
+    keep: str = value_field(
+        "T", "frames of each clip that the store keeps, at equal intervals, for data.jitter", words=("T", "2T", "all")
+    )
+    jitter: bool = value_field(
+        False, "in training show of T equal segments of the kept frames one at random each, not the middle one"
+    )
     image_size: int = value_field(32, "height and width of a frame, in pixels", low=8, high=1024, pretrained=112)
     augment: str = value_field(
         "none",
@@ -49,6 +55,12 @@ class DataConfig(Section):
     )
     skip_bad: bool = value_field(False, "leave out clips that cannot be decoded, and record it")
     workers: int = value_field(2, "threads that decode", low=1, high=256)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.jitter and self.keep == "T":
+            what = "of T kept frames each is a segment of its own, so that there is nothing to draw from"
+            raise UserError(what, where="jitter", hint="use --set data.keep=2T, or data.keep=all")
 
 
 @dataclass(frozen=True, kw_only=True)

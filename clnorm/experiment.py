@@ -70,8 +70,7 @@ def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Re
     with use_passes(config.train.kernels):
         strategy, record = _prepare(config, table, folder, device, reporter)
         predictions, cost = train_stream(strategy, folder)
-    store, kept = strategy.setup.store, len(strategy.memory)
-    memory = {"clips": kept, "frames": kept * store.frames, "megabytes": kept * store.nbytes / len(store) / 1e6}
+    memory = _describe_memory(strategy)
     measured = _measure(predictions, strategy.setup.stream)
     record = replace(record, status="finished", cost=cost, memory=memory, **measured)
     if config.keep_model:
@@ -207,6 +206,7 @@ def _open_store(config: Config, table: "ClipTable", reporter: Reporter) -> "Clip
             table,
             frames=data.frames,
             size=data.image_size,
+            keep=data.keep,
             skip_bad=data.skip_bad,
             workers=data.workers,
             progress=progress,
@@ -226,6 +226,12 @@ def _describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream")
         "image_size": store.size,
         "bad": {paths.iloc[clip]: reason for clip, reason in store.bad.items()},
     }
+
+
+def _describe_memory(strategy: "ClipStrategy") -> dict[str, Any]:
+    store = strategy.setup.store
+    frames = int(store.kept[strategy.memory].sum())
+    return {"clips": len(strategy.memory), "frames": frames, "megabytes": frames * 3 * store.size**2 / 1e6}
 
 
 def _measure(predictions: "pd.DataFrame", stream: "ClipStream") -> dict[str, Any]:

@@ -139,3 +139,9 @@ def test_policies_are_part_of_a_runs_identity_and_of_its_table(key, value, one_t
 def test_unknown_policies_are_refused(override):
     with pytest.raises(UserError, match=override.partition("=")[0]):
         load_config(None, [override])
+
+
+def test_jitter_needs_more_frames_than_are_shown():
+    with pytest.raises(UserError, match=r"data\.jitter: of T kept frames .* nothing to draw from; use --set data.keep"):
+        load_config(None, ["data.jitter=true"])
+    assert load_config(None, ["data.jitter=true", "data.keep=2T"]).data.jitter

@@ -25,7 +25,7 @@ from clnorm.files import new_file, sync_folder
 
 Progress = Callable[[int, int], None]
 
-CLIPS, INFO, META = "clips.npy", "info.parquet", "meta.json"
+FRAMES, INFO, META = "frames.npy", "info.parquet", "meta.json"
 _BATCH = 100
 
 
@@ -44,7 +44,7 @@ def build_store(
 ) -> None:
     """Decode `table` into `folder`, which appears only when it is complete. The caller holds the lock of `folder`.
 
-    `meta` is stored beside the pixels; its `shape` is theirs, (n, T, 3, size, size).
+    `meta` is stored beside the pixels; its `limit` is the most frames kept of a clip (None: all), its `size` theirs.
 
     Raises:
         BadClipsError: clips cannot be decoded and `skip_bad` is off, or none can.
@@ -52,13 +52,13 @@ def build_store(
         OSError: writing fails.
     """
     require_ffmpeg()
-    _check_room(folder, meta["shape"])
+    _check_room(folder, clips=len(table), limit=meta["limit"], size=meta["size"])
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)  # left by a process that was killed
     part.mkdir()
     try:
-        with new_file(part / CLIPS) as file:
-            info = _write_clips(file, table, meta["shape"], progress=progress, workers=workers)
+        with new_file(part / FRAMES) as file:
+            info = _write_clips(file, table, meta, progress=progress, workers=workers)
         bad = {clip: reason for clip, reason in enumerate(info["reason"].tolist()) if reason}
         if bad and (not skip_bad or len(bad) == len(table)):
             raise bad_clips_error(table, bad)
@@ -102,35 +102,55 @@ def _disk_error(folder: Path, reason: str) -> ClnormError:
     )
 
 
-def _check_room(folder: Path, shape: list[int]) -> None:
-    needed, free = int(np.prod(shape, dtype=np.int64)), shutil.disk_usage(folder.parent).free
+def _check_room(folder: Path, *, clips: int, limit: int | None, size: int) -> None:
+    """Refuse to begin what cannot fit. How many frames all clips have together is not known before."""
+    if limit is None:
+        return
+    needed, free = clips * limit * frame_bytes(size), shutil.disk_usage(folder.parent).free
     if needed > free:
         raise _disk_error(folder, f"they need {needed / 1e9:.2f} GB and {free / 1e9:.2f} GB are free")
 
 
+def frame_bytes(size: int) -> int:
+    """Bytes of one frame."""
+    return 3 * size * size
+
+
 def _write_clips(
-    file: BinaryIO, table: ClipTable, shape: list[int], *, progress: Progress | None, workers: int
+    file: BinaryIO, table: ClipTable, meta: Mapping[str, Any], *, progress: Progress | None, workers: int
 ) -> pd.DataFrame:
-    """Write all pixels as one .npy array and return the `info` of every clip."""
-    header = {"descr": "|u1", "fortran_order": False, "shape": tuple(shape)}
-    np.lib.format.write_array_header_1_0(file, header)
-    absent = np.zeros(shape[1:], dtype=np.uint8)
-    rows: list[tuple[int, int | None, str]] = []
-    for clip in _decoded(table.paths(), frames=shape[1], size=shape[-1], workers=workers):
+    """Write the frames of all clips as one .npy array and return the `info` of every clip."""
+    _write_header(file, frames=0, size=meta["size"])
+    rows: list[tuple[int, int, int | None, str]] = []
+    for clip in _decoded(table.paths(), frames=meta["limit"], size=meta["size"], workers=workers):
         if isinstance(clip, DecodeError):
-            file.write(absent.data)
-            rows.append((0, None, clip.reason))
+            rows.append((0, 0, None, clip.reason))
         else:
-            file.write(clip.frames.numpy().data)
-            rows.append((clip.decoded, clip.header, ""))
+            kept = clip.frames[: clip.decoded].numpy()
+            file.write(kept.data)
+            rows.append((len(kept), clip.decoded, clip.header, ""))
         if progress is not None:
             progress(len(rows), len(table))
-    decoded, headers, reasons = zip(*rows, strict=True)
-    info = {"decoded": np.array(decoded, dtype=np.int64), "header": pd.array(headers, dtype="Int64"), "reason": reasons}
-    return pd.DataFrame(info)
+    kept, decoded, headers, reasons = zip(*rows, strict=True)
+    file.seek(0)
+    _write_header(file, frames=sum(kept), size=meta["size"])
+    return pd.DataFrame(
+        {
+            "kept": np.array(kept, dtype=np.int64),
+            "decoded": np.array(decoded, dtype=np.int64),
+            "header": pd.array(headers, dtype="Int64"),
+            "reason": reasons,
+        }
+    )
 
 
-def _decoded(paths: list[Path], *, frames: int, size: int, workers: int) -> Iterator[DecodedClip | DecodeError]:
+def _write_header(file: BinaryIO, *, frames: int, size: int) -> None:
+    """The header of the array. Its length does not depend on `frames`: numpy leaves room for the first axis to grow."""
+    shape = (frames, 3, size, size)
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+
+
+def _decoded(paths: list[Path], *, frames: int | None, size: int, workers: int) -> Iterator[DecodedClip | DecodeError]:
     """Every clip in order, decoded by threads, a batch ahead at most."""
     read = partial(_read, frames=frames, size=size)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
@@ -142,7 +162,7 @@ def _decoded(paths: list[Path], *, frames: int, size: int, workers: int) -> Iter
         pool.shutdown(cancel_futures=True)
 
 
-def _read(path: Path, *, frames: int, size: int) -> DecodedClip | DecodeError:
+def _read(path: Path, *, frames: int | None, size: int) -> DecodedClip | DecodeError:
     try:
         return read_clip(path, frames=frames, size=size)
     except DecodeError as error:

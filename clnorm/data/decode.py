@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
@@ -24,6 +25,7 @@ PART_SECONDS = 5
 """What `read_parts` cuts a long video into where it is not told how many parts."""
 
 _UNDECODABLE_AT_END = 4
+_AT_ONCE = 64  # frames of the file's own size in memory
 
 
 class DecodeError(ClnormError):
@@ -44,7 +46,8 @@ class DecodedClip:
     """The frames of one clip.
 
     Args:
-        frames: (T, 3, size, size) uint8 RGB.
+        frames: (T, 3, size, size) uint8 RGB. Only the first `decoded` can be different frames: a shorter clip repeats
+            its last one.
         decoded: how many frames they were sampled from: all that scanning the file found, or fewer where the last of
             them were asked for and could not be decoded.
         header: how many frames its header claims, where it says.
@@ -71,8 +74,10 @@ def sample_indices(num_frames: int, *, frames: int) -> list[int]:
     return [(2 * i + 1) * num_frames // (2 * frames) for i in range(frames)]
 
 
-def read_clip(path: Path, *, frames: int, size: int) -> DecodedClip:
+def read_clip(path: Path, *, frames: int | None, size: int) -> DecodedClip:
     """Decode the `sample_indices` of a clip, each resized to size x size (bilinear, antialiased) whatever its shape.
+
+    With `frames` None, all frames that it has.
 
     The file is scanned, because headers often claim a wrong number of frames. Even so the scan of DivX files with
     B-frames and no presentation times, the genuine files of HMDB51 among them, counts a frame or two that do not
@@ -86,7 +91,7 @@ def read_clip(path: Path, *, frames: int, size: int) -> DecodedClip:
     return read_parts(path, frames=frames, size=size, parts=1)[0]
 
 
-def read_parts(path: Path, *, frames: int, size: int, parts: int | None) -> list[DecodedClip]:
+def read_parts(path: Path, *, frames: int | None, size: int, parts: int | None) -> list[DecodedClip]:
     """Decode a video as equal consecutive parts, each sampled and resized as `read_clip` does with a clip.
 
     Of n frames, part k = 0 ... parts - 1 covers those from floor(k * n / parts) to floor((k + 1) * n / parts) - 1.
@@ -128,9 +133,14 @@ def _cut(num_frames: int, parts: int, *, path: Path) -> list[range]:
     return [range(k * num_frames // parts, (k + 1) * num_frames // parts) for k in range(parts)]
 
 
-def _read_part(decoder: "VideoDecoder", part: range, *, count: int, size: int, header: int | None) -> DecodedClip:
+def _read_part(
+    decoder: "VideoDecoder", part: range, *, count: int | None, size: int, header: int | None
+) -> DecodedClip:
+    count = len(part) if count is None else count
     wanted = [part[index] for index in sample_indices(len(part), frames=count)[: len(part)]]
-    return DecodedClip(_arrange(decoder.get_frames_at(wanted).data, count=count, size=size), len(part), header)
+    pieces = [wanted[start : start + _AT_ONCE] for start in range(0, len(wanted), _AT_ONCE)]
+    resized = [_resize(decoder.get_frames_at(piece).data, size=size) for piece in pieces]
+    return DecodedClip(_arrange(resized, count=count), len(part), header)
 
 
 def require_ffmpeg() -> None:
@@ -182,12 +192,20 @@ def _first_line(error: RuntimeError, path: Path) -> str:
     return re.sub(r"^.*\.cpp:\d+, ", "", said).replace(f": {path} ", ": ").rstrip(".")
 
 
-def _arrange(frames: torch.Tensor, *, count: int, size: int) -> torch.Tensor:
-    """(t, 3, H, W) uint8 -> (count, 3, size, size) uint8: resized, then the last frame repeated.
+def _resize(frames: torch.Tensor, *, size: int) -> npt.NDArray[np.uint8]:
+    """(t, 3, H, W) uint8 -> (t, 3, size, size).
 
-    Both steps keep to one thread: clips are decoded side by side, and the threads of a torch copy would wait for each
-    other. Interpolating integers takes a tenth of the time that floats take, and stays within one grey level of them.
+    Interpolating integers takes a tenth of the time that floats take, and stays within one grey level of them.
     """
-    resized = F.interpolate(frames, size=(size, size), mode="bilinear", antialias=True).numpy()
-    order = np.minimum(np.arange(count), len(resized) - 1)
-    return torch.from_numpy(np.take(resized, order, axis=0))
+    resized: npt.NDArray[np.uint8] = F.interpolate(frames, size=(size, size), mode="bilinear", antialias=True).numpy()
+    return resized
+
+
+def _arrange(pieces: list[npt.NDArray[np.uint8]], *, count: int) -> torch.Tensor:
+    """The frames of all pieces, then the last one repeated: (count, 3, size, size) uint8.
+
+    This keeps to one thread: clips are decoded side by side, and the threads of a torch copy would wait for each other.
+    """
+    frames = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+    order = np.minimum(np.arange(count), len(frames) - 1)
+    return torch.from_numpy(np.take(frames, order, axis=0))

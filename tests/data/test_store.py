@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from clnorm.data import build, hmdb51
+from clnorm.data import build, decode, hmdb51
 from clnorm.data.build import BadClipsError
-from clnorm.data.decode import read_clip
+from clnorm.data.decode import read_clip, sample_indices
 from clnorm.data.store import ClipStore
 from clnorm.data.table import ClipTable
 from clnorm.errors import ClnormError
@@ -81,7 +81,7 @@ print(len(calls), int(store.gather(range(len(store))).sum()))
 def test_gather_equals_clips_decoded_one_by_one(table):
     store = ClipStore.open(table, frames=4, size=8)
     expected = torch.stack([read_clip(path, frames=4, size=8).frames for path in table.paths()])
-    assert (len(store), store.frames, store.size, store.nbytes) == (5, 4, 8, 5 * 4 * 3 * 8 * 8)
+    assert (len(store), store.frames, store.size, store.nbytes) == (5, 4, 8, (4 + 4 + 4 + 4 + 1) * 3 * 8 * 8)
     for ids in ([0, 1, 2, 3, 4], [3, 0, 3], [2], []):
         for form in (ids, np.array(ids, dtype=np.int64), torch.tensor(ids, dtype=torch.int64)):
             batch = store.gather(form)
@@ -95,7 +95,44 @@ def test_what_is_known_of_each_clip(table):
     assert store.info["decoded"].tolist() == [12, 5, 30, 8, 1]
     assert store.info["header"].tolist() == [12, 5, 30, 8, 1]
     assert store.bad == {}
-    assert "5 x 4 x 3 x 8 x 8 uint8" in repr(store)
+    assert store.kept.tolist() == [4, 4, 4, 4, 1]
+    assert "5 x 4 x 3 x 8 x 8 uint8 of 17 frames" in repr(store)
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("2T", [8, 5, 8, 8, 1]), ("all", [12, 5, 30, 8, 1])])
+def test_more_frames_than_are_shown(table, keep, kept):
+    """The middle frames of the kept ones, and with draws those at the edges of their segments."""
+    store = ClipStore.open(table, frames=4, size=8, keep=keep)
+    assert store.kept.tolist() == kept
+    whole = [read_clip(path, frames=None, size=8).frames for path in table.paths()]
+    for ids in ([0, 1, 2, 3, 4], [4, 2, 2]):
+        for draw, pick in ((None, "middle"), (0.0, "first"), (0.999, "last")):
+            draws = None if draw is None else np.full((len(ids), 4), draw, dtype=np.float32)
+            shown = store.gather(ids, draws=draws)
+            for clip, frames in zip(ids, shown, strict=True):
+                held = whole[clip][sample_indices(len(whole[clip]), frames=kept[clip])]
+                assert torch.equal(frames, held[pick_frames(kept[clip], pick)])
+
+
+def pick_frames(kept: int, pick: str) -> list[int]:
+    if pick == "middle" or kept < 4:
+        return sample_indices(kept, frames=4)
+    return [i * kept // 4 if pick == "first" else (i + 1) * kept // 4 - 1 for i in range(4)]
+
+
+def test_all_frames_serve_every_number_of_frames_shown(table, cache):
+    folders = {ClipStore.open(table, frames=frames, size=8, keep="all").folder for frames in (2, 4)}
+    folders.add(ClipStore.open(table, frames=2, size=8, keep="2T").folder)
+    assert ClipStore.open(table, frames=4, size=8).folder in folders
+    assert len(stored(cache)) == 2
+
+
+def test_a_long_clip_is_decoded_in_pieces(tmp_path, write_video, monkeypatch):
+    path = write_video(tmp_path / "long.avi", [(7 * k) % 256 for k in range(50)])
+    whole = read_clip(path, frames=None, size=8).frames
+    monkeypatch.setattr(decode, "_AT_ONCE", 16)
+    assert whole.shape == (50, 3, 8, 8)
+    assert torch.equal(read_clip(path, frames=None, size=8).frames, whole)
 
 
 def test_a_batch_is_the_callers_own(table):
@@ -195,7 +232,7 @@ def test_a_clip_that_went_missing_is_a_bad_one(table):
 
 
 def truncate(folder: Path) -> None:
-    with (folder / "clips.npy").open("r+b") as file:
+    with (folder / "frames.npy").open("r+b") as file:
         file.truncate(500)
 
 
@@ -211,9 +248,9 @@ def other_meta(folder: Path) -> None:
         other_meta,
         lambda folder: (folder / "meta.json").write_text("{"),
         lambda folder: (folder / "meta.json").unlink(),
-        lambda folder: (folder / "clips.npy").write_bytes(b""),
-        lambda folder: np.save(folder / "clips.npy", np.zeros((5, 4, 3, 8, 7), dtype=np.uint8)),
-        lambda folder: np.save(folder / "clips.npy", np.zeros((5, 4, 3, 8, 8), dtype=np.int8)),
+        lambda folder: (folder / "frames.npy").write_bytes(b""),
+        lambda folder: np.save(folder / "frames.npy", np.zeros((17, 3, 8, 7), dtype=np.uint8)),
+        lambda folder: np.save(folder / "frames.npy", np.zeros((17, 3, 8, 8), dtype=np.int8)),
         lambda folder: (folder / "info.parquet").write_bytes(b"PAR1"),
     ],
 )

@@ -31,7 +31,16 @@ from clnorm.fields import (
 from clnorm.registry import Spec
 
 # What a run's identity leaves out: it changes where or how fast a run happens; the device, only by rounding.
-_NOT_IDENTITY = {"out", "keep_model", "data.root", "data.workers", "model.weights", "train.device"}
+_NOT_IDENTITY = {
+    "out",
+    "keep_model",
+    "data.root",
+    "data.workers",
+    "data.cache",
+    "data.device_cache",
+    "model.weights",
+    "train.device",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +64,21 @@ class DataConfig(Section):
     )
     skip_bad: bool = value_field(False, "leave out clips that cannot be decoded, and record it")
     workers: int = value_field(2, "threads that decode", low=1, high=256)
+    decoder: str = value_field("cpu", "what decodes; the pixels of the two differ by rounding", words=("cpu", "cuda"))
+    cache: str = value_field(
+        "store", "keep decoded frames on the disk; none decodes each batch when it is read", words=("store", "none")
+    )
+    device_cache: bool | str = value_field(
+        "auto", "all clips in the GPU's memory; auto where they take half of it at most", kind=bool, words=("auto",)
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.jitter and self.keep == "T":
             what = "of T kept frames each is a segment of its own, so that there is nothing to draw from"
             raise UserError(what, where="jitter", hint="use --set data.keep=2T, or data.keep=all")
+        if self.device_cache is True and self.cache == "none":
+            raise UserError("with data.cache=none there is no store to keep", where="device_cache", legal="auto, false")
 
 
 @dataclass(frozen=True, kw_only=True)

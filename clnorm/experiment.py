@@ -89,7 +89,7 @@ def _prepare(
 
     # Before anything is decoded: what the configuration alone gets wrong is said at once.
     model, swap, loaded = _build_model(config, len(table.classes), reporter)
-    store = _open_store(config, table, reporter)
+    store = _open_store(config, table, device, reporter)
     stream = create_stream(table, config.protocol, seed=config.seed, bad=store.bad)
     execution = _choose_execution(config, model, folder, device, reporter)
     setup = Setup(config, model, store, stream, device, reporter, folder.log, execution)
@@ -197,7 +197,8 @@ def _read_table(config: Config, reporter: Reporter) -> "ClipTable":
     return table
 
 
-def _open_store(config: Config, table: "ClipTable", reporter: Reporter) -> "ClipStore":
+def _open_store(config: Config, table: "ClipTable", device: "torch.device", reporter: Reporter) -> "ClipStore":
+    from clnorm.data.device import keep_on_device
     from clnorm.data.store import ClipStore
 
     data = config.data
@@ -207,19 +208,23 @@ def _open_store(config: Config, table: "ClipTable", reporter: Reporter) -> "Clip
             frames=data.frames,
             size=data.image_size,
             keep=data.keep,
+            cache=data.cache,
+            decoder=data.decoder,
             skip_bad=data.skip_bad,
             workers=data.workers,
             progress=progress,
+            note=reporter.note,
         )
     if store.bad:
         reporter.note(f"{len(store.bad)} clips cannot be decoded and are left out; the record names them.")
-    return store
+    return keep_on_device(store, data.device_cache, device=device)
 
 
 def _describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream") -> dict[str, Any]:
     paths = table.frame["path"]
     return {
         "fingerprint": table.fingerprint,
+        "content": store.content,
         "train_clips": [len(experience.train_ids) for experience in stream.experiences],
         "test_clips": [len(experience.test_ids) for experience in stream.experiences],
         "frames": store.frames,

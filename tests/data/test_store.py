@@ -2,6 +2,7 @@
 
 import errno
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -231,6 +232,16 @@ def test_a_clip_that_went_missing_is_a_bad_one(table):
     assert ClipStore.open(table, frames=4, size=8, skip_bad=True).bad == {4: "No such file or directory"}
 
 
+def test_a_clip_that_changed_after_it_was_listed_is_a_bad_one(table, write_video):
+    path = table.paths()[1]
+    before = path.stat().st_size
+    after = write_video(path, [0] * 40).stat().st_size
+    with pytest.raises(
+        BadClipsError, match=f"b_dive.*: it has changed since it was listed, from {before} to {after} bytes"
+    ):
+        ClipStore.open(table, frames=4, size=8)
+
+
 def truncate(folder: Path) -> None:
     with (folder / "frames.npy").open("r+b") as file:
         file.truncate(500)
@@ -252,6 +263,7 @@ def other_meta(folder: Path) -> None:
         lambda folder: np.save(folder / "frames.npy", np.zeros((17, 3, 8, 7), dtype=np.uint8)),
         lambda folder: np.save(folder / "frames.npy", np.zeros((17, 3, 8, 8), dtype=np.int8)),
         lambda folder: (folder / "info.parquet").write_bytes(b"PAR1"),
+        lambda folder: flip(folder / "info.parquet", 40),
     ],
 )
 def test_a_damaged_store_is_named_and_not_used(table, damage):
@@ -281,25 +293,95 @@ def test_a_disk_that_fills_up_leaves_nothing(table, cache, monkeypatch):
     assert stored(cache) == []
 
 
-def test_an_interrupted_build_leaves_nothing(table, cache):
-    def interrupt(done: int, _: int) -> None:
+def test_a_disk_without_room_is_an_error_while_writing(table, cache):
+    """The process may write no file beyond 2,000 bytes, of 3,264."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    try:
+        with pytest.raises(ClnormError, match="cannot write the decoded clips: File too large; free some room"):
+            ClipStore.open(table, frames=4, size=8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert stored(cache) == []
+
+
+def continue_build(table, monkeypatch) -> tuple[ClipStore, list[str], list[int]]:
+    """The store, which clips were decoded for it, and the progress told."""
+    read, calls = [], []
+    monkeypatch.setattr(
+        build, "read_clip", lambda path, **shape: (read.append(path.name[0]), read_clip(path, **shape))[1]
+    )
+    store = ClipStore.open(table, frames=4, size=8, progress=lambda done, _: calls.append(done), workers=1)
+    expected = [read_clip(path, frames=4, size=8).frames for path in table.paths()]
+    assert torch.equal(store.gather(range(5)), torch.stack(expected))
+    return store, read, calls
+
+
+@pytest.mark.parametrize("way", ["interrupt", "kill"])
+def test_a_build_that_was_stopped_goes_on_where_it_was(table, root, cache, monkeypatch, way):
+    if way == "kill":
+        process = open_in_process(root, "if done == 3: os.kill(os.getpid(), signal.SIGKILL)")
+        assert process.wait() == -signal.SIGKILL
+        process.stdout.close()
+    else:
+
+        def interrupt(done: int, _: int) -> None:
+            if done == 3:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            ClipStore.open(table, frames=4, size=8, progress=interrupt)
+    assert [path.suffix for path in stored(cache)] == [".part"]
+    store, read, calls = continue_build(table, monkeypatch)
+    assert (read, calls) == (["d", "e"], [3, 4, 5])
+    assert store.info["header"].tolist() == [12, 5, 30, 8, 1]
+    assert stored(cache) == [store.folder]
+    assert sorted(path.name for path in store.folder.iterdir()) == ["frames.npy", "info.parquet", "meta.json"]
+
+
+def flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path: Path, end: int) -> None:
+    path.write_bytes(path.read_bytes()[:end])
+
+
+@pytest.mark.parametrize(
+    ("damage", "decoded"),
+    [
+        (lambda part: cut(part / "journal.jsonl", -5), "cde"),
+        (lambda part: cut(part / "frames.npy", -1), "cde"),
+        (lambda part: flip(part / "frames.npy", 128 + 768 + 5), "bcde"),
+        (lambda part: flip(part / "frames.npy", 128 + 5), "abcde"),
+        (lambda part: (part / "meta.json").unlink(), "abcde"),
+        (lambda part: (part / "meta.json").write_text("{}"), "abcde"),
+    ],
+)
+def test_what_a_crash_left_unwhole_is_decoded_again(table, cache, monkeypatch, damage, decoded):
+    def stop(done: int, _: int) -> None:
         if done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ClipStore.open(table, frames=4, size=8, progress=interrupt)
-    assert stored(cache) == []
-    assert len(ClipStore.open(table, frames=4, size=8)) == 5
+        ClipStore.open(table, frames=4, size=8, progress=stop)
+    damage(stored(cache)[0])
+    assert continue_build(table, monkeypatch)[1] == list(decoded)
 
 
-def test_a_killed_build_is_begun_afresh(table, root, cache):
-    process = open_in_process(root, "if done == 3: os.kill(os.getpid(), signal.SIGKILL)")
-    assert process.wait() == -signal.SIGKILL
-    process.stdout.close()
-    assert [path.suffix for path in stored(cache)] == [".part"]
+@pytest.mark.parametrize("clip", [0, 2, 4])
+def test_a_flipped_bit_is_found_when_its_clip_is_read(table, clip):
+    folder = ClipStore.open(table, frames=4, size=8).folder
+    flip(folder / "frames.npy", 128 + clip * 768 + 100)
     store = ClipStore.open(table, frames=4, size=8)
-    assert torch.equal(store.gather([4])[0], read_clip(table.paths()[4], frames=4, size=8).frames)
-    assert stored(cache) == [store.folder]
+    store.gather([other for other in range(5) if other != clip])
+    for _ in range(2):
+        with pytest.raises(
+            ClnormError, match=f"{folder}: the decoded clips are damaged: clip {clip} has another checksum"
+        ):
+            store.gather([1, clip])
 
 
 def test_two_processes_build_it_once(table, root, cache):

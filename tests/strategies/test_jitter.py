@@ -1,10 +1,12 @@
-"""Jitter in time: each epoch shows other frames of the same clips, the same for every norm and every strategy."""
+"""How clips are read in training. Jitter in time: each epoch shows other frames of the same clips, the same for every norm and every strategy."""
 
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import torch
 
+import clnorm
 from clnorm.strategies.builtin import naive
 
 CHOICE = {"data__keep": "all", "data__jitter": True}
@@ -42,3 +44,13 @@ def test_without_jitter_clips_show_what_is_evaluated(build_setup, keep):
     for epoch in read_epochs(strategy, count=2):
         ids = list(epoch)
         assert torch.equal(torch.stack(list(epoch.values())), strategy.setup.store.gather(ids))
+
+
+def test_a_run_without_a_store_is_the_run_with_one(tiny, tmp_path):
+    runs = {
+        cache: clnorm.run(tiny(out=str(tmp_path / cache), data__cache=cache, **CHOICE)) for cache in ("store", "none")
+    }
+    tables = [pd.read_parquet(tmp_path / cache / record.run / "predictions.parquet") for cache, record in runs.items()]
+    pd.testing.assert_frame_equal(*tables)
+    assert runs["store"].run == runs["none"].run
+    assert runs["store"].data == runs["none"].data

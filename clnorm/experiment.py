@@ -70,8 +70,7 @@ def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Re
     with use_passes(config.train.kernels):
         strategy, record = _prepare(config, table, folder, device, reporter)
         predictions, cost = train_stream(strategy, folder)
-    store, kept = strategy.setup.store, len(strategy.memory)
-    memory = {"clips": kept, "frames": kept * store.frames, "megabytes": kept * store.nbytes / len(store) / 1e6}
+    memory = _describe_memory(strategy)
     measured = _measure(predictions, strategy.setup.stream)
     record = replace(record, status="finished", cost=cost, memory=memory, **measured)
     if config.keep_model:
@@ -92,7 +91,7 @@ def _prepare(
     # Before anything is decoded: what the configuration alone gets wrong is said at once.
     augment = create_augmentation(config.data.augment, table.classes)
     model, swap, loaded = _build_model(config, len(table.classes), reporter)
-    store = _open_store(config, table, reporter)
+    store = _open_store(config, table, device, reporter)
     stream = create_stream(table, config.protocol, seed=config.seed, bad=store.bad)
     execution = _choose_execution(config, model, folder, device, reporter)
     setup = Setup(config, model, store, stream, device, reporter, folder.log, execution, augment)
@@ -200,7 +199,8 @@ def _read_table(config: Config, reporter: Reporter) -> "ClipTable":
     return table
 
 
-def _open_store(config: Config, table: "ClipTable", reporter: Reporter) -> "ClipStore":
+def _open_store(config: Config, table: "ClipTable", device: "torch.device", reporter: Reporter) -> "ClipStore":
+    from clnorm.data.device import keep_on_device
     from clnorm.data.store import ClipStore
 
     data = config.data
@@ -209,25 +209,36 @@ def _open_store(config: Config, table: "ClipTable", reporter: Reporter) -> "Clip
             table,
             frames=data.frames,
             size=data.image_size,
+            keep=data.keep,
+            cache=data.cache,
+            decoder=data.decoder,
             skip_bad=data.skip_bad,
             workers=data.workers,
             progress=progress,
+            note=reporter.note,
         )
     if store.bad:
         reporter.note(f"{len(store.bad)} clips cannot be decoded and are left out; the record names them.")
-    return store
+    return keep_on_device(store, data.device_cache, device=device)
 
 
 def _describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream") -> dict[str, Any]:
     paths = table.frame["path"]
     return {
         "fingerprint": table.fingerprint,
+        "content": store.content,
         "train_clips": [len(experience.train_ids) for experience in stream.experiences],
         "test_clips": [len(experience.test_ids) for experience in stream.experiences],
         "frames": store.frames,
         "image_size": store.size,
         "bad": {paths.iloc[clip]: reason for clip, reason in store.bad.items()},
     }
+
+
+def _describe_memory(strategy: "ClipStrategy") -> dict[str, Any]:
+    store = strategy.setup.store
+    frames = int(store.kept[strategy.memory].sum())
+    return {"clips": len(strategy.memory), "frames": frames, "megabytes": frames * 3 * store.size**2 / 1e6}
 
 
 def _measure(predictions: "pd.DataFrame", stream: "ClipStream") -> dict[str, Any]:

@@ -79,7 +79,13 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_identity_ignores_where_and_how_fast_but_not_what():
     base = Config()
-    for same in ({"out": "elsewhere"}, {"data.root": "/x"}, {"data.workers": 7}, {"train.device": "cpu"}):
+    for same in (
+        {"out": "elsewhere"},
+        {"data.root": "/x"},
+        {"data.workers": 7},
+        {"train.device": "cpu"},
+        {"data.cache": "none"},
+    ):
         assert run_id(merge_config({}, same)) == run_id(base)
     different = [{"norm": "bn"}, {"seed": 1}, {"train.lr": 0.5}, {"norm": "ln:eps=0.1"}, {"data.frames": 8}]
     assert len({run_id(merge_config({}, change)) for change in different} | {run_id(base)}) == len(different) + 1
@@ -139,3 +145,16 @@ def test_policies_are_part_of_a_runs_identity_and_of_its_table(key, value, one_t
 def test_unknown_policies_are_refused(override):
     with pytest.raises(UserError, match=override.partition("=")[0]):
         load_config(None, [override])
+
+
+def test_jitter_needs_more_frames_than_are_shown():
+    with pytest.raises(UserError, match=r"data\.jitter: of T kept frames .* nothing to draw from; use --set data.keep"):
+        load_config(None, ["data.jitter=true"])
+    assert load_config(None, ["data.jitter=true", "data.keep=2T"]).data.jitter
+
+
+def test_without_a_store_none_goes_to_the_device():
+    with pytest.raises(
+        UserError, match=r"data.device_cache: with data.cache=none there is no store to keep; legal: auto"
+    ):
+        load_config(None, ["data.cache=none", "data.device_cache=true"])

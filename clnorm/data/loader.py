@@ -13,17 +13,26 @@ from clnorm.data.store import ClipStore
 _AHEAD = 2
 
 
-def read_batches(store: ClipStore, batches: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Tensor]]:
-    """Each batch of ids (B,) with its pixels (B, T, 3, H, W), uint8, in the order given."""
+def read_batches(
+    store: ClipStore, batches: Iterable[np.ndarray], *, draws: np.ndarray | None = None
+) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """Each batch of ids (B,) with its pixels (B, T, 3, H, W), uint8, in the order given.
+
+    With `draws`, (clips of the store, T), clips show the frames that these choose; else the middle ones.
+    """
+
+    def read(ids: np.ndarray) -> Tensor:
+        return store.gather(ids) if draws is None else store.gather(ids, draws=draws[ids])
+
     remaining = iter(batches)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="clnorm-read") as reader:
         pending: deque[tuple[np.ndarray, Future[Tensor]]] = deque()
         for ids in islice(remaining, _AHEAD):
-            pending.append((ids, reader.submit(store.gather, ids)))
+            pending.append((ids, reader.submit(read, ids)))
         while pending:
             ids, pixels = pending.popleft()
             for following in islice(remaining, 1):
-                pending.append((following, reader.submit(store.gather, following)))
+                pending.append((following, reader.submit(read, following)))
             yield ids, pixels.result()
 
 

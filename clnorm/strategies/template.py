@@ -249,8 +249,17 @@ class _Epochs:
         strategy, batches = self._strategy, self._plan(self._epoch)
         self.augmentation = torch_generator(strategy.setup.config.seed, "augmentation", self._index, self._epoch)
         self.mixing = numpy_generator(strategy.setup.config.seed, "mix", self._index, self._epoch)
+        draws = self._draw_frames(self._epoch)
         self._epoch += 1
-        return (list(batch) for batch in read_batches(strategy.setup.store, batches))
+        return (list(batch) for batch in read_batches(strategy.setup.store, batches, draws=draws))
+
+    def _draw_frames(self, epoch: int) -> np.ndarray | None:
+        """What decides the frames of every clip of the store in an epoch, whatever batches it comes in."""
+        config, store = self._strategy.setup.config, self._strategy.setup.store
+        if not config.data.jitter:
+            return None
+        generator = numpy_generator(config.seed, "jitter", self._index, epoch)
+        return generator.random((len(store), store.frames), dtype=np.float32)
 
     def _plan(self, epoch: int) -> list[np.ndarray]:
         strategy = self._strategy

@@ -20,7 +20,8 @@ def build_setup(tiny):
 
         config = tiny(**changes)
         table = read(None, **config.dataset.kwargs)
-        store = ClipStore.open(table, frames=config.data.frames, size=config.data.image_size)
+        data = config.data
+        store = ClipStore.open(table, frames=data.frames, size=data.image_size, keep=data.keep)
         stream = create_stream(table, config.protocol, seed=config.seed, bad={})
         sizes = {"image_size": config.data.image_size, "num_frames": config.data.frames}
         model = create_model(config.backbone, norm=config.norm, num_classes=stream.num_classes, **sizes)

@@ -6,15 +6,15 @@ refused. A `Config` that exists is therefore legal and complete.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from clnorm.catalogue import BACKBONES, DATASETS, NORMS, PROTOCOLS, STRATEGIES
+from clnorm.catalogue import BACKBONES, DATASETS, IMBALANCE, NORMS, PROTOCOLS, STRATEGIES
 from clnorm.errors import UserError
 from clnorm.fields import (
     Section,
@@ -28,7 +28,7 @@ from clnorm.fields import (
     section_field,
     value_field,
 )
-from clnorm.registry import Spec
+from clnorm.registry import Registry, Spec
 
 # What a run's identity leaves out: it changes where or how fast a run happens; the device, only by rounding.
 _NOT_IDENTITY = {"out", "keep_model", "data.root", "data.workers", "model.weights", "train.device"}
@@ -88,6 +88,7 @@ class TrainConfig(Section):
     label_smoothing: float = value_field(
         0.0, "share of the target spread over these classes", low=0.0, high=0.99, pretrained=0.1
     )
+    imbalance: Spec = name_field(IMBALANCE, "none", "what is done about unequal classes, one thing at a time")
     ema: float = value_field(
         0.0,
         "decay of an average of the weights, which is what is evaluated; 0 is off",
@@ -297,13 +298,22 @@ def _flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _digest(config: Config, data: str, *, leave_out: set[str]) -> str:
     flat = {key: value for key, value in _flatten(config.to_dict()).items() if key not in leave_out}
-    for item in fields(config):
-        registry = item.metadata.get("registry")
-        if registry and item.name in flat and (source := registry.get(getattr(config, item.name).name).source):
-            flat[f"{item.name}.source"] = source
+    for key, registry, spec in _list_specs(config):
+        if key in flat and (source := registry.get(spec.name).source):
+            flat[f"{key}.source"] = source
     weights = _digest_file(config.model.weights) if config.model.weights else ""
     text = json.dumps({**flat, "data": data, "weights": weights}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _list_specs(section: Any, prefix: str = "") -> Iterator[tuple[str, Registry, Spec]]:
+    """The dotted key, registry and value of each name in a configuration."""
+    for item in fields(section):
+        value, key = getattr(section, item.name), prefix + item.name
+        if registry := item.metadata.get("registry"):
+            yield key, registry, value
+        elif is_dataclass(value):
+            yield from _list_specs(value, f"{key}.")
 
 
 def _digest_file(path: str) -> str:

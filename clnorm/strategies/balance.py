@@ -1,12 +1,13 @@
 """What `train.imbalance` stands for: the clips of an epoch, the loss, and what follows an experience. One at a time."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from clnorm.catalogue import IMBALANCE
 from clnorm.data.balance import BALANCED, OVERSAMPLE, SQRT, UNDERSAMPLE, ClassCounts, Sampler
 
 if TYPE_CHECKING:
@@ -100,9 +101,8 @@ def smoothed_targets(targets: Tensor, *, classes: int, smoothing: float) -> Tens
     return F.one_hot(targets, classes) * (1 - smoothing) + smoothing / classes
 
 
-def create_balancing(setup: "Setup") -> Any:
+def create_balancing(setup: "Setup") -> Balancing:
     """The method that the configuration names."""
-    from clnorm.catalogue import IMBALANCE
-
     chosen = setup.config.train.imbalance
-    return IMBALANCE.get(chosen.name).load()(setup, **chosen.kwargs)
+    method: Balancing = IMBALANCE.get(chosen.name).load()(setup, **chosen.kwargs)
+    return method

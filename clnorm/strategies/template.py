@@ -207,8 +207,7 @@ class ClipStrategy(AccumulatingTemplate):
 
     def _classification_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of logits (B, classes allowed) for targets (B,)."""
-        loss: Tensor = self.balancing.loss(logits, targets, smoothing=self.recipe.label_smoothing)
-        return loss
+        return self.balancing.loss(logits, targets, smoothing=self.recipe.label_smoothing)
 
     def scale_loss(self, loss: Tensor) -> Tensor:
         return self._scaler.scale(loss)

@@ -38,8 +38,6 @@ def per_class(strategy, batches, index):
         ("oversample", lambda n: 2 * n.max()),
         ("undersample", lambda n: 2 * n.min()),
         ("balanced", lambda n: n.sum()),
-        ("sqrt", lambda n: n.sum()),
-        ("focal", lambda n: n.sum()),
     ],
 )
 def test_epochs_clips_and_steps_are_what_was_announced(build_setup, method, expected):

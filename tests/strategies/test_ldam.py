@@ -1,6 +1,7 @@
 """LDAM-DRW against a slow loop, and the head that goes with it."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def test_the_gradient_reaches_head_and_features(build_setup):
 def test_refuses_a_model_without_head_and_a_compiled_one(build_setup):
     setup = build_setup()
     with pytest.raises(UserError, match="not compiled"):
-        build(build_setup(execution=Execution(compile=True)))
+        build(replace(setup, execution=Execution(compile=True)))
     setup.model.head = nn.Identity()
     with pytest.raises(UserError, match=r"train\.imbalance: .* linear layer called head"):
         build(setup)

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from clnorm.catalogue import AUGMENTATIONS, BACKBONES, DATASETS, MIXES, NORMS, PROTOCOLS, STRATEGIES
+from clnorm.catalogue import AUGMENTATIONS, BACKBONES, DATASETS, IMBALANCE, MIXES, NORMS, PROTOCOLS, STRATEGIES
 from clnorm.errors import UserError
 from clnorm.fields import (
     Section,
@@ -124,6 +124,7 @@ class TrainConfig(Section):
     label_smoothing: float = value_field(
         0.0, "share of the target spread over these classes", low=0.0, high=0.99, pretrained=0.1
     )
+    imbalance: Spec = name_field(IMBALANCE, "none", "what is done about unequal classes, one thing at a time")
     ema: float = value_field(
         0.0,
         "decay of an average of the weights, which is what is evaluated; 0 is off",

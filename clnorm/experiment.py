@@ -229,6 +229,7 @@ def _describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream")
         "content": store.content,
         "train_clips": [len(experience.train_ids) for experience in stream.experiences],
         "test_clips": [len(experience.test_ids) for experience in stream.experiences],
+        "train_clips_per_class": stream.train_clips_per_class.tolist(),
         "frames": store.frames,
         "image_size": store.size,
         "bad": {paths.iloc[clip]: reason for clip, reason in store.bad.items()},
@@ -243,8 +244,8 @@ def _describe_memory(strategy: "ClipStrategy") -> dict[str, Any]:
 
 def _measure(predictions: "pd.DataFrame", stream: "ClipStream") -> dict[str, Any]:
     """The accuracy matrix and all metrics, as fields of the record."""
-    from clnorm.evaluation.matrix import accuracy_matrix
-    from clnorm.evaluation.metrics import MatrixContext, compute
+    from clnorm.evaluation.matrix import accuracy_matrix, class_accuracies
+    from clnorm.evaluation.metrics import ClassContext, MatrixContext, compute
     from clnorm.training import UNTRAINED
 
     def matrix(rows: "pd.DataFrame") -> Any:
@@ -258,6 +259,11 @@ def _measure(predictions: "pd.DataFrame", stream: "ClipStream") -> dict[str, Any
         clips_per_experience=[len(experience.test_ids) for experience in stream.experiences],
         classes_per_experience=[len(experience.classes) for experience in stream.experiences],
         untrained=untrained,
+        classes=ClassContext(
+            accuracies=class_accuracies(trained, num_classes=stream.num_classes),
+            experiences=stream.experience_of_class,
+            train_clips=stream.train_clips_per_class,
+        ),
     )
     accuracies = matrix(trained)
     return {

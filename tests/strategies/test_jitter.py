@@ -1,4 +1,4 @@
-"""How clips are read in training. Jitter in time: each epoch shows other frames of the same clips, the same for every norm and every strategy."""
+"""Jitter in time: each epoch shows other frames of the same clips, the same for every norm and every strategy."""
 
 from types import SimpleNamespace
 

@@ -42,7 +42,7 @@ def run(config: Config, *, reporter: Reporter | None = None) -> RunRecord:
     """
     reporter = reporter or Reporter()
     _check_kernels(config, config.train.device)
-    table = _read_table(config, reporter)
+    table = read_table(config, reporter)
     folder = RunFolder(Path(config.out).expanduser() / run_name(config, data=table.fingerprint))
     if record := _load_finished(folder, reporter):
         return record
@@ -90,7 +90,7 @@ def _prepare(
 
     # Before anything is decoded: what the configuration alone gets wrong is said at once.
     model, swap, loaded = _build_model(config, len(table.classes), reporter)
-    store = _open_store(config, table, reporter)
+    store = open_store(config, table, reporter)
     stream = create_stream(table, config.protocol, seed=config.seed, bad=store.bad)
     execution = _choose_execution(config, model, folder, device, reporter)
     setup = Setup(config, model, store, stream, device, reporter, folder.log, execution)
@@ -190,19 +190,21 @@ def _keep_model(strategy: "ClipStrategy", table: "ClipTable", folder: RunFolder)
     save_model(folder.path / MODEL_FILE, strategy.evaluated_model, info)
 
 
-def _read_table(config: Config, reporter: Reporter) -> "ClipTable":
+def read_table(config: Config, reporter: Reporter) -> "ClipTable":
+    """The clips of the configuration's dataset."""
     read = DATASETS.get(config.dataset.name).load()
     root = Path(config.data.root).expanduser() if config.data.root is not None else None
-    with _step(reporter, "making clips") as progress:
+    with count_steps(reporter, "making clips") as progress:
         table: ClipTable = read(root, progress=progress, **config.dataset.kwargs)
     return table
 
 
-def _open_store(config: Config, table: "ClipTable", reporter: Reporter) -> "ClipStore":
+def open_store(config: Config, table: "ClipTable", reporter: Reporter) -> "ClipStore":
+    """The clips decoded as the configuration says."""
     from clnorm.data.store import ClipStore
 
     data = config.data
-    with _step(reporter, "decoding") as progress:
+    with count_steps(reporter, "decoding") as progress:
         store = ClipStore.open(
             table,
             frames=data.frames,
@@ -212,7 +214,7 @@ def _open_store(config: Config, table: "ClipTable", reporter: Reporter) -> "Clip
             progress=progress,
         )
     if store.bad:
-        reporter.note(f"{len(store.bad)} clips cannot be decoded and are left out; the record names them.")
+        reporter.note(f"{len(store.bad)} clips cannot be decoded and are left out; what this writes names them.")
     return store
 
 
@@ -260,7 +262,7 @@ def _defined(value: float) -> float | None:
 
 
 @contextmanager
-def _step(reporter: Reporter, title: str) -> Iterator[Callable[[int, int], None]]:
+def count_steps(reporter: Reporter, title: str) -> Iterator[Callable[[int, int], None]]:
     """A callback `(done, total)` that opens the reporter's step when work really begins."""
     done = 0
 

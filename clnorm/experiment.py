@@ -214,7 +214,7 @@ def open_store(config: Config, table: "ClipTable", reporter: Reporter) -> "ClipS
             progress=progress,
         )
     if store.bad:
-        reporter.note(f"{len(store.bad)} clips cannot be decoded and are left out; what this writes names them.")
+        reporter.note(f"{len(store.bad)} clips cannot be decoded and are left out; they stand by name in the results.")
     return store
 
 

@@ -74,7 +74,7 @@ def _examine(subject: Subject, statistics: Sequence[Statistic], *, name: str, ti
     values = {statistic.name: subject.measures.of(statistic.name) for statistic in statistics}
     grids = [_splits(subject, statistics, shifts)]
     if len(subject.experiences) > 1:
-        grids.append(_experiences(subject, statistics))
+        grids += _experiences(subject, statistics)
     method = " ".join([*(f"{s.title[0].upper()}{s.title[1:]}: {s.definition}." for s in statistics), _METHOD])
     return Section(
         name,
@@ -131,20 +131,20 @@ def _splits(subject: Subject, statistics: Sequence[Statistic], shifts: list[Shif
     return Grid("Training against test", columns, tuple(rows))
 
 
-def _experiences(subject: Subject, statistics: Sequence[Statistic]) -> Grid:
-    rows = []
+def _experiences(subject: Subject, statistics: Sequence[Statistic]) -> list[Grid]:
+    """A row an experience: its training clips, and how far they are from those of all others together."""
+    means, distances = [], []
     for index, classes in enumerate(subject.experiences):
         own = subject.train_of(classes)
         rest = np.setdiff1d(subject.train, own)
-        cells: list[object] = [index + 1, len(own)]
-        for statistic in statistics:
-            values = subject.measures.of(statistic.name)
-            cells += [_spread(values[own]), scaled_distance(values[own], values[rest])]
-        rows.append(tuple(cells))
-    columns = ["experience", "train clips"]
-    for statistic in statistics:
-        columns += [f"{statistic.title}, mean ± std", "distance"]
-    return Grid("Each experience, and its distance from all others together (training clips)", tuple(columns), tuple(rows))
+        columns = [subject.measures.of(statistic.name) for statistic in statistics]
+        means.append((index + 1, len(own), *(_spread(values[own]) for values in columns)))
+        distances.append((index + 1, *(scaled_distance(values[own], values[rest]) for values in columns)))
+    titles = [statistic.title for statistic in statistics]
+    return [
+        Grid("Each experience, mean ± std of its training clips", ("experience", "clips", *titles), tuple(means)),
+        Grid("Distance of each experience from all others together", ("experience", *titles), tuple(distances)),
+    ]
 
 
 def _figures(subject: Subject, statistics: Sequence[Statistic]) -> list[Figure]:

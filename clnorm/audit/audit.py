@@ -56,7 +56,7 @@ def audit_dataset(config: Config, *, reporter: Reporter | None = None) -> AuditR
 
 
 def _cut(config: Config, classes: int) -> tuple[tuple[tuple[int, ...], ...], str]:
-    """The classes of each experience; or none, and why: a dataset that a protocol does not fit is audited all the same."""
+    """The classes of each experience; or none, and why: what no protocol fits is audited all the same."""
     cut = PROTOCOLS.get(config.protocol.name).load()
     try:
         groups = cut(classes, seed=config.seed, **config.protocol.kwargs)

@@ -1,4 +1,4 @@
-"""Drawings of an audit as SVG: no fonts, scripts or files from elsewhere, and colours by class names of the page's style.
+"""Drawings of an audit as SVG: nothing from elsewhere, and colours by class names of the page's style.
 
 Series differ in more than their colour: the second one is hatched or drawn as a line. Text is escaped by ElementTree.
 """
@@ -53,24 +53,25 @@ def draw_histograms(panels: Mapping[str, Mapping[str, npt.NDArray[np.floating | 
 
 
 def draw_heat(rows: Sequence[str], columns: Sequence[str], values: Floats) -> str:
-    """A table of standardized numbers: (rows, columns), bars to the left of each cell's middle where negative."""
+    """A table of standardized numbers, (rows, columns), each with its sign, on a ground as strong as the number."""
     left, wide = _room(rows), 92
     svg = _svg(left + wide * len(columns) + 4, 26 + _ROW * len(rows) + 4)
-    largest = max(1.0, float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0)
     for column, name in enumerate(columns):
         _text(svg, left + (column + 0.5) * wide, 14, name, anchor="middle", kind="strong")
     for row, name in enumerate(rows):
         y = 24 + row * _ROW
         _text(svg, left - 6, y + 12, name, anchor="end")
         for column, value in enumerate(values[row].tolist()):
-            middle = left + (column + 0.5) * wide
-            if math.isnan(value):
-                _text(svg, middle, y + 12, "--", anchor="middle")
-                continue
-            length = abs(value) / largest * (wide / 2 - 6)
-            _rect(svg, (middle - (length if value < 0 else 0), y, length, _ROW - 4), kind="low" if value < 0 else "high")
-            _text(svg, middle, y + 12, f"{value:+.2f}", anchor="middle")
+            x = left + column * wide
+            if not math.isnan(value):
+                _rect(svg, (x, y, wide - 2, _ROW - 2), kind=f"{'low' if value < 0 else 'high'} {_strength(value)}")
+            _text(svg, x + wide / 2, y + 12, "--" if math.isnan(value) else f"{value:+.2f}", anchor="middle")
     return _finish(svg)
+
+
+def _strength(value: float) -> str:
+    """The class of a ground: g0 at 0 to g4 at one standard deviation and more."""
+    return f"g{min(4, int(abs(value) * 4 + 0.5))}"
 
 
 def draw_intervals(rows: Sequence[tuple[str, float, float, float]], *, chance: float) -> str:
@@ -96,15 +97,7 @@ def draw_intervals(rows: Sequence[tuple[str, float, float, float]], *, chance: f
 def _svg(width: float, height: float) -> Element:
     box = f"0 0 {_n(width)} {_n(height)}"
     style = f"max-width:{_n(width)}px"
-    svg = Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "viewBox": box, "style": style})
-    pattern = SubElement(
-        SubElement(svg, "defs"),
-        "pattern",
-        {"id": "hatch", "width": "5", "height": "5", "patternUnits": "userSpaceOnUse", "patternTransform": "rotate(45)"},
-    )
-    _rect(pattern, (0, 0, 5, 5), kind="hatch-ground")
-    _line(pattern, (0, 0, 0, 5), kind="hatch-line")
-    return svg
+    return Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "viewBox": box, "style": style})
 
 
 def _finish(svg: Element) -> str:

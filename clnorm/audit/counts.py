@@ -96,9 +96,9 @@ def _judge(classes: tuple[str, ...], counts: dict[str, Ids]) -> Verdict:
         return Verdict(Mark.UNKNOWN, "one class alone cannot be unbalanced", _RULE)
     largest, smallest = (classes[index] for index in (train.argmax(), train.argmin()))
     text = (
-        f"training clips of a class: {train.min()} ({smallest}) to {train.max()} ({largest}), ratio {ratio(train):.2f}, "
-        f"Gini {gini(train):.3f}, evenness {evenness(train):.3f}; test clips: {counts['test'].min()} to "
-        f"{counts['test'].max()}"
+        f"training clips of a class: {train.min()} ({smallest}) to {train.max()} ({largest}), "
+        f"ratio {ratio(train):.2f}, Gini {gini(train):.3f}, evenness {evenness(train):.3f}; "
+        f"test clips: {counts['test'].min()} to {counts['test'].max()}"
     )
     if ratio(train) >= WARNING_RATIO:
         return Verdict(Mark.WARNING, text, _RULE)

@@ -17,8 +17,8 @@ DRAWS = 999
 LEVEL = 0.05
 WARNING_DRIFT = 1.0
 _RULE = (
-    f"warning from {WARNING_DRIFT:g} standard deviation where at most {LEVEL:.0%} of random orders drift as much; note where "
-    "only the second holds; else ok"
+    f"warning from {WARNING_DRIFT:g} standard deviation where p <= {LEVEL}, that is where few random orders drift as "
+    "much; note where only the latter holds; else ok"
 )
 _METHOD = (
     "Training clips only. Each statistic of appearance and motion in standard deviations of all training clips; an "
@@ -42,7 +42,8 @@ def standardize(statistics: Floats) -> Floats:
     """(n, K) -> each column less its mean and over its standard deviation; 0 where it does not vary; NaNs stay."""
     with np.errstate(invalid="ignore"):
         spread = np.nanstd(statistics, axis=0)
-        return (statistics - np.nanmean(statistics, axis=0)) / np.where(spread > 0, spread, 1.0)
+        scaled: Floats = (statistics - np.nanmean(statistics, axis=0)) / np.where(spread > 0, spread, 1.0)
+    return scaled
 
 
 def class_sums(values: Floats, labels: Ids, *, classes: int) -> tuple[Floats, Floats]:
@@ -75,7 +76,8 @@ def experience_means(sums: Floats, counts: Floats, *, orders: Ids, sizes: list[i
 def drift_of(means: Floats) -> Floats:
     """(..., experiences, K) -> (...): the root mean square difference of successive experiences, averaged."""
     steps = np.diff(means, axis=-2)
-    return np.sqrt(np.nanmean(steps**2, axis=-1)).mean(axis=-1)
+    drift: Floats = _lengths(steps).mean(axis=-1)
+    return drift
 
 
 def measure_drift(
@@ -160,8 +162,9 @@ def _judge(drift: Drift) -> Verdict:
 
 
 def _lengths(differences: Floats) -> Floats:
-    """(rows, K) -> (rows,) root mean squares."""
-    return np.sqrt(np.nanmean(differences**2, axis=1))
+    """(..., K) -> (...): root mean squares."""
+    lengths: Floats = np.sqrt(np.nanmean(differences**2, axis=-1))
+    return lengths
 
 
 def _grid(subject: Subject, means: Floats) -> Grid:

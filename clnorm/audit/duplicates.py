@@ -9,24 +9,28 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from clnorm.audit.pixels import LUMA
+from clnorm.audit.pixels import LUMA, THUMB
 from clnorm.audit.subject import Subject
 from clnorm.audit.verdicts import Grid, Mark, Pair, Section, Verdict
 from clnorm.data.table import Ids
 
-THRESHOLD = 0.95
-FRAMES, SIDE = 4, 14
+DUPLICATE, ALIKE = 0.95, 0.75
+FRAMES, AROUND = 4, 7
 LISTED, PICTURED = 50, 6
+ONE, OTHER = "clips of one class", "clips of different classes"
+_FLAT = 0.5  # grey levels of local contrast below which there is nothing but rounding
 _BLOCK = 1024
 _RULE = (
-    f"warning where a training and a test clip of one class correlate by {THRESHOLD} or more; note where clips of "
-    "different classes do"
+    f"warning where a training and a test clip of one class correlate by {DUPLICATE} or more; note where clips of "
+    f"different classes do, or any two by {ALIKE} or more"
 )
 _METHOD = (
-    f"Descriptor: {FRAMES} frames at equal intervals of the sampled ones, in grey, {SIDE} x {SIDE} pixels each, less "
-    "their mean and over their norm, so that a change of brightness or contrast does not matter. Score: the "
-    "correlation of two descriptors, for every training clip with every test clip. Clips of one even grey have none and "
-    "are not compared. Crops, mirror images and shifts in time are not found."
+    f"Descriptor: {FRAMES} frames at equal intervals of the sampled ones, in grey, {THUMB} x {THUMB} pixels each, "
+    f"every pixel less the mean of the {AROUND} x {AROUND} around it, all over their norm: a change of brightness or "
+    "contrast does not matter, nor do broad shades, which many clips share. Score: the correlation of two descriptors, "
+    f"for every training clip with every test clip; from {DUPLICATE} they show the same, from {ALIKE} mostly the same "
+    "place and camera. Clips without local contrast are not compared. Crops, mirror images and shifts in time are not "
+    "found."
 )
 
 
@@ -43,12 +47,12 @@ def describe_clips(thumbs: npt.NDArray[np.uint8]) -> torch.Tensor:
     """(n, T, 3, side, side) uint8 -> (n, D) float32 of mean 0 and norm 1; zeros for a clip without contrast."""
     frames = thumbs.shape[1]
     taken = [(2 * i + 1) * frames // (2 * FRAMES) for i in range(FRAMES)]
-    colours = torch.from_numpy(thumbs[:, taken]).to(torch.float32)
-    grey = sum(weight * colours[:, :, channel] for channel, weight in enumerate(LUMA))
-    small = F.adaptive_avg_pool2d(grey, min(SIDE, thumbs.shape[-1])).flatten(1)
-    centred = small - small.mean(1, keepdim=True)
+    red, green, blue = torch.from_numpy(thumbs[:, taken]).to(torch.float32).unbind(2)
+    grey = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue  # (n, FRAMES, side, side)
+    local = grey - F.avg_pool2d(grey, AROUND, stride=1, padding=AROUND // 2, count_include_pad=False)
+    centred = local.flatten(1) - local.flatten(1).mean(1, keepdim=True)
     norms = centred.norm(dim=1, keepdim=True)
-    flat = norms < 1e-3 * small.shape[1] ** 0.5  # a thousandth of a grey level is rounding
+    flat = norms < _FLAT * centred.shape[1] ** 0.5
     return torch.where(flat, 0.0, centred / norms.clamp_min(1e-12))
 
 
@@ -76,35 +80,43 @@ def examine(subject: Subject) -> Section:
         text = f"{len(subject.train)} training and {len(subject.test)} test clips leave nothing to compare"
         return Section("duplicates", title, Verdict(Mark.UNKNOWN, text, _RULE), _METHOD)
     descriptors = describe_clips(subject.measures.thumbs)
-    matches = find_matches(descriptors, subject.train, subject.test, threshold=THRESHOLD)
+    matches = find_matches(descriptors, subject.train, subject.test, threshold=ALIKE)
     labels = subject.table.labels
-    within = [match for match in matches if labels[match.train] == labels[match.test]]
-    across = [match for match in matches if labels[match.train] != labels[match.test]]
+    found = {
+        ONE: [match for match in matches if labels[match.train] == labels[match.test]],
+        OTHER: [match for match in matches if labels[match.train] != labels[match.test]],
+    }
     flat = int((descriptors[torch.from_numpy(subject.good)] == 0).all(1).sum())
-    grids = [_grid(subject, name, found) for name, found in (("one class", within), ("different classes", across)) if found]
+    shown = [match for own in found.values() for match in own[:PICTURED]]
     return Section(
         "duplicates",
         title,
-        _judge(subject, within, across, flat=flat),
+        _judge(subject, found, flat=flat),
         _METHOD,
-        values={"within": _plain(subject, within), "across": _plain(subject, across), "without_contrast": flat},
-        grids=tuple(grids),
-        pairs=tuple(_picture(subject, match) for match in (*within[:PICTURED], *across[:PICTURED])),
+        values={
+            "within": _plain(subject, found[ONE]),
+            "across": _plain(subject, found[OTHER]),
+            "without_contrast": flat,
+        },
+        grids=tuple(_grid(subject, where, own) for where, own in found.items() if own),
+        pairs=tuple(_picture(subject, match) for match in shown),
     )
 
 
-def _judge(subject: Subject, within: list[Match], across: list[Match], *, flat: int) -> Verdict:
+def _judge(subject: Subject, found: dict[str, list[Match]], *, flat: int) -> Verdict:
     parts = []
-    for where, found in (("one class", within), ("different classes", across)):
-        part = f"pairs of {where} that correlate by {THRESHOLD} or more: {len(found)}"
-        if found:
-            first = found[0]
-            part += f", {len({match.test for match in found})} of {len(subject.test)} test clips; most alike: "
+    for where, own in found.items():
+        same = sum(match.score >= DUPLICATE for match in own)
+        part = f"{where}: {same} pairs of {DUPLICATE} or more, {len(own)} of {ALIKE} or more"
+        if own:
+            first = own[0]
+            part += f" ({len({match.test for match in own})} of {len(subject.test)} test clips); most alike: "
             part += f"{subject.path(first.train)} (training) and {subject.path(first.test)} (test), {first.score:.3f}"
         parts.append(part)
     if flat:
         parts.append(f"{flat} clips without contrast were not compared")
-    mark = Mark.WARNING if within else Mark.NOTE if across or flat else Mark.OK
+    duplicate = any(match.score >= DUPLICATE for match in found[ONE])
+    mark = Mark.WARNING if duplicate else Mark.NOTE if any(found.values()) or flat else Mark.OK
     return Verdict(mark, "; ".join(parts), _RULE)
 
 
@@ -119,7 +131,7 @@ def _grid(subject: Subject, where: str, matches: list[Match]) -> Grid:
         for match in matches[:LISTED]
     )
     count = f"the {LISTED} most alike of {len(matches)}" if len(matches) > LISTED else f"all {len(matches)}"
-    return Grid(f"Pairs of {where} ({count})", ("training clip", "test clip", "correlation", "same source"), rows)
+    return Grid(f"Pairs, {where} ({count})", ("training clip", "test clip", "correlation", "same source"), rows)
 
 
 def _plain(subject: Subject, matches: list[Match]) -> list[dict[str, object]]:

@@ -17,8 +17,8 @@ _RULE = (
     "decoding, or files differ in size or frame rate"
 )
 _METHOD = (
-    "Frames: those found by scanning a file. Size and frame rate: as the file's header states them. Short: fewer frames "
-    "than T, so that the last one is repeated. Tags: as the reader has them, in per cent of each split."
+    "Frames: those found by scanning a file. Size and frame rate: as the file's header states them. Short: fewer "
+    "frames than T, so that the last one is repeated. Tags: as the reader has them, in per cent of each split."
 )
 
 
@@ -31,14 +31,14 @@ class Header:
     fps: float | None
 
 
-def read_header(path: Path) -> Header | None:
-    """The header of a video file; None where it has none that can be read."""
+def read_header(path: Path) -> Header:
+    """The header of a video file, which states nothing where it cannot be read."""
     from torchcodec.decoders import VideoDecoder
 
     try:
         metadata = VideoDecoder(str(path), seek_mode="approximate", num_ffmpeg_threads=1, device="cpu").metadata
     except (RuntimeError, ValueError):
-        return None
+        return Header(None, None, None)
     return Header(metadata.width, metadata.height, metadata.average_fps_from_header)
 
 
@@ -52,12 +52,11 @@ def examine(subject: Subject) -> Section:
     other = good[np.isfinite(claimed[good]) & (claimed[good] != decoded[good])]
     paths = subject.table.paths()
     with ThreadPoolExecutor(4, thread_name_prefix="headers") as pool:
-        headers = [header for header in pool.map(read_header, [paths[clip] for clip in good]) if header is not None]
-    sizes = Counter(f"{header.width} x {header.height}" for header in headers)
-    rates = Counter("not stated" if header.fps is None else f"{header.fps:.3g}" for header in headers)
-    grids = [_frames(subject, decoded), _common("Sizes, width x height in pixels", sizes), _common("Frames a second", rates)]
-    grids += [grid for tag in TAGS if tag in subject.table.frame.columns for grid in [_tag(subject, tag)]]
-    grids += _bad(subject)
+        headers = list(pool.map(read_header, [paths[clip] for clip in good]))
+    sizes = Counter(f"{header.width} x {header.height}" if header.width else "not stated" for header in headers)
+    rates = Counter(f"{header.fps:.3g}" if header.fps else "not stated" for header in headers)
+    common = [_common("Sizes, width x height in pixels", sizes), _common("Frames a second", rates)]
+    grids = [*_bad(subject), _frames(subject, decoded), *common, *_tags(subject)]
     return Section(
         "files",
         "Files, frames and tags",
@@ -67,7 +66,9 @@ def examine(subject: Subject) -> Section:
             "bad": {subject.path(clip): reason for clip, reason in subject.store.bad.items()},
             "short": [subject.path(clip) for clip in short],
             "header_differs": len(other),
-            "frames": {name: float(of(decoded[good])) for name, of in (("min", np.min), ("median", np.median), ("max", np.max))},
+            "frames": {
+                name: float(of(decoded[good])) for name, of in (("min", np.min), ("median", np.median), ("max", np.max))
+            },
             "sizes": dict(sizes.most_common()),
             "fps": dict(rates.most_common()),
         },
@@ -91,10 +92,8 @@ def _judge(
 
 
 def _kinds(counts: Counter[str], what: str) -> str:
-    if len(counts) == 1:
-        return f"one {what} ({next(iter(counts))})"
-    (most, times), *_ = counts.most_common(1) or [("none", 0)]
-    return f"{len(counts)} {what}s (most often {most}, {times} clips)"
+    (most, times), *others = counts.most_common()
+    return f"{1 + len(others)} {what}s (most often {most}, {times} clips)" if others else f"one {what} ({most})"
 
 
 def _frames(subject: Subject, decoded: np.ndarray) -> Grid:
@@ -113,13 +112,21 @@ def _common(caption: str, counts: Counter[str]) -> Grid:
     return Grid(caption + more, ("value", "clips"), rows)
 
 
-def _tag(subject: Subject, tag: str) -> Grid:
-    values = subject.table.frame[tag].astype(str).to_numpy()
+def _tags(subject: Subject) -> list[Grid]:
+    """One row for each value of each tag that the reader has."""
     rows = []
-    for value in sorted(set(values[subject.good].tolist())):
-        shares = [100 * float((values[ids] == value).mean()) if len(ids) else None for ids in (subject.train, subject.test)]
-        rows.append((value, int((values[subject.good] == value).sum()), *shares))
-    return Grid(f"Tag: {tag}", ("value", "clips", "train, %", "test, %"), tuple(rows))
+    for tag in TAGS:
+        if tag not in subject.table.frame.columns:
+            continue
+        values = subject.table.frame[tag].astype(str).to_numpy()
+        for value in sorted(set(values[subject.good].tolist())):
+            shares = [_percent(values[ids] == value) for ids in (subject.train, subject.test)]
+            rows.append((f"{tag}: {value}", int((values[subject.good] == value).sum()), *shares))
+    return [Grid("Tags", ("tag", "clips", "train, %", "test, %"), tuple(rows))] if rows else []
+
+
+def _percent(hits: np.ndarray) -> float | None:
+    return 100 * float(hits.mean()) if len(hits) else None
 
 
 def _bad(subject: Subject) -> list[Grid]:

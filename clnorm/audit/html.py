@@ -49,11 +49,11 @@ def _is_number(value: object) -> bool:
 
 
 def _cell(value: object) -> str:
-    """A cell's text: numbers to three digits after the point, and `--` for what is not defined."""
+    """A cell's text: numbers to three digits, and `--` for what is not defined."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "--"
     if isinstance(value, float):
-        return "∞" if math.isinf(value) else f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
+        return "∞" if math.isinf(value) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

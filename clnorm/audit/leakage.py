@@ -12,9 +12,9 @@ from clnorm.data.table import Ids
 SHOWN = 20
 _RULE = "warning where a source is in training and test within a class; note where it is across classes only"
 _METHOD = (
-    "A source (the reader's group) leaks within a class where that class has clips of it in both training and test, and "
-    "across classes where its training clips and its test clips are of different classes. Clips that cannot be decoded "
-    "do not count."
+    "A source (the reader's group) leaks within a class where that class has clips of it in both training and test, "
+    "and across classes where its training clips and its test clips are of different classes. Clips that cannot be "
+    "decoded do not count."
 )
 
 

@@ -31,7 +31,9 @@ class Statistic:
 APPEARANCE = (
     Statistic("brightness", "brightness", "mean luma Y = 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), 0 to 255"),
     Statistic(
-        "contrast", "contrast", "standard deviation of the luma over a frame's pixels (RMS contrast, Peli 1990), averaged"
+        "contrast",
+        "contrast",
+        "standard deviation of the luma over a frame's pixels (RMS contrast, Peli 1990), averaged",
     ),
     Statistic(
         "sharpness",

@@ -69,7 +69,8 @@ class Subject:
 
     def class_of(self, clip: int) -> str:
         """The name of a clip's class."""
-        return self.table.classes[self.table.labels[clip]]
+        name: str = self.table.classes[self.table.labels[clip]]
+        return name
 
     def train_of(self, experience: tuple[int, ...]) -> Ids:
         """The training clips of an experience."""

@@ -118,7 +118,7 @@ def examine(subject: Subject) -> Section:
     return Section(
         "drift",
         title,
-        _judge(drift),
+        judge(drift),
         _METHOD,
         values={
             "drift": drift.value,
@@ -149,7 +149,8 @@ def _refuse(subject: Subject) -> str:
     return ""
 
 
-def _judge(drift: Drift) -> Verdict:
+def judge(drift: Drift) -> Verdict:
+    """The verdict: rare among orders, and how far."""
     low, middle, high = (float(np.percentile(drift.random, q)) for q in (5, 50, 95))
     text = (
         f"successive experiences are {drift.value:.2f} standard deviations apart; random orders of the classes: "

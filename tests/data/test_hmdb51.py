@@ -174,7 +174,7 @@ def test_no_split_files(toy):
 
 def test_a_class_without_split_file(toy):
     (toy / "splits" / "dive_test_split1.txt").unlink()
-    assert "dive_test_split1.txt: there is no such split file for this class folder" in read_error(toy)
+    assert "dive_test_split1.txt: there is no such split file; add it, or move the class folder away" in read_error(toy)
 
 
 def test_a_class_without_clips(toy):

@@ -12,13 +12,11 @@ from clnorm.data.splits import induce_long_tail, leaking_groups, split_by_group
 from clnorm.data.table import COLUMNS, ClipTable
 from clnorm.errors import UserError
 
-SUFFIXES = frozenset(
-    f".{word}"
-    for word in (
-        "3g2 3gp asf avi divx dv f4v flv gif m2ts m2v m4v mjpeg mkv mov mp4 mpe mpeg mpg mts mxf ogg ogm ogv rm rmvb "
-        "ts vob webm wmv y4m"
-    ).split()
+_CONTAINERS = (
+    "3g2 3gp asf avi divx dv f4v flv gif m2ts m2v m4v mjpeg mkv mov mp4 mpe mpeg mpg mts mxf ogg ogm ogv rm rmvb ts "
+    "vob webm wmv y4m"
 )
+SUFFIXES = frozenset(f".{word}" for word in _CONTAINERS.split(" "))
 """Suffixes of the containers of video that FFmpeg reads, in lower case."""
 
 TEST_SHARE = 0.3
@@ -90,10 +88,14 @@ def scan_folders(root: Path) -> pd.DataFrame:
         UserError: there is no class folder, one without video, or a video outside of them.
     """
     videos = find_videos(root)
-    if _SPLIT_FOLDERS <= list_folders(videos):
+    folders = list_folders(videos)
+    if folders & _SPLIT_FOLDERS:
         parts = [(videos / split, split) for split in sorted(_SPLIT_FOLDERS)]
-        if others := sorted(list_folders(videos) - _SPLIT_FOLDERS):
-            raise UserError(f"{others[0]!r} beside train and test", where=str(videos), legal="train, test")
+        if folders != _SPLIT_FOLDERS:
+            hint = f"list the clips in {INDEX} if train or test is a class"
+            raise UserError(
+                f"the folders are {', '.join(sorted(folders))}", where=str(videos), legal="train, test", hint=hint
+            )
     else:
         parts = [(videos, "")]
     rows = []

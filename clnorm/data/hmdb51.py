@@ -80,7 +80,7 @@ def read(
         for clip, file in sorted(require_match(flags, sizes, where=videos / folder, lists="split file").items()):
             path = (videos / folder / file).relative_to(root).as_posix()
             row = {"path": path, "label": label, "split": flags[clip], "bytes": sizes[file]}
-            rows.append(row | parse_name(clip, folder, where=videos / folder))
+            rows.append(row | _parse_name(clip, folder, where=videos / folder))
     frame = pd.DataFrame(rows)[["path", "label", "split", "group", "bytes", *_TAGS.groupindex]]
     if train_plus:
         frame["split"] = add_unused(frame)
@@ -108,6 +108,13 @@ def find_split_folder(root: Path, split: int) -> Path:
     )
 
 
+def read_lists(root: Path, split: int) -> dict[str, dict[str, str]]:
+    """Class -> clip name -> "train", "test" or "unused", of every class with a split file."""
+    splits, suffix = find_split_folder(root, split), f"_test_split{split}.txt"
+    folders = sorted(e.name.removesuffix(suffix) for e in entries(splits) if e.name.endswith(suffix))
+    return {folder: read_split(splits, folder, split) for folder in folders}
+
+
 def read_split(splits: Path, folder: str, split: int) -> dict[str, str]:
     """Clip name -> "train", "test" or "unused" of one class, in the file's order."""
     path = splits / f"{folder}_test_split{split}.txt"
@@ -124,8 +131,12 @@ def read_split(splits: Path, folder: str, split: int) -> dict[str, str]:
     return flags
 
 
-def parse_name(clip: str, folder: str, *, where: Path) -> dict[str, object]:
-    """The source (`group`) and the tags of a clip, from its name."""
+def parse_group(clip: str, folder: str, *, where: Path) -> str:
+    """The source of a clip, from its name."""
+    return str(_parse_name(clip, folder, where=where)["group"])
+
+
+def _parse_name(clip: str, folder: str, *, where: Path) -> dict[str, object]:
     tags = _TAGS.search(clip)
     source = clip[: tags.start()].removesuffix(f"_{folder}") if tags else ""
     if tags is None or not source or len(source) == tags.start():

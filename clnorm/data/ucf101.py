@@ -61,10 +61,10 @@ def read(
     if split not in SPLITS:
         raise UserError(f"there is no split {split!r}", where="ucf101", legal="1, 2, 3")
     videos, folders = list_class_folders(root)
-    lists = find_list_folder(root, split)
-    listed = read_split(lists, split)
+    listed = read_lists(root, split)
+    classes = order_classes(folders, find_list_folder(root, split))
     rows: list[dict[str, object]] = []
-    for label, folder in enumerate(order_classes(folders, lists)):
+    for label, folder in enumerate(classes):
         sizes = list_clips(videos / folder)
         flags = listed.get(folder, {})
         for clip, file in sorted(require_match(flags, sizes, where=videos / folder, lists="list").items()):
@@ -73,7 +73,7 @@ def read(
             rows.append({"path": path, "label": label, "split": flags[clip], "group": group, "bytes": sizes[file]})
     frame = pd.DataFrame(rows)
     frame["split"] = induce_long_tail(frame, imbalance=imbalance, seed=tail_seed, where="ucf101")
-    return ClipTable("ucf101", root, tuple(order_classes(folders, lists)), frame)
+    return ClipTable("ucf101", root, tuple(classes), frame)
 
 
 def list_class_folders(root: Path) -> tuple[Path, list[str]]:
@@ -96,8 +96,9 @@ def find_list_folder(root: Path, split: int) -> Path:
     )
 
 
-def read_split(lists: Path, split: int) -> dict[str, dict[str, str]]:
-    """Class folder -> clip name -> "train" or "test", in the order of the lists."""
+def read_lists(root: Path, split: int) -> dict[str, dict[str, str]]:
+    """Class -> clip name -> "train" or "test", in the order of the lists."""
+    lists = find_list_folder(root, split)
     listed: dict[str, dict[str, str]] = {}
     for role in ("train", "test"):
         path = lists / f"{role}list{split:02}.txt"

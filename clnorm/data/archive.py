@@ -1,27 +1,20 @@
-"""What lies in an archive or a folder: members with a path and an opener. Nothing is written here.
-
-RAR is read by rarfile, which parses the archive itself, opens what is stored without compression itself, and has the
-rest decompressed by unrar, unar, 7z or bsdtar, through a pipe: no tool is ever told where to write. ZIP is read by
-Python.
-"""
+"""What lies in an archive or a folder: members with a path and an opener. ZIP is read by Python, RAR by `rar.py`."""
 
 import os
 import shutil
 import stat
-import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import rarfile
 
+from clnorm.data.rar import TOOLS, is_link, open_rar, unpack_solid
 from clnorm.errors import ClnormError, UserError
 
-TOOLS = ("unrar", "unar", "7z", "7zz", "bsdtar")
-_FOUND = {"unrar": "unrar", "unar": "unar", "7z": "sevenzip", "7zz": "sevenzip2", "bsdtar": "bsdtar"}
 _RAR, _ZIP = b"Rar!\x1a\x07", b"PK\x03\x04"
 
 
@@ -54,15 +47,16 @@ def list_folder(folder: Path) -> list[Member]:
 
 
 @contextmanager
-def open_archive(path: Path, *, name: str | None = None) -> Iterator[list[Member]]:
+def open_archive(path: Path, *, scratch: Path, name: str | None = None) -> Iterator[list[Member]]:
     """The members of a RAR or ZIP archive, open for as long as the context lasts.
 
     Args:
         path: the archive.
+        scratch: a folder on the target's disk, for what can only be unpacked as a whole.
         name: what to call it in messages, where it is a temporary copy.
 
     Raises:
-        UserError: it is missing, no archive, encrypted, solid, or has an entry that is a link or leads out of it.
+        UserError: it is missing, no archive, encrypted, or has an entry that is a link or leads out of it.
         ClnormError: it is damaged, or nothing can decompress it.
     """
     where = name or str(path)
@@ -76,7 +70,9 @@ def open_archive(path: Path, *, name: str | None = None) -> Iterator[list[Member
         raise UserError(what, where=where, hint="download it again, or pass a folder of class folders")
     with ExitStack() as stack:
         with name_archive_errors(where):
-            members = (_list_rar if magic.startswith(_RAR) else _list_zip)(path, where, stack)
+            members = (_list_rar if magic.startswith(_RAR) else _list_zip)(path, where, scratch, stack)
+        if not members:
+            raise ClnormError("the archive holds no file", where=where, hint="download it again")
         yield members
 
 
@@ -87,55 +83,37 @@ def name_archive_errors(where: str) -> Iterator[None]:
         yield
     except rarfile.RarCannotExec as error:
         raise ClnormError(
-            "it is compressed, and no program that reads RAR is on the PATH",
+            "no program on the PATH can decompress this RAR archive",
             where=where,
-            legal=", ".join(TOOLS),
+            legal=f"{', '.join(TOOLS)} (bsdtar not for a solid archive, 7-Zip not as Debian builds it)",
             hint="install one (Debian: sudo apt-get install unar; macOS: brew install unar)",
         ) from error
     except (rarfile.Error, zipfile.BadZipFile, EOFError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        hint = "download it again, or unpack it by hand and pass the folder"
-        raise ClnormError(f"the archive is damaged: {reason}", where=where, hint=hint) from error
+        hint = "download it again; or install unar, which reads more than bsdtar; or unpack it and pass the folder"
+        raise ClnormError(
+            f"the archive is damaged, or beyond the program that reads it: {reason}", where=where, hint=hint
+        ) from error
 
 
-def choose_tool() -> str:
-    """The first of `TOOLS` on the PATH that reads RAR, which rarfile uses from now on.
-
-    Raises:
-        RarCannotExec: there is none.
-    """
-    for tool in TOOLS:
-        if shutil.which(tool) and (not tool.startswith("7z") or _has_rar(tool)):
-            rarfile.tool_setup(**{key: key == _FOUND[tool] for key in _FOUND.values()}, force=True)
-            return tool
-    raise rarfile.RarCannotExec("no program that reads RAR")
-
-
-def _has_rar(sevenzip: str) -> bool:
-    """Whether this build of 7-Zip has RAR, which Debian's has not."""
-    listed = subprocess.run([sevenzip, "i"], capture_output=True, check=False).stdout  # noqa: S603
-    return b"Rar5" in listed
-
-
-def _list_rar(path: Path, where: str, stack: ExitStack) -> list[Member]:
-    archive = stack.enter_context(rarfile.RarFile(path, errors="strict"))
-    if archive.needs_password():
-        raise UserError("the archive is encrypted", where=where, hint="unpack it by hand and pass the folder")
-    if archive.is_solid():
-        hint = "unpack it, for example by: unar FILE, and pass the folder"
-        raise UserError("the archive is solid: no clip can be read without all before it", where=where, hint=hint)
+def _list_rar(path: Path, where: str, scratch: Path, stack: ExitStack) -> list[Member]:
+    archive = open_rar(path, where, stack)
     members = []
     for info in archive.infolist():
-        link = not (info.is_file() or info.is_dir()) or getattr(info, "file_redir", None) is not None
-        clean = _clean_path(info.filename, where=where, link=link)
+        clean = _clean_path(info.filename, where=where, link=is_link(info))
         if info.is_file():
             members.append(Member(where, clean, info.file_size, _member_opener(archive, info)))
-    if any(info.compress_type != rarfile.RAR_M0 for info in archive.infolist() if info.is_file()):
-        choose_tool()
-    return members
+    if not archive.is_solid():
+        return members
+    folder = scratch / f".{path.name}.unpacked"
+    shutil.rmtree(folder, ignore_errors=True)  # left by a process that was killed
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    folder.mkdir()
+    unpack_solid(path, archive, folder)
+    return [replace(member, open=_opener(folder / member.path)) for member in members]
 
 
-def _list_zip(path: Path, where: str, stack: ExitStack) -> list[Member]:
+def _list_zip(path: Path, where: str, scratch: Path, stack: ExitStack) -> list[Member]:
     archive = stack.enter_context(zipfile.ZipFile(path))
     members = []
     for info in archive.infolist():

@@ -54,6 +54,7 @@ def prepare_archives(
         ClnormError: an archive is damaged or cannot be decompressed, the disk is full, or a download fails.
     """
     published = PUBLISHED[name]
+    sources = sources or ([] if fetch else _own_archives(root, published))
     with _disk_errors(root), ExitStack() as stack:
         root.mkdir(parents=True, exist_ok=True)
         stack.enter_context(FileLock(root / ".prepare.lock"))
@@ -61,7 +62,7 @@ def prepare_archives(
             sources = [download(archive, root / ARCHIVES, reporter=reporter) for archive in published.archives]
         members = [
             member
-            for path in sources or _own_archives(root, published)
+            for path in sources
             for member in _open_source(path, root, stack, published=published, accept=accept, reporter=reporter)
         ]
         _write_lists(root / "splits", [m for m in members if re.fullmatch(published.lists, m.path.name)])
@@ -104,7 +105,7 @@ def _open_source(
     """The members of a folder or of an archive, those of the official archives in a folder included."""
     if not path.is_dir():
         _check_md5(path, published=published, accept=accept, reporter=reporter)
-        return stack.enter_context(open_archive(path))
+        return stack.enter_context(open_archive(path, scratch=root))
     if root.resolve().is_relative_to(path.resolve()):
         raise UserError(f"{path} holds the folder to prepare", where="--from", hint="choose a folder outside of it")
     members = list_folder(path)
@@ -204,7 +205,9 @@ def _class_clips(folder: Path, members: list[Member]) -> Iterator[list[Member]]:
             stack.callback(copy.unlink, missing_ok=True)
             with name_archive_errors(member.source), member.open() as source, copy.open("wb") as target:
                 shutil.copyfileobj(source, target)
-            inner = stack.enter_context(open_archive(copy, name=f"{member.source}: {member.path}"))
+            inner = stack.enter_context(
+                open_archive(copy, scratch=folder.parent, name=f"{member.source}: {member.path}")
+            )
             clips += [clip for clip in inner if clip.path.suffix == ".avi"]
         yield clips
 

@@ -71,14 +71,14 @@ def _prepare_data(options: argparse.Namespace) -> None:
                 accept=[md5.lower() for md5 in options.accept],
                 reporter=reporter,
             )
+            table = DATASETS.get(dataset.name).load()(root, progress=None, **dataset.kwargs)
         elif dataset.name == "folder":
             if options.sources or options.download or options.accept:
                 what = "a folder of your own is prepared where it lies"
                 raise UserError(what, where="folder", hint="leave out --from, --download and --accept")
-            prepare_folder(root, reporter=reporter, **dataset.kwargs)
+            table = prepare_folder(root, reporter=reporter, **dataset.kwargs)
         else:
             raise UserError(f"{dataset.name!r} needs no preparing", where="dataset", legal=[*READERS, "folder"])
-    table = DATASETS.get(dataset.name).load()(root, progress=None, **dataset.kwargs)
     unused = len(table) - len(table.train_ids) - len(table.test_ids)
     print_text(
         f"{dataset.name} is ready in {root}: {len(table):,} clips of {len(table.classes)} classes, "
@@ -101,4 +101,6 @@ def _check_data(options: argparse.Namespace) -> None:
 
         print_survey(survey)
     if survey.problems:
-        raise ClnormError(f"{len(survey.problems)} things are wrong, the first of them: {survey.problems[0]}")
+        count = len(survey.problems)
+        what = "1 thing is wrong: " if count == 1 else f"{count} things are wrong, the first of them: "
+        raise ClnormError(what + survey.problems[0])

@@ -108,9 +108,9 @@ def scan_folders(root: Path) -> pd.DataFrame:
                 hint = f"legal suffixes: {' '.join(sorted(SUFFIXES))}"
                 raise UserError("the class folder holds no video", where=str(folder / label), hint=hint)
             rows += [(path.relative_to(root).as_posix(), label, split) for path in found]
-    frame = pd.DataFrame(rows, columns=["path", "label", "split"])
-    if odd := [path for path in frame["path"].tolist() if not _is_text(path)]:
+    if odd := [path for path, _, _ in rows if not _is_text(path)]:
         raise UserError(f"the name {odd[0]!r} is no UTF-8", where=str(root), hint="rename the file")
+    frame = pd.DataFrame(rows, columns=["path", "label", "split"])
     return frame if len(parts) > 1 else frame.drop(columns="split")
 
 

@@ -4,6 +4,7 @@ Of an archive that is not solid, a clip comes through a pipe, and no tool is tol
 for. A solid one can only be unpacked as a whole: it is listed and checked first, and compared with its list afterwards.
 """
 
+import contextlib
 import shutil
 import subprocess
 from contextlib import ExitStack
@@ -54,8 +55,9 @@ def choose_tool(*, solid: bool) -> str:
     rarfile.HACK_SIZE_LIMIT = 1 << 62
     for tool, word in TOOLS.items():
         if shutil.which(tool) and (not solid or tool in _UNPACK) and (not tool.startswith("7z") or _has_rar(tool)):
-            rarfile.tool_setup(**{other: other == word for other in TOOLS.values()}, force=True)
-            return tool
+            with contextlib.suppress(rarfile.RarCannotExec):  # it does not start
+                rarfile.tool_setup(**{other: other == word for other in TOOLS.values()}, force=True)
+                return tool
     raise rarfile.RarCannotExec("no program that reads RAR")
 
 

@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/table.py [--clips 1000000] [--classes 1000] [--experiences 100]
 
 The clips are hard links to a few empty files, made before the clock starts; the reader looks at each of them, as it
-does at real ones. Each row of what is printed is the seconds of a step, those of them on the CPU, and the process's peak
-memory after it; importing torch and Avalanche is a step of its own.
+does at real ones. Each row of what is printed is the seconds of a step, those of them on the CPU, and the process's
+peak memory after it; importing torch and Avalanche is a step of its own.
 """
 
 import argparse

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from clnorm.catalogue import DATASETS
+from clnorm.data.archive import list_folder
 from clnorm.data.clip_list import INDEX
 from clnorm.data.folder import is_video
 from clnorm.data.layout import few_clips, list_clips, match_clips
@@ -19,7 +20,10 @@ from clnorm.registry import Spec
 
 @dataclass(frozen=True)
 class ClassCount:
-    """The clips of a class on disk, their groups, and how the split that was asked for uses them."""
+    """The clips of a class on disk, their groups, and how the split that was asked for uses them.
+
+    A group with clips of several classes counts in each of them.
+    """
 
     name: str
     clips: int
@@ -88,7 +92,7 @@ def _survey_table(survey: Survey, dataset: Spec, root: Path | None) -> None:
         survey.problems.append(f"{few_clips(empty)} empty")
     if root is not None and (root / INDEX).is_file():
         known = set(frame["path"])
-        found = {path.relative_to(root).as_posix() for path in root.rglob("*") if is_video(path.name)}
+        found = {str(member.path) for member in list_folder(root) if is_video(member.path.name)}
         if extra := sorted(found - known):
             survey.problems.append(f"{few_clips(extra)} on disk but not in {INDEX}")
 

@@ -17,7 +17,7 @@ from clnorm.files import replace_file
 
 INDEX = "clips.csv"
 _NEEDED = ("path", "label")
-_UNCLEAN = r"^/|(?:^|/)\.{0,2}(?:/|$)"  # absolute, or with a part that is empty, `.` or `..`
+_UNCLEAN = ("//", "/./", "/../")  # in a path between two slashes: it is absolute, or has an empty part, `.` or `..`
 
 
 def read_clip_list(root: Path) -> pd.DataFrame:
@@ -32,7 +32,9 @@ def read_clip_list(root: Path) -> pd.DataFrame:
     frame = _parse(path)
     for column in frame.columns.difference(["bytes"]):
         _refuse(path, frame, column, frame[column] == "", legal="a value in every row")
-    _refuse(path, frame, "path", frame["path"].str.contains(_UNCLEAN), legal="a path below the folder of the list")
+    framed = "/" + frame["path"] + "/"
+    unclean = np.logical_or.reduce([framed.str.contains(part, regex=False) for part in _UNCLEAN])
+    _refuse(path, frame, "path", unclean, legal="a path below the folder of the list")
     _refuse(path, frame, "path", frame["path"].duplicated(), legal="every path once")
     if "split" in frame:
         _refuse(path, frame, "split", ~frame["split"].isin(SPLITS), legal=", ".join(SPLITS))
@@ -93,7 +95,7 @@ def _list_files(folder: Path) -> dict[str, int]:
 def _parse(path: Path) -> pd.DataFrame:
     text = csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.string()), strings_can_be_null=False)
     try:
-        table = csv.read_csv(path, convert_options=text)
+        table = csv.read_csv(path, parse_options=csv.ParseOptions(newlines_in_values=True), convert_options=text)
     except (OSError, pa.ArrowException) as error:
         reason = str(error).partition("\n")[0]
         raise UserError(f"cannot read it as a CSV: {reason}", where=str(path), hint=_example()) from error
@@ -115,7 +117,7 @@ def _example() -> str:
     return "the first line reads path,label or path,label,split,group"
 
 
-def _refuse(path: Path, frame: pd.DataFrame, column: str, wrong: "pd.Series[bool]", *, legal: str) -> None:
-    if wrong.any():
-        row = int(wrong.to_numpy(dtype=bool).argmax())
+def _refuse(path: Path, frame: pd.DataFrame, column: str, wrong: npt.ArrayLike, *, legal: str) -> None:
+    if (rows := np.asarray(wrong, dtype=bool)).any():
+        row = int(rows.argmax())
         raise UserError(f"{column} is {frame[column].iloc[row]!r}", where=f"{path}:{row + 2}", legal=legal)

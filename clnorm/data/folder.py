@@ -115,11 +115,11 @@ def scan_folders(root: Path) -> pd.DataFrame:
 
 
 def name_groups(paths: "pd.Series[str]", group: str) -> "pd.Series[str]":
-    """The source of each clip, from its path; `group` is an option of `read`."""
+    """The source of each clip, from its path; `group` is an option of `read`. Without such a name it is the path."""
     if group == "folder":
-        return paths.str.extract(r"([^/]*)/[^/]*$", expand=False).fillna("").where(lambda name: name != "", paths)
+        return pd.Series([path.rpartition("/")[0].rpartition("/")[2] or path for path in paths.tolist()])
     if group == "prefix":
-        return paths.str.extract(r"([^/]*?)(?:_[^_/]*)?$", expand=False).where(lambda name: name != "", paths)
+        return pd.Series([path.rpartition("/")[2].rpartition("_")[0] or path for path in paths.tolist()])
     return paths.copy()
 
 

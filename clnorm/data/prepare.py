@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from clnorm.data import hmdb51, ucf101
-from clnorm.data.archive import Member, list_folder, name_archive_errors, open_archive
-from clnorm.data.download import download, md5_of
+from clnorm.data.archive import Member, name_archive_errors, open_archive
+from clnorm.data.download import download
 from clnorm.data.layout import VIDEOS, match_clips
-from clnorm.data.published import PUBLISHED, Published
+from clnorm.data.published import PUBLISHED
+from clnorm.data.sources import ARCHIVES, open_source, own_archives
 from clnorm.errors import ClnormError, UserError
 from clnorm.files import new_file, replace_file, sync_folder
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from clnorm.progress import Reporter
 
 READERS: Mapping[str, ModuleType] = {"hmdb51": hmdb51, "ucf101": ucf101}
-ARCHIVES = "archives"
 _ARCHIVE_SUFFIXES = (".rar", ".zip")
 
 
@@ -54,7 +54,7 @@ def prepare_archives(
         ClnormError: an archive is damaged or cannot be decompressed, the disk is full, or a download fails.
     """
     published = PUBLISHED[name]
-    sources = sources or ([] if fetch else _own_archives(root, published))
+    sources = sources or ([] if fetch else own_archives(root, published))
     with _disk_errors(root), ExitStack() as stack:
         root.mkdir(parents=True, exist_ok=True)
         stack.enter_context(FileLock(root / ".prepare.lock"))
@@ -63,7 +63,7 @@ def prepare_archives(
         members = [
             member
             for path in sources
-            for member in _open_source(path, root, stack, published=published, accept=accept, reporter=reporter)
+            for member in open_source(path, root, stack, published=published, accept=accept, reporter=reporter)
         ]
         _write_lists(root / "splits", [m for m in members if re.fullmatch(published.lists, m.path.name)])
         listed = READERS[name].read_lists(root, 1)
@@ -77,64 +77,6 @@ def prepare_archives(
                 _extract_class(root / VIDEOS / label, classes[label], listed[label])
                 reporter.advance(1)
             reporter.finish()
-
-
-def _own_archives(root: Path, published: Published) -> list[Path]:
-    """The official archives that lie in the root; without any, the layout must be there already."""
-    candidates = [folder / archive.file for archive in published.archives for folder in (root, root / ARCHIVES)]
-    found = [path for path in candidates if path.is_file()]
-    if not found and not (root / VIDEOS).is_dir():
-        raise UserError(
-            "there is nothing to prepare from",
-            where=str(root),
-            legal=f"{' and '.join(archive.file for archive in published.archives)} in this folder",
-            hint="pass --from ARCHIVE_OR_FOLDER, once for each, or --download",
-        )
-    return found
-
-
-def _open_source(
-    path: Path,
-    root: Path,
-    stack: ExitStack,
-    *,
-    published: Published,
-    accept: Sequence[str],
-    reporter: "Reporter",
-) -> list[Member]:
-    """The members of a folder or of an archive, those of the official archives in a folder included."""
-    if not path.is_dir():
-        _check_md5(path, published=published, accept=accept, reporter=reporter)
-        return stack.enter_context(open_archive(path, scratch=root))
-    if root.resolve().is_relative_to(path.resolve()):
-        raise UserError(f"{path} holds the folder to prepare", where="--from", hint="choose a folder outside of it")
-    members = list_folder(path)
-    official = [m for m in members if m.path.name in {archive.file for archive in published.archives}]
-    rest = [member for member in members if member not in official]
-    for member in official:
-        inner = path / member.path
-        rest += _open_source(inner, root, stack, published=published, accept=accept, reporter=reporter)
-    return rest
-
-
-def _check_md5(path: Path, *, published: Published, accept: Sequence[str], reporter: "Reporter") -> None:
-    """Whether this archive is an official one; that it is another, or that none is known, is said."""
-    official = {archive.md5 for archive in published.archives if archive.md5 is not None}
-    try:
-        found = md5_of(path)
-    except OSError as error:
-        raise UserError(f"cannot read this archive: {error.strerror}", where=str(path)) from error
-    if found in official:
-        return
-    if official and found not in accept:
-        raise UserError(
-            f"this is not an official archive: its md5 is {found}",
-            where=str(path),
-            legal=official,
-            hint=f"download it again, or take it all the same with --accept {found}",
-        )
-    why = "not an official archive, accepted by its md5" if official else "no official md5 is known to compare with"
-    reporter.note(f"{path}: {why} ({found})")
 
 
 def _write_lists(folder: Path, members: list[Member]) -> None:

@@ -1,5 +1,6 @@
 """Tiny video files, archives and datasets laid out like HMDB51, made for a test."""
 
+import shutil
 import stat
 import struct
 import zlib
@@ -42,6 +43,19 @@ def write_layout() -> Callable[[Path, Mapping[str, Mapping[str, int]]], Path]:
         return root
 
     return write
+
+
+@pytest.fixture(scope="session")
+def official(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The 51 classes of HMDB51 with their official split files and clips of one byte."""
+    root = tmp_path_factory.mktemp("official")
+    shutil.copytree(shared_data / "data" / "hmdb51_splits", root / "splits")
+    for file in (root / "splits").glob("*_test_split1.txt"):
+        folder = root / "videos" / file.name.removesuffix("_test_split1.txt")
+        folder.mkdir(parents=True)
+        for line in file.read_text().splitlines():
+            (folder / line.split()[0]).write_bytes(b"x")
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -31,18 +31,6 @@ def toy(tmp_path, write_layout) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def official(shared_data, tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("official")
-    shutil.copytree(shared_data / "data" / "hmdb51_splits", root / "splits")
-    for file in (root / "splits").glob("*_test_split1.txt"):
-        folder = root / "videos" / file.name.removesuffix("_test_split1.txt")
-        folder.mkdir(parents=True)
-        for line in file.read_text().splitlines():
-            (folder / line.split()[0]).write_bytes(b"x")
-    return root
-
-
 def test_the_published_figures_are_those_of_the_official_lists(official):
     survey = check(official)
     assert survey.problems == survey.notes == []

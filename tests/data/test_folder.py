@@ -4,9 +4,10 @@ import csv
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from clnorm.data.folder import SUFFIXES, read, scan_folders
+from clnorm.data.folder import SUFFIXES, name_groups, read, scan_folders
 from clnorm.errors import UserError
 
 ODD = ["a!(1)#[2]&b;c.mp4", "日本 é.MOV", "*?.mkv", 'x, "y".webm', "~@+.avi"]
@@ -67,6 +68,13 @@ def test_groups_by_prefix_and_by_folder(toy):
         film.mkdir(exist_ok=True)
         path.rename(film / path.name)
     assert read(toy, group="folder").groups.tolist() == table.groups.tolist()
+
+
+def test_a_clip_without_such_a_name_is_a_group_of_its_own():
+    paths = pd.Series(["dive/a_b_1.mp4", "dive/plain.mp4", "top.mp4"])
+    assert name_groups(paths, "prefix").tolist() == ["a_b", "dive/plain.mp4", "top.mp4"]
+    assert name_groups(paths, "folder").tolist() == ["dive", "dive", "top.mp4"]
+    assert name_groups(paths, "auto").tolist() == name_groups(paths, "name").tolist() == paths.tolist()
 
 
 def test_a_videos_folder_and_names_with_every_odd_character(tmp_path):

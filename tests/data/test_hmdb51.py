@@ -41,19 +41,6 @@ def test_real_clips(shared_data, split, train, test):
     assert sources["train"].isdisjoint(sources["test"])
 
 
-@pytest.fixture(scope="module")
-def official(shared_data, tmp_path_factory) -> Path:
-    """The 51 classes with their official split files and empty clips."""
-    root = tmp_path_factory.mktemp("official")
-    shutil.copytree(shared_data / "data" / "hmdb51_splits", root / "splits")
-    for file in (root / "splits").glob("*_test_split1.txt"):
-        folder = root / file.name.removesuffix("_test_split1.txt")
-        folder.mkdir()
-        for line in file.read_text().splitlines():
-            (folder / line.split()[0]).touch()
-    return root
-
-
 @pytest.mark.parametrize("split", [1, 2, 3])
 def test_all_51_official_split_files(official, split):
     """The official counts: 70 training and 30 test clips a class, 1,666 unused."""

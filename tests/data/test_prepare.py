@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clnorm.cli import main
-from clnorm.data import hmdb51, prepare, ucf101
+from clnorm.data import hmdb51, prepare, sources, ucf101
 from clnorm.data.published import HMDB51, UCF101
 
 TAGS = "f_cm_np1_le_bad"
@@ -43,8 +43,8 @@ def archives(tmp_path, make_rar, monkeypatch) -> Path:
     (folder / "hmdb51_org.rar").write_bytes(make_rar(inner))
     lists = {f"testTrainMulti_7030_splits/{name}": text for name, text in split_texts().items()}
     (folder / "test_train_splits.rar").write_bytes(make_rar(lists))
-    true_md5, published = prepare.md5_of, {folder / archive.file: archive.md5 for archive in HMDB51.archives}
-    monkeypatch.setattr(prepare, "md5_of", lambda path: published.get(path) or true_md5(path))
+    true_md5, published = sources.md5_of, {folder / archive.file: archive.md5 for archive in HMDB51.archives}
+    monkeypatch.setattr(sources, "md5_of", lambda path: published.get(path) or true_md5(path))
     return folder
 
 
@@ -222,8 +222,8 @@ def test_ucf101_from_its_archives(tmp_path, make_rar, capsys):
     with zipfile.ZipFile(tmp_path / UCF101.archives[1].file, "w") as archive:
         for name, text in lists.items():
             archive.writestr(f"ucfTrainTestlist/{name}", text)
-    sources = [word for archive in UCF101.archives for word in ("--from", tmp_path / archive.file)]
-    text = run(capsys, "ucf101", tmp_path / "out", *sources)
+    given = [word for archive in UCF101.archives for word in ("--from", tmp_path / archive.file)]
+    text = run(capsys, "ucf101", tmp_path / "out", *given)
     assert "no official md5 is known to compare with" in text
     table = ucf101.read(tmp_path / "out")
     assert table.classes == ("Archery", "YoYo")

@@ -34,6 +34,7 @@ def test_every_clip_of_the_split_is_in_exactly_one_experience(table):
     for experience in stream.experiences:
         for ids in (experience.train_ids, experience.test_ids):
             assert set(table.labels[ids]) == set(experience.classes)
+            assert ids.tolist() == sorted(ids)
 
 
 def test_targets_are_places_in_the_order_so_that_seen_classes_come_first(table):

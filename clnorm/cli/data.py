@@ -57,8 +57,8 @@ def _add_check(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", com
 def _prepare_data(options: argparse.Namespace) -> None:
     from clnorm.catalogue import DATASETS
     from clnorm.console import ConsoleReporter
-    from clnorm.data.prepare import READERS, prepare_archives
-    from clnorm.data.prepare_folder import prepare_folder
+    from clnorm.data.preparation.archives import READERS, prepare_archives
+    from clnorm.data.preparation.folder import prepare_folder
 
     dataset = DATASETS.parse(options.dataset, where="dataset")
     root = Path(options.root).expanduser()

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from clnorm.catalogue import DATASETS
-from clnorm.data.archive import list_folder
 from clnorm.data.clip_list import INDEX
 from clnorm.data.folder import is_video
 from clnorm.data.layout import few_clips, list_clips, match_clips
-from clnorm.data.prepare import READERS
+from clnorm.data.preparation.archive import list_folder
+from clnorm.data.preparation.archives import READERS
 from clnorm.data.published import PUBLISHED, Published
 from clnorm.data.splits import leaking_groups
 from clnorm.data.table import SPLITS, ClipTable

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from clnorm.cli import main
-from clnorm.data import hmdb51, prepare, sources, ucf101
+from clnorm.data import hmdb51, ucf101
+from clnorm.data.preparation import sources
 from clnorm.data.published import HMDB51, UCF101
 
 TAGS = "f_cm_np1_le_bad"
@@ -98,7 +99,7 @@ def test_an_archive_that_is_not_official_is_taken_by_its_md5_only(archives, tmp_
 
 def test_an_interruption_is_continued(archives, tmp_path, capsys, monkeypatch):
     """Interrupted in the second class, whose half is not there; the first one is not extracted again."""
-    extracted, extract = [], prepare.shutil.copyfileobj
+    extracted, extract = [], preparing.shutil.copyfileobj
 
     def interrupt(source, target):
         extracted.append(target.name)
@@ -108,7 +109,7 @@ def test_an_interruption_is_continued(archives, tmp_path, capsys, monkeypatch):
         extract(source, target)
 
     with monkeypatch.context() as patched:
-        patched.setattr(prepare.shutil, "copyfileobj", interrupt)
+        patched.setattr(preparing.shutil, "copyfileobj", interrupt)
         assert main(["data", "prepare", "hmdb51", str(tmp_path / "out"), "--from", str(archives)]) == 130
     left = written(tmp_path / "out")
     assert left == {name: data for name, data in expected().items() if not name.startswith("videos/dive/")}
@@ -159,14 +160,14 @@ def test_a_damaged_inner_archive(archives, tmp_path, make_rar, capsys):
 def test_a_full_disk(archives, tmp_path, capsys, monkeypatch, when):
     if when == "before":
         usage = shutil.disk_usage(tmp_path)._replace(free=10)
-        monkeypatch.setattr(prepare.shutil, "disk_usage", lambda path: usage)
+        monkeypatch.setattr(preparing.shutil, "disk_usage", lambda path: usage)
     else:
 
         def fill(source, target):
             target.write(b"half")
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(prepare.shutil, "copyfileobj", fill)
+        monkeypatch.setattr(preparing.shutil, "copyfileobj", fill)
     message = run(capsys, "hmdb51", tmp_path / "out", "--from", archives, code=1)
     assert "cannot be written: " in message
     assert "free some room, then give the same command again" in message

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from clnorm.data import hmdb51, ucf101
-from clnorm.data.archive import Member, name_archive_errors, open_archive
-from clnorm.data.download import download
 from clnorm.data.layout import VIDEOS, match_clips
+from clnorm.data.preparation.archive import Member, name_archive_errors, open_archive
+from clnorm.data.preparation.download import download
+from clnorm.data.preparation.sources import ARCHIVES, open_source, own_archives
 from clnorm.data.published import PUBLISHED
-from clnorm.data.sources import ARCHIVES, open_source, own_archives
 from clnorm.errors import ClnormError, UserError
 from clnorm.files import new_file, replace_file, sync_folder
 

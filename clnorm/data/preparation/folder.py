@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clnorm.data.archive import list_folder
 from clnorm.data.clip_list import INDEX, write_clip_list
 from clnorm.data.folder import is_video, read
 from clnorm.data.layout import few_clips
+from clnorm.data.preparation.archive import list_folder
 from clnorm.data.table import ClipTable
 from clnorm.errors import UserError
 

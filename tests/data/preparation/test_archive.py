@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import rarfile
 
-from clnorm.data import rar
-from clnorm.data.archive import list_folder, name_archive_errors, open_archive
+from clnorm.data.preparation import rar
+from clnorm.data.preparation.archive import list_folder, name_archive_errors, open_archive
 from clnorm.errors import ClnormError, UserError
 
 FILES = {"dive/a!(1)#[2]&b;c.avi": b"hello" * 100, "dive/日本 é.avi": bytes(range(256)), "dive/empty.avi": b""}

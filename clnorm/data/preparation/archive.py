@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import rarfile
 
-from clnorm.data.rar import TOOLS, is_link, open_rar, unpack_solid
+from clnorm.data.preparation.rar import TOOLS, is_link, open_rar, unpack_solid
 from clnorm.errors import ClnormError, UserError
 
 _RAR, _ZIP = b"Rar!\x1a\x07", b"PK\x03\x04"

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from clnorm.data.download import download, md5_of
+from clnorm.data.preparation.download import download, md5_of
 from clnorm.data.published import Archive
 from clnorm.errors import ClnormError
 from clnorm.progress import Reporter
@@ -47,7 +47,7 @@ class Counting(Reporter):
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setattr("clnorm.data.download._RETRIES", 0)
+    monkeypatch.setattr("clnorm.data.preparation.download._RETRIES", 0)
     made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     made.asked, made.cut = [], None
     made.handle_error = lambda *arguments: None  # a client that leaves early

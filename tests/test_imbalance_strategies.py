@@ -43,11 +43,12 @@ def test_each_method_trains_is_measured_and_differs_from_the_others(tiny, strate
 
 
 @pytest.mark.parametrize("method", ["ldam", "feature_smote:k=2"])
-def test_a_killed_run_continues_to_the_same_bits(tiny, tmp_path, monkeypatch, method):
+@pytest.mark.parametrize("ema", [0.0, 0.5])
+def test_a_killed_run_continues_to_the_same_bits(tiny, tmp_path, monkeypatch, method, ema):
     options = {
         "strategy": "replay:per_class=2",
         "train__imbalance": method,
-        "train__ema": 0.5,
+        "train__ema": ema,
         **UNEQUAL,
         "train__epochs": 2,
     }
@@ -57,7 +58,7 @@ def test_a_killed_run_continues_to_the_same_bits(tiny, tmp_path, monkeypatch, me
 
     def killed(self, index):
         train(self, index)
-        if index == 1:
+        if index == 1:  # after the state of the first experience was kept
             raise KeyboardInterrupt
 
     config = tiny(**options)

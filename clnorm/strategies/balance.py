@@ -57,6 +57,13 @@ class Balancing:
         """
         return F.cross_entropy(logits, targets, label_smoothing=smoothing)
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """What the next experience depends on, as tensors."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take up a saved state."""
+
     def after_step(self, strategy: "ClipStrategy") -> None:
         """Called after each step of the optimizer."""
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from clnorm.data.balance import ClassCounts
 from clnorm.data.loader import read_batches
 from clnorm.errors import UserError
 from clnorm.models.precision import autocast
@@ -27,9 +29,9 @@ class FeatureSMOTE(Balancing):
     Training itself is plain. Then the clips at hand, those of the experience and those in memory, each once, pass the
     backbone in evaluation mode, without augmentation; test clips never do. SMOTE makes points between clips of one
     class and different sources until all classes at hand have as many as the largest, and logistic regression fits
-    the rows of these classes, against all classes seen. The rows of classes without a clip at hand stay: without a
-    memory, those of earlier experiences. The next experience starts from the head as fitted, or, where an average of
-    the weights is evaluated, as trained. The penalty of `ewc` is about the head as trained.
+    the rows of these classes, against all classes seen. The rows of classes without a clip at hand, without a memory
+    those of earlier experiences, are as trained. The fitted head is what is evaluated and kept; the next experience
+    starts from the head as trained, since one that separates few clips without error is too steep to go on from.
 
     What was made stands in `log.jsonl`, one line an experience.
 
@@ -56,11 +58,24 @@ class FeatureSMOTE(Balancing):
         if setup.config.eval.stats == "batch":
             what = "feature_smote needs features that do not depend on the batch, as those of eval.stats=batch do"
             raise UserError(what, where=where, hint="use --set eval.stats=running")
-        require_head(setup)
+        self._head = require_head(setup)
+        self._trained: dict[str, Tensor] = {}
+
+    def start(self, counts: ClassCounts) -> None:
+        super().start(counts)
+        if self._trained:
+            self._head.load_state_dict(self._trained)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return self._trained
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self._trained = state
 
     def after_experience(self, strategy: "ClipStrategy", index: int) -> None:
         from clnorm.data.smote import balance_points
 
+        self._trained = {name: held.clone() for name, held in self._head.state_dict().items()}
         stream = self.setup.stream
         ids = np.unique(np.concatenate([strategy.training_stream.experiences[index].train_ids, strategy.memory]))
         generator = numpy_generator(self.setup.config.seed, "smote", index)

@@ -150,6 +150,7 @@ class ClipStrategy(AccumulatingTemplate):
             "model": self.model.state_dict(),
             "average": None if self._average is None else self._average.state_dict(),
             "memory": torch.as_tensor(self.memory),
+            "balancing": self.balancing.state_dict(),
             "plugins": [plugin.state_dict() for plugin in self._stateful()],
         }
 
@@ -165,6 +166,7 @@ class ClipStrategy(AccumulatingTemplate):
                 raise ClnormError(what, hint="write them, or delete the run's state.pt to start anew")
         self.memory = state["memory"].numpy()
         self.model.load_state_dict(state["model"])
+        self.balancing.load_state_dict(state["balancing"])
         if self._average is not None:
             self._average.load_state_dict(state["average"])
         for plugin, saved in zip(self._stateful(), state["plugins"], strict=True):

@@ -4,8 +4,9 @@
 
 A batch is `--batch` clips of 16 x 3 x 112 x 112, and a step is forward, loss, backward and AdamW in fp32. Presets and
 single operations of clnorm and of the libraries, set to the same limits, take turns with the step in one process; a
-ratio is the median over the rounds, since a machine's speed drifts. torchvision draws once for what it is given, so
-it is given one clip at a time; kornia takes the batch, `same_on_frame`. `--kornia` needs kornia, which clnorm does not.
+ratio is the median over the rounds, since a machine's speed drifts. torchvision draws once for what it is given, so it
+is given one clip at a time; kornia takes the batch, `same_on_frame`, by which all frames of a clip share one noise.
+`--kornia` needs kornia, which clnorm does not.
 """
 
 import argparse

@@ -114,6 +114,18 @@ def test_operations_come_in_the_order_crop_blur_colour_noise_erase(augment):
     assert noise.min() > 0
 
 
+def test_an_augmentation_of_one_s_own_is_built_of_the_classes_and_its_options(clips_of, augment, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = "def build(classes, amount: float = 0.5):\n    dimmed = classes.index('turn')\n\n"
+    source += "    def change(clips, labels, *, generator):\n        clips = clips.clone()\n"
+    source += "        clips[labels == dimmed] *= amount\n        return clips\n\n    return change\n"
+    (tmp_path / "dim_turns_plugin.py").write_text(source)
+    clips = clips_of(3)
+    out = augment("dim_turns_plugin:build:amount=0.25", clips, labels=[0, 2, 1])
+    assert torch.equal(out[[0, 2]], clips[[0, 2]])
+    assert torch.equal(out[1], clips[1] * 0.25)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

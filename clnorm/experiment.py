@@ -70,8 +70,7 @@ def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Re
     with use_passes(config.train.kernels):
         strategy, record = _prepare(config, table, folder, device, reporter)
         predictions, cost = train_stream(strategy, folder)
-    store, kept = strategy.setup.store, len(strategy.memory)
-    memory = {"clips": kept, "frames": kept * store.frames, "megabytes": kept * store.nbytes / len(store) / 1e6}
+    memory = _describe_memory(strategy)
     measured = _measure(predictions, strategy.setup.stream)
     record = replace(record, status="finished", cost=cost, memory=memory, **measured)
     if config.keep_model:
@@ -84,16 +83,19 @@ def _prepare(
     config: Config, table: "ClipTable", folder: RunFolder, device: "torch.device", reporter: Reporter
 ) -> "tuple[ClipStrategy, RunRecord]":
     """The strategy, ready to train, and the record of the run that begins, which is written."""
+    from clnorm.data.augment.presets import create_augmentation
+    from clnorm.data.device import keep_on_device
     from clnorm.environment import read_versions
     from clnorm.strategies.template import Setup
     from clnorm.streams.stream import create_stream
 
     # Before anything is decoded: what the configuration alone gets wrong is said at once.
+    augment = create_augmentation(config.data.augment, table.classes)
     model, swap, loaded = _build_model(config, len(table.classes), reporter)
-    store = open_store(config, table, reporter)
+    store = keep_on_device(open_store(config, table, reporter), config.data.device_cache, device=device)
     stream = create_stream(table, config.protocol, seed=config.seed, bad=store.bad)
     execution = _choose_execution(config, model, folder, device, reporter)
-    setup = Setup(config, model, store, stream, device, reporter, folder.log, execution)
+    setup = Setup(config, model, store, stream, device, reporter, folder.log, execution, augment)
     strategy = STRATEGIES.get(config.strategy.name).load()(setup, **config.strategy.kwargs)
     record = RunRecord(
         run=folder.path.name,
@@ -209,9 +211,13 @@ def open_store(config: Config, table: "ClipTable", reporter: Reporter) -> "ClipS
             table,
             frames=data.frames,
             size=data.image_size,
+            keep=data.keep,
+            cache=data.cache,
+            decoder=data.decoder,
             skip_bad=data.skip_bad,
             workers=data.workers,
             progress=progress,
+            note=reporter.note,
         )
     if store.bad:
         reporter.note(f"{len(store.bad)} clips cannot be decoded and are left out; they stand by name in the results.")
@@ -222,18 +228,26 @@ def _describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream")
     paths = table.frame["path"]
     return {
         "fingerprint": table.fingerprint,
+        "content": store.content,
         "train_clips": [len(experience.train_ids) for experience in stream.experiences],
         "test_clips": [len(experience.test_ids) for experience in stream.experiences],
+        "train_clips_per_class": stream.train_clips_per_class.tolist(),
         "frames": store.frames,
         "image_size": store.size,
         "bad": {paths.iloc[clip]: reason for clip, reason in store.bad.items()},
     }
 
 
+def _describe_memory(strategy: "ClipStrategy") -> dict[str, Any]:
+    store = strategy.setup.store
+    frames = int(store.kept[strategy.memory].sum())
+    return {"clips": len(strategy.memory), "frames": frames, "megabytes": frames * 3 * store.size**2 / 1e6}
+
+
 def _measure(predictions: "pd.DataFrame", stream: "ClipStream") -> dict[str, Any]:
     """The accuracy matrix and all metrics, as fields of the record."""
-    from clnorm.evaluation.matrix import accuracy_matrix
-    from clnorm.evaluation.metrics import MatrixContext, compute
+    from clnorm.evaluation.matrix import accuracy_matrix, class_accuracies
+    from clnorm.evaluation.metrics import ClassContext, MatrixContext, compute
     from clnorm.training import UNTRAINED
 
     def matrix(rows: "pd.DataFrame") -> Any:
@@ -247,6 +261,11 @@ def _measure(predictions: "pd.DataFrame", stream: "ClipStream") -> dict[str, Any
         clips_per_experience=[len(experience.test_ids) for experience in stream.experiences],
         classes_per_experience=[len(experience.classes) for experience in stream.experiences],
         untrained=untrained,
+        classes=ClassContext(
+            accuracies=class_accuracies(trained, num_classes=stream.num_classes),
+            experiences=stream.experience_of_class,
+            train_clips=stream.train_clips_per_class,
+        ),
     )
     accuracies = matrix(trained)
     return {

@@ -1,31 +1,24 @@
-"""Build the folder of a ClipStore: decode every clip of a table and write the pixels, all of them or nothing.
-
-The pixels are written in the order of the ids with plain writes, because a full disk then raises an error; under a
-memory map it would kill the process.
-"""
+"""Build the folder of a store: decode every clip of a table and write the frames, all of them or nothing."""
 
 import contextlib
-import ctypes
-import json
 import shutil
-import sys
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from clnorm.data.decode import DecodedClip, DecodeError, read_clip, require_ffmpeg
+from clnorm.data.decode import DecodeError, read_clip, require_decoder, return_memory
+from clnorm.data.part import FRAMES, ClipRow, Part, Pixels, read_meta
+from clnorm.data.sources import ABSENT, digest_file, read_state
 from clnorm.data.table import ClipTable
 from clnorm.errors import ClnormError
-from clnorm.files import new_file, sync_folder
 
 Progress = Callable[[int, int], None]
+Known = Callable[[int], tuple[ClipRow, Pixels | None] | None]
+"""What is known of a clip, from its id; None where it must be decoded."""
 
-CLIPS, INFO, META = "clips.npy", "info.parquet", "meta.json"
 _BATCH = 100
 
 
@@ -33,44 +26,96 @@ class BadClipsError(ClnormError):
     """Clips that cannot be decoded, where nobody said that they may be skipped."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """How a store is built; none of it changes the pixels.
+
+    Args:
+        skip_bad: accept clips that cannot be decoded.
+        progress: called with (clips done, clips in all).
+        workers: threads that decode.
+    """
+
+    skip_bad: bool
+    progress: Progress | None
+    workers: int
+
+
 def build_store(
-    folder: Path,
-    table: ClipTable,
-    meta: Mapping[str, Any],
-    *,
-    skip_bad: bool,
-    progress: Progress | None,
-    workers: int,
+    folder: Path, table: ClipTable, meta: Mapping[str, Any], options: BuildOptions, *, known: Known = lambda clip: None
 ) -> None:
     """Decode `table` into `folder`, which appears only when it is complete. The caller holds the lock of `folder`.
 
-    `meta` is stored beside the pixels; its `shape` is theirs, (n, T, 3, size, size).
+    A build that was killed or interrupted is continued; one that failed leaves nothing.
+
+    Args:
+        folder: a new one, or a store to be replaced.
+        table: the clips.
+        meta: what the store will be: `limit`, the most frames kept of a clip (None: all), `size`, `decoder`, and
+            whether it has `pixels` or only knows its clips.
+        options: how.
+        known: clips that need not be decoded.
 
     Raises:
         BadClipsError: clips cannot be decoded and `skip_bad` is off, or none can.
-        ClnormError: there is too little room, or FFmpeg is missing.
+        UserError, ClnormError: there is too little room, or nothing to decode with.
         OSError: writing fails.
     """
-    require_ffmpeg()
-    _check_room(folder, meta["shape"])
-    part = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)  # left by a process that was killed
-    part.mkdir()
+    require_decoder(meta["decoder"])
+    part_folder = folder.with_name(f"{folder.name}.part")
+    if read_meta(part_folder) != meta:
+        shutil.rmtree(part_folder, ignore_errors=True)
+    _check_room(folder, clips=len(table), meta=meta, written=part_folder / FRAMES)
+    paths = table.paths()
+    sizes = table.frame["bytes"].tolist()
+
+    def read(clip: int) -> tuple[ClipRow, Pixels | None]:
+        return known(clip) or _decode(paths[clip], listed=sizes[clip], meta=meta)
+
     try:
-        with new_file(part / CLIPS) as file:
-            info = _write_clips(file, table, meta["shape"], progress=progress, workers=workers)
-        bad = {clip: reason for clip, reason in enumerate(info["reason"].tolist()) if reason}
-        if bad and (not skip_bad or len(bad) == len(table)):
-            raise bad_clips_error(table, bad)
-        with new_file(part / INFO) as file:
-            info.to_parquet(file)
-        with new_file(part / META) as file:
-            file.write(json.dumps(meta, indent=2).encode())
-        sync_folder(part)
-        part.rename(folder)
-        sync_folder(folder.parent)
+        with Part(part_folder, meta, is_valid=lambda clip, row: row.state == read_state(paths[clip])) as part:
+            _write_clips(part, read, clips=len(table), options=options)
+            bad = {clip: row.reason for clip, row in enumerate(part.rows) if row.reason}
+            if bad and (not options.skip_bad or len(bad) == len(table)):
+                raise bad_clips_error(table, bad)
+            if folder.exists():
+                shutil.rmtree(folder)
+            part.finish(folder)
+    except Exception:
+        shutil.rmtree(part_folder, ignore_errors=True)
+        raise
+
+
+def _write_clips(
+    part: Part, read: Callable[[int], tuple[ClipRow, Pixels | None]], *, clips: int, options: BuildOptions
+) -> None:
+    """Add the clips that the part lacks, read side by side, a batch ahead at most."""
+    if part.rows and options.progress is not None:
+        options.progress(len(part.rows), clips)
+    pool = ThreadPoolExecutor(options.workers, thread_name_prefix="decode")
+    try:
+        for start in range(len(part.rows), clips, _BATCH):
+            for row, pixels in pool.map(read, range(start, min(start + _BATCH, clips))):
+                part.add(row, pixels if part.meta["pixels"] else None)
+                if options.progress is not None:
+                    options.progress(len(part.rows), clips)
+            return_memory()
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        pool.shutdown(cancel_futures=True)
+
+
+def _decode(path: Path, *, listed: int, meta: Mapping[str, Any]) -> tuple[ClipRow, Pixels | None]:
+    """Decode a clip. What its file is is read first: if it changes meanwhile, the store is seen to be out of date."""
+    state, digest = read_state(path), digest_file(path)
+    try:
+        if state.bytes not in (listed, ABSENT.bytes):
+            reason = f"it has changed since it was listed, from {listed} to {state.bytes} bytes"
+            raise DecodeError(path, reason)
+        decoded = read_clip(path, frames=meta["limit"], size=meta["size"], decoder=meta["decoder"])
+    except DecodeError as error:
+        return ClipRow(0, 0, None, error.reason, 0, *state, digest), None
+    kept: Pixels = decoded.kept.numpy()
+    return ClipRow(len(kept), decoded.decoded, decoded.header, "", zlib.crc32(kept.data), *state, digest), kept
 
 
 def bad_clips_error(table: ClipTable, bad: Mapping[int, str], *, hint: str | None = None) -> BadClipsError:
@@ -102,54 +147,11 @@ def _disk_error(folder: Path, reason: str) -> ClnormError:
     )
 
 
-def _check_room(folder: Path, shape: list[int]) -> None:
-    needed, free = int(np.prod(shape, dtype=np.int64)), shutil.disk_usage(folder.parent).free
-    if needed > free:
-        raise _disk_error(folder, f"they need {needed / 1e9:.2f} GB and {free / 1e9:.2f} GB are free")
-
-
-def _write_clips(
-    file: BinaryIO, table: ClipTable, shape: list[int], *, progress: Progress | None, workers: int
-) -> pd.DataFrame:
-    """Write all pixels as one .npy array and return the `info` of every clip."""
-    header = {"descr": "|u1", "fortran_order": False, "shape": tuple(shape)}
-    np.lib.format.write_array_header_1_0(file, header)
-    absent = np.zeros(shape[1:], dtype=np.uint8)
-    rows: list[tuple[int, int | None, str]] = []
-    for clip in _decoded(table.paths(), frames=shape[1], size=shape[-1], workers=workers):
-        if isinstance(clip, DecodeError):
-            file.write(absent.data)
-            rows.append((0, None, clip.reason))
-        else:
-            file.write(clip.frames.numpy().data)
-            rows.append((clip.decoded, clip.header, ""))
-        if progress is not None:
-            progress(len(rows), len(table))
-    decoded, headers, reasons = zip(*rows, strict=True)
-    info = {"decoded": np.array(decoded, dtype=np.int64), "header": pd.array(headers, dtype="Int64"), "reason": reasons}
-    return pd.DataFrame(info)
-
-
-def _decoded(paths: list[Path], *, frames: int, size: int, workers: int) -> Iterator[DecodedClip | DecodeError]:
-    """Every clip in order, decoded by threads, a batch ahead at most."""
-    read = partial(_read, frames=frames, size=size)
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-    try:
-        for start in range(0, len(paths), _BATCH):
-            yield from pool.map(read, paths[start : start + _BATCH])
-            _return_memory()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _read(path: Path, *, frames: int, size: int) -> DecodedClip | DecodeError:
-    try:
-        return read_clip(path, frames=frames, size=size)
-    except DecodeError as error:
-        return error
-
-
-def _return_memory() -> None:
-    """Give freed memory back: glibc's allocator keeps some 0.3 MB a clip otherwise."""
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-        libc.malloc_trim(0)
+def _check_room(folder: Path, *, clips: int, meta: Mapping[str, Any], written: Path) -> None:
+    """Refuse to begin what may not fit. How many frames all clips have together is not known before."""
+    if meta["limit"] is None or not meta["pixels"]:
+        return
+    done = written.stat().st_size if written.exists() else 0
+    needed, free = clips * meta["limit"] * 3 * meta["size"] ** 2, shutil.disk_usage(folder.parent).free
+    if needed > free + done:
+        raise _disk_error(folder, f"they need {needed / 1e9:.2f} GB and {(free + done) / 1e9:.2f} GB are free")

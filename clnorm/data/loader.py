@@ -13,17 +13,26 @@ from clnorm.data.store import ClipStore
 _AHEAD = 2
 
 
-def read_batches(store: ClipStore, batches: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Tensor]]:
-    """Each batch of ids (B,) with its pixels (B, T, 3, H, W), uint8, in the order given."""
+def read_batches(
+    store: ClipStore, batches: Iterable[np.ndarray], *, draws: np.ndarray | None = None
+) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """Each batch of ids (B,) with its pixels (B, T, 3, H, W), uint8, in the order given.
+
+    With `draws`, (clips of the store, T), clips show the frames that these choose; else the middle ones.
+    """
+
+    def read(ids: np.ndarray) -> Tensor:
+        return store.gather(ids) if draws is None else store.gather(ids, draws=draws[ids])
+
     remaining = iter(batches)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="clnorm-read") as reader:
         pending: deque[tuple[np.ndarray, Future[Tensor]]] = deque()
         for ids in islice(remaining, _AHEAD):
-            pending.append((ids, reader.submit(store.gather, ids)))
+            pending.append((ids, reader.submit(read, ids)))
         while pending:
             ids, pixels = pending.popleft()
             for following in islice(remaining, 1):
-                pending.append((following, reader.submit(store.gather, following)))
+                pending.append((following, reader.submit(read, following)))
             yield ids, pixels.result()
 
 
@@ -35,13 +44,13 @@ def plan_epoch(
     share: float,
     generator: np.random.Generator,
 ) -> list[np.ndarray]:
-    """The batches of one epoch: every current clip once, shuffled, with clips from memory beside them.
+    """The batches of one epoch: every current clip as often as given, shuffled, with clips from memory beside them.
 
     The total batch is constant: with a memory, `round(share * batch_size)` of it (at least one, never all) come from
     memory, cycling through shuffles of it, so an epoch has more steps. Only the last batch can lack current clips.
 
     Args:
-        current: (n,) ids of the experience.
+        current: (n,) ids of the experience that the epoch shows; a sampler repeats some, or leaves some out.
         memory: (m,) ids kept from earlier experiences; may be empty.
         batch_size: clips in a batch.
         share: share of a batch that comes from memory.

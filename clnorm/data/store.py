@@ -1,13 +1,11 @@
-"""ClipStore: every clip of a table decoded once, in one memory-mapped array that all processes share."""
+"""ClipStore: the clips of a table as batches of pixels, decoded once for all processes, or whenever they are read."""
 
 import hashlib
-import importlib.metadata
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import filelock
 import numpy as np
@@ -15,29 +13,32 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from clnorm.data.build import CLIPS, INFO, META, Progress, bad_clips_error, build_store, name_disk_errors
+from clnorm.data.build import BuildOptions, Progress, bad_clips_error, build_store, name_disk_errors
 from clnorm.data.cache import cache_dir
-from clnorm.data.decode import SAMPLING_VERSION
+from clnorm.data.pixels import Pixels
+from clnorm.data.sampling import Frames, jittered_frames, keep_limit, middle_frames
+from clnorm.data.store_folder import Note, describe_store, load_store, renew_store
 from clnorm.data.table import ClipTable
 from clnorm.errors import ClnormError
-
-_LAYOUT = 1
 
 
 @dataclass(frozen=True, eq=False)
 class ClipStore:
-    """Decoded clips, one row of one array a clip, the row being the clip's id in its table.
+    """Clips of T frames of one size.
 
     Args:
         folder: where the store lies.
-        clips: (n, T, 3, size, size) uint8, memory-mapped; zeros for a bad clip.
-        info: one row a clip: `decoded` (frames it has, 0 for a bad clip), `header` (frames its header claims, missing
-            where it says nothing), `reason` (why it is bad, empty for a good one).
+        info: one row a clip, a `ClipRow`.
+        frames: T, the frames that a clip shows.
+        size: height and width of a frame in pixels.
+        pixels: what gives them.
     """
 
     folder: Path
-    clips: npt.NDArray[np.uint8]
     info: pd.DataFrame
+    frames: int
+    size: int
+    pixels: Pixels
 
     @classmethod
     def open(
@@ -46,72 +47,104 @@ class ClipStore:
         *,
         frames: int,
         size: int,
+        keep: str = "T",
+        cache: str = "store",
+        decoder: str = "cpu",
         skip_bad: bool = False,
         progress: Progress | None = None,
+        note: Note | None = None,
         workers: int = 2,
     ) -> "ClipStore":
         """The store of `table` at `frames` x 3 x `size` x `size`, decoded now if that never happened before.
 
-        It lies in `stores/` of the cache, named by the hash of the table, frames, size and decoder. One process builds
-        it, others wait and load it; it appears complete or not at all. A store found damaged is an error, never
-        rebuilt unasked.
+        It lies in `stores/` of the cache, named by the hash of the table, frames kept, size and decoder. One process
+        builds it, others wait and load it; it appears complete or not at all, and a build that was killed goes on
+        where it was. A store found damaged is an error, never rebuilt unasked: its structure is checked here, and the
+        checksum of each clip the first time that a process reads it.
+
+        Files that hold something else than when they were decoded are decoded anew. They are found by size and time
+        of change, then by sha256.
 
         Args:
-            skip_bad: accept clips that cannot be decoded: they stand in `bad`, in this store for good. They are an
-                error otherwise, nothing is stored, and the next attempt decodes afresh.
+            keep: frames kept of each clip: `T`, `2T` or `all`, at equal intervals; never more than it has.
+            cache: `store` keeps the frames on the disk. `none` keeps only what is known of each clip, found by
+                decoding all of them once, so that bad clips are known before the first batch as with a store; each
+                batch is then decoded when it is read, with the same pixels.
+            decoder: `cpu` or `cuda`. Their pixels differ by rounding: each has stores of its own.
+            skip_bad: accept clips that cannot be decoded: they stand in `bad`, in this store until their files
+                change. They are an error otherwise, nothing is stored, and the next attempt decodes afresh.
             progress: called with (clips done, clips in all) after each clip.
+            note: told of what the user should know.
             workers: threads that decode.
 
         Raises:
             BadClipsError: clips cannot be decoded and `skip_bad` is off, or no clip at all can be decoded.
+            UserError: there is no CUDA device for the decoder.
             ClnormError: the disk is full or fails, the store found is damaged, or FFmpeg is missing.
         """
-        meta = _describe(table, frames=frames, size=size)
+        limit = keep_limit(keep, frames=frames)
+        meta = describe_store(table, limit=limit, size=size, decoder=decoder, pixels=cache == "store")
         key = hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()[:20]
         folder = cache_dir() / "stores" / key
-        if not folder.exists():
-            with name_disk_errors(folder):
-                folder.parent.mkdir(exist_ok=True)
-                with filelock.FileLock(f"{folder}.lock"):
-                    if not folder.exists():
-                        build_store(folder, table, meta, skip_bad=skip_bad, progress=progress, workers=workers)
-        store = _load(folder, meta)
+        options = BuildOptions(skip_bad=skip_bad, progress=progress, workers=workers)
+        load = partial(load_store, folder, table, meta, workers=workers)
+        with name_disk_errors(folder):
+            folder.parent.mkdir(exist_ok=True)
+            with filelock.FileLock(f"{folder}.lock"):
+                if not folder.exists():
+                    build_store(folder, table, meta, options)
+                info, pixels = load()
+                if renew_store(folder, info, pixels, table=table, meta=meta, options=options, note=note):
+                    info, pixels = load()
+        store = cls(folder, info, frames, size, pixels)
         if store.bad and not skip_bad:
             raise bad_clips_error(table, store.bad, hint=f"or mend them and delete {folder}")
         return store
 
     def __len__(self) -> int:
-        return len(self.clips)
+        return len(self.info)
 
     def __repr__(self) -> str:
-        shape = " x ".join(map(str, self.clips.shape))
-        return f"ClipStore({shape} uint8, {self.nbytes / 1e6:.0f} MB, {len(self.bad)} bad, {self.folder})"
-
-    @property
-    def frames(self) -> int:
-        """T, the frames of a clip."""
-        return int(self.clips.shape[1])
-
-    @property
-    def size(self) -> int:
-        """Height and width of a frame in pixels."""
-        return int(self.clips.shape[-1])
+        shape = f"{len(self)} x {self.frames} x 3 x {self.size} x {self.size}"
+        return (
+            f"ClipStore({shape} uint8 of {self.kept.sum()} frames, {self.nbytes / 1e6:.0f} MB, "
+            f"{len(self.bad)} bad, {self.folder})"
+        )
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all the pixels."""
-        return int(self.clips.nbytes)
+        """Bytes of all kept frames."""
+        return int(self.kept.sum()) * 3 * self.size**2
+
+    @cached_property
+    def kept(self) -> Frames:
+        """(n,) how many frames are kept of each clip."""
+        return self.info["kept"].to_numpy(dtype=np.int64, copy=True)
 
     @cached_property
     def bad(self) -> dict[int, str]:
         """The id of each clip that could not be decoded, and why."""
         return {clip: reason for clip, reason in enumerate(self.info["reason"].tolist()) if reason}
 
-    def gather(self, ids: Sequence[int] | npt.NDArray[np.int64] | torch.Tensor) -> torch.Tensor:
+    @cached_property
+    def content(self) -> str:
+        """sha256 (hex) of the sha256 of all files."""
+        return hashlib.sha256("\n".join(self.info["sha256"]).encode()).hexdigest()
+
+    def gather(
+        self,
+        ids: Sequence[int] | npt.NDArray[np.int64] | torch.Tensor,
+        *,
+        draws: npt.NDArray[np.float32] | None = None,
+    ) -> torch.Tensor:
         """The pixels of the clips `ids`, (B,), as a new tensor (B, T, 3, size, size) uint8.
 
+        Args:
+            draws: (B, T) uniform in [0, 1): which frame of each segment is shown, see `jittered_frames`; without, the
+                middle one, see `middle_frames`.
+
         Raises:
-            ClnormError: an id is not in the store, or its clip is a bad one.
+            ClnormError: an id is not in the store, its clip is a bad one, or its pixels are damaged.
         """
         wanted = np.asarray(ids, dtype=np.int64)
         if wanted.size and not 0 <= wanted.min() <= wanted.max() < len(self):
@@ -119,39 +152,6 @@ class ClipStore:
         if self.bad and (refused := set(wanted.tolist()) & self.bad.keys()):
             clip = min(refused)
             raise ClnormError(f"clip {clip} is a bad one and has no pixels: {self.bad[clip]}", where=str(self.folder))
-        return torch.from_numpy(self.clips[wanted])
-
-
-def _describe(table: ClipTable, *, frames: int, size: int) -> dict[str, Any]:
-    """All that decides the pixels of a store: its folder is named by the hash of this, and holds it."""
-    return {
-        "layout": _LAYOUT,
-        "table": table.fingerprint,
-        "shape": [len(table), frames, 3, size, size],
-        "sampling": SAMPLING_VERSION,
-        "torchcodec": importlib.metadata.version("torchcodec"),
-    }
-
-
-def _load(folder: Path, meta: dict[str, Any]) -> ClipStore:
-    try:
-        stored = json.loads((folder / META).read_text(encoding="utf-8"))
-        clips = np.lib.format.open_memmap(folder / CLIPS, mode="r")
-        info = pd.read_parquet(folder / INFO)
-    except (OSError, ValueError) as error:
-        raise _damaged(folder, " ".join(str(error).split())) from error
-    if stored != meta:
-        raise _damaged(folder, f"{META} describes another store")
-    if list(clips.shape) != meta["shape"] or clips.dtype != np.uint8:
-        raise _damaged(folder, f"{CLIPS} holds {clips.dtype} {clips.shape}")
-    if len(info) != len(clips) or list(info.columns) != ["decoded", "header", "reason"]:
-        raise _damaged(folder, f"{INFO} holds {len(info)} rows of {', '.join(info.columns)}")
-    return ClipStore(folder, clips, info)
-
-
-def _damaged(folder: Path, reason: str) -> ClnormError:
-    return ClnormError(
-        f"the decoded clips are damaged: {reason}",
-        where=str(folder),
-        hint="delete this folder and run the same command again, which decodes them anew",
-    )
+        kept = self.kept[wanted]
+        shown = middle_frames(kept, frames=self.frames) if draws is None else jittered_frames(kept, draws)
+        return self.pixels.take(wanted, shown)

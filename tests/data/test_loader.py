@@ -60,3 +60,14 @@ def test_an_error_while_reading_reaches_the_reader():
 
     with pytest.raises(OSError, match="disk gone"):
         list(read_batches(Store(), [np.array([1])]))
+
+
+def test_draws_follow_the_clip():
+    class Store:
+        def gather(self, ids, *, draws):
+            return torch.as_tensor(np.column_stack([ids, draws]))
+
+    draws = np.arange(20, dtype=np.float32).reshape(10, 2) / 20
+    (_, pixels), (_, others) = read_batches(Store(), [np.array([3, 1]), np.array([3])], draws=draws)
+    assert pixels[:, 1:].tolist() == draws[[3, 1]].tolist()
+    assert others[:, 1:].tolist() == draws[[3]].tolist()

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -12,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from clnorm.data import build, hmdb51
+from clnorm.data import build, decode, hmdb51
 from clnorm.data.build import BadClipsError
-from clnorm.data.decode import read_clip
+from clnorm.data.decode import read_clip, sample_indices
 from clnorm.data.store import ClipStore
 from clnorm.data.table import ClipTable
 from clnorm.errors import ClnormError
@@ -81,7 +82,7 @@ print(len(calls), int(store.gather(range(len(store))).sum()))
 def test_gather_equals_clips_decoded_one_by_one(table):
     store = ClipStore.open(table, frames=4, size=8)
     expected = torch.stack([read_clip(path, frames=4, size=8).frames for path in table.paths()])
-    assert (len(store), store.frames, store.size, store.nbytes) == (5, 4, 8, 5 * 4 * 3 * 8 * 8)
+    assert (len(store), store.frames, store.size, store.nbytes) == (5, 4, 8, (4 + 4 + 4 + 4 + 1) * 3 * 8 * 8)
     for ids in ([0, 1, 2, 3, 4], [3, 0, 3], [2], []):
         for form in (ids, np.array(ids, dtype=np.int64), torch.tensor(ids, dtype=torch.int64)):
             batch = store.gather(form)
@@ -95,7 +96,44 @@ def test_what_is_known_of_each_clip(table):
     assert store.info["decoded"].tolist() == [12, 5, 30, 8, 1]
     assert store.info["header"].tolist() == [12, 5, 30, 8, 1]
     assert store.bad == {}
-    assert "5 x 4 x 3 x 8 x 8 uint8" in repr(store)
+    assert store.kept.tolist() == [4, 4, 4, 4, 1]
+    assert "5 x 4 x 3 x 8 x 8 uint8 of 17 frames" in repr(store)
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("2T", [8, 5, 8, 8, 1]), ("all", [12, 5, 30, 8, 1])])
+def test_more_frames_than_are_shown(table, keep, kept):
+    """The middle frames of the kept ones, and with draws those at the edges of their segments."""
+    store = ClipStore.open(table, frames=4, size=8, keep=keep)
+    assert store.kept.tolist() == kept
+    whole = [read_clip(path, frames=None, size=8).frames for path in table.paths()]
+    for ids in ([0, 1, 2, 3, 4], [4, 2, 2]):
+        for draw, pick in ((None, "middle"), (0.0, "first"), (0.999, "last")):
+            draws = None if draw is None else np.full((len(ids), 4), draw, dtype=np.float32)
+            shown = store.gather(ids, draws=draws)
+            for clip, frames in zip(ids, shown, strict=True):
+                held = whole[clip][sample_indices(len(whole[clip]), frames=kept[clip])]
+                assert torch.equal(frames, held[pick_frames(kept[clip], pick)])
+
+
+def pick_frames(kept: int, pick: str) -> list[int]:
+    if pick == "middle" or kept < 4:
+        return sample_indices(kept, frames=4)
+    return [i * kept // 4 if pick == "first" else (i + 1) * kept // 4 - 1 for i in range(4)]
+
+
+def test_all_frames_serve_every_number_of_frames_shown(table, cache):
+    folders = {ClipStore.open(table, frames=frames, size=8, keep="all").folder for frames in (2, 4)}
+    folders.add(ClipStore.open(table, frames=2, size=8, keep="2T").folder)
+    assert ClipStore.open(table, frames=4, size=8).folder in folders
+    assert len(stored(cache)) == 2
+
+
+def test_a_long_clip_is_decoded_in_pieces(tmp_path, write_video, monkeypatch):
+    path = write_video(tmp_path / "long.avi", [(7 * k) % 256 for k in range(50)])
+    whole = read_clip(path, frames=None, size=8).frames
+    monkeypatch.setattr(decode, "_AT_ONCE", 16)
+    assert whole.shape == (50, 3, 8, 8)
+    assert torch.equal(read_clip(path, frames=None, size=8).frames, whole)
 
 
 def test_a_batch_is_the_callers_own(table):
@@ -194,8 +232,18 @@ def test_a_clip_that_went_missing_is_a_bad_one(table):
     assert ClipStore.open(table, frames=4, size=8, skip_bad=True).bad == {4: "No such file or directory"}
 
 
+def test_a_clip_that_changed_after_it_was_listed_is_a_bad_one(table, write_video):
+    path = table.paths()[1]
+    before = path.stat().st_size
+    after = write_video(path, [0] * 40).stat().st_size
+    with pytest.raises(
+        BadClipsError, match=f"b_dive.*: it has changed since it was listed, from {before} to {after} bytes"
+    ):
+        ClipStore.open(table, frames=4, size=8)
+
+
 def truncate(folder: Path) -> None:
-    with (folder / "clips.npy").open("r+b") as file:
+    with (folder / "frames.npy").open("r+b") as file:
         file.truncate(500)
 
 
@@ -211,10 +259,11 @@ def other_meta(folder: Path) -> None:
         other_meta,
         lambda folder: (folder / "meta.json").write_text("{"),
         lambda folder: (folder / "meta.json").unlink(),
-        lambda folder: (folder / "clips.npy").write_bytes(b""),
-        lambda folder: np.save(folder / "clips.npy", np.zeros((5, 4, 3, 8, 7), dtype=np.uint8)),
-        lambda folder: np.save(folder / "clips.npy", np.zeros((5, 4, 3, 8, 8), dtype=np.int8)),
+        lambda folder: (folder / "frames.npy").write_bytes(b""),
+        lambda folder: np.save(folder / "frames.npy", np.zeros((17, 3, 8, 7), dtype=np.uint8)),
+        lambda folder: np.save(folder / "frames.npy", np.zeros((17, 3, 8, 8), dtype=np.int8)),
         lambda folder: (folder / "info.parquet").write_bytes(b"PAR1"),
+        lambda folder: flip(folder / "info.parquet", 40),
     ],
 )
 def test_a_damaged_store_is_named_and_not_used(table, damage):
@@ -244,25 +293,95 @@ def test_a_disk_that_fills_up_leaves_nothing(table, cache, monkeypatch):
     assert stored(cache) == []
 
 
-def test_an_interrupted_build_leaves_nothing(table, cache):
-    def interrupt(done: int, _: int) -> None:
+def test_a_disk_without_room_is_an_error_while_writing(table, cache):
+    """The process may write no file beyond 2,000 bytes, of 3,264."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    try:
+        with pytest.raises(ClnormError, match="cannot write the decoded clips: File too large; free some room"):
+            ClipStore.open(table, frames=4, size=8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert stored(cache) == []
+
+
+def continue_build(table, monkeypatch) -> tuple[ClipStore, list[str], list[int]]:
+    """The store, which clips were decoded for it, and the progress told."""
+    read, calls = [], []
+    monkeypatch.setattr(
+        build, "read_clip", lambda path, **shape: (read.append(path.name[0]), read_clip(path, **shape))[1]
+    )
+    store = ClipStore.open(table, frames=4, size=8, progress=lambda done, _: calls.append(done), workers=1)
+    expected = [read_clip(path, frames=4, size=8).frames for path in table.paths()]
+    assert torch.equal(store.gather(range(5)), torch.stack(expected))
+    return store, read, calls
+
+
+@pytest.mark.parametrize("way", ["interrupt", "kill"])
+def test_a_build_that_was_stopped_goes_on_where_it_was(table, root, cache, monkeypatch, way):
+    if way == "kill":
+        process = open_in_process(root, "if done == 3: os.kill(os.getpid(), signal.SIGKILL)")
+        assert process.wait() == -signal.SIGKILL
+        process.stdout.close()
+    else:
+
+        def interrupt(done: int, _: int) -> None:
+            if done == 3:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            ClipStore.open(table, frames=4, size=8, progress=interrupt)
+    assert [path.suffix for path in stored(cache)] == [".part"]
+    store, read, calls = continue_build(table, monkeypatch)
+    assert (read, calls) == (["d", "e"], [3, 4, 5])
+    assert store.info["header"].tolist() == [12, 5, 30, 8, 1]
+    assert stored(cache) == [store.folder]
+    assert sorted(path.name for path in store.folder.iterdir()) == ["frames.npy", "info.parquet", "meta.json"]
+
+
+def flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path: Path, end: int) -> None:
+    path.write_bytes(path.read_bytes()[:end])
+
+
+@pytest.mark.parametrize(
+    ("damage", "decoded"),
+    [
+        (lambda part: cut(part / "journal.jsonl", -5), "cde"),
+        (lambda part: cut(part / "frames.npy", -1), "cde"),
+        (lambda part: flip(part / "frames.npy", 128 + 768 + 5), "bcde"),
+        (lambda part: flip(part / "frames.npy", 128 + 5), "abcde"),
+        (lambda part: (part / "meta.json").unlink(), "abcde"),
+        (lambda part: (part / "meta.json").write_text("{}"), "abcde"),
+    ],
+)
+def test_what_a_crash_left_unwhole_is_decoded_again(table, cache, monkeypatch, damage, decoded):
+    def stop(done: int, _: int) -> None:
         if done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ClipStore.open(table, frames=4, size=8, progress=interrupt)
-    assert stored(cache) == []
-    assert len(ClipStore.open(table, frames=4, size=8)) == 5
+        ClipStore.open(table, frames=4, size=8, progress=stop)
+    damage(stored(cache)[0])
+    assert continue_build(table, monkeypatch)[1] == list(decoded)
 
 
-def test_a_killed_build_is_begun_afresh(table, root, cache):
-    process = open_in_process(root, "if done == 3: os.kill(os.getpid(), signal.SIGKILL)")
-    assert process.wait() == -signal.SIGKILL
-    process.stdout.close()
-    assert [path.suffix for path in stored(cache)] == [".part"]
+@pytest.mark.parametrize("clip", [0, 2, 4])
+def test_a_flipped_bit_is_found_when_its_clip_is_read(table, clip):
+    folder = ClipStore.open(table, frames=4, size=8).folder
+    flip(folder / "frames.npy", 128 + clip * 768 + 100)
     store = ClipStore.open(table, frames=4, size=8)
-    assert torch.equal(store.gather([4])[0], read_clip(table.paths()[4], frames=4, size=8).frames)
-    assert stored(cache) == [store.folder]
+    store.gather([other for other in range(5) if other != clip])
+    for _ in range(2):
+        with pytest.raises(
+            ClnormError, match=f"{folder}: the decoded clips are damaged: clip {clip} has another checksum"
+        ):
+            store.gather([1, clip])
 
 
 def test_two_processes_build_it_once(table, root, cache):

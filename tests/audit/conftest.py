@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from clnorm.audit.pixels import measure_store
 from clnorm.audit.subject import Subject
@@ -13,6 +14,16 @@ from clnorm.data.store import ClipStore
 from clnorm.data.table import ClipTable
 
 SIZE, FRAMES = 28, 4
+
+
+class ArrayPixels:
+    """A store's pixels from an array (n, T, 3, H, W) uint8."""
+
+    def __init__(self, clips: np.ndarray) -> None:
+        self.clips = clips
+
+    def take(self, clips: np.ndarray, shown: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(self.clips[clips[:, None], shown])
 
 
 @pytest.fixture
@@ -45,11 +56,12 @@ def make_subject() -> Callable[..., Subject]:
             }
         )
         info = pd.DataFrame(
-            {"decoded": FRAMES, "header": pd.array([FRAMES] * count, dtype="Int64"), "reason": ""}, index=range(count)
+            {"decoded": FRAMES, "kept": FRAMES, "header": pd.array([FRAMES] * count, dtype="Int64"), "reason": ""},
+            index=range(count),
         )
         for clip in bad:
             info.loc[clip, ["decoded", "reason"]] = [0, "spoilt"]
-        store = ClipStore(Path("/nowhere"), np.asarray(clips, dtype=np.uint8), info)
+        store = ClipStore(Path("/nowhere"), info, FRAMES, clips.shape[-1], ArrayPixels(clips))
         table = ClipTable("made", Path("/nowhere"), classes, frame)
         return Subject(table, store, measure_store(store), tuple(experiences), no_stream, 0)
 

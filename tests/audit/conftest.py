@@ -41,10 +41,11 @@ def random_clips() -> Callable[..., np.ndarray]:
 def make_subject() -> Callable[..., Subject]:
     """A dataset of these pixels, each clip a source of its own unless told; `bad` are ids that cannot be decoded."""
 
-    def build(clips, labels, splits, *, groups=None, experiences=(), no_stream="", bad=(), classes=None, **columns):
+    def build(clips, labels, splits, *, groups=None, experiences=(), no_stream="", bad=(), decoded=FRAMES, **columns):
+        clips = np.asarray(clips, dtype=np.uint8)
         count = len(clips)
         labels = np.asarray(labels, dtype=np.int64)
-        classes = classes or tuple(f"class{label}" for label in range(labels.max() + 1))
+        classes = tuple(f"class{label}" for label in range(labels.max() + 1))
         frame = pd.DataFrame(
             {
                 "path": [f"{classes[label]}/{clip}.avi" for clip, label in enumerate(labels.tolist())],
@@ -56,7 +57,7 @@ def make_subject() -> Callable[..., Subject]:
             }
         )
         info = pd.DataFrame(
-            {"decoded": FRAMES, "kept": FRAMES, "header": pd.array([FRAMES] * count, dtype="Int64"), "reason": ""},
+            {"decoded": decoded, "kept": FRAMES, "header": pd.array([FRAMES] * count, dtype="Int64"), "reason": ""},
             index=range(count),
         )
         for clip in bad:

@@ -104,12 +104,16 @@ def create_stream(table: ClipTable, protocol: Spec, *, seed: int, bad: Mapping[i
         if (missing := np.flatnonzero(counts == 0)).size:
             names = ", ".join(table.classes[label] for label in missing)
             raise UserError(f"no {role} clips for: {names}", where=str(table.root), hint="add clips, or leave them out")
+    owner = np.empty_like(order)
+    owner[order] = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    parts = [_by_experience(ids, owner[table.labels[ids]], len(groups)) for ids in (train, test)]
     experiences = tuple(
-        Experience(index, tuple(group), _of_classes(train, table, group), _of_classes(test, table, group))
-        for index, group in enumerate(groups)
+        Experience(index, tuple(group), *clips)
+        for index, (group, *clips) in enumerate(zip(groups, *parts, strict=True))
     )
     return ClipStream(experiences, place[table.labels], order, table.groups)
 
 
-def _of_classes(ids: np.ndarray, table: ClipTable, classes: list[int]) -> np.ndarray:
-    return ids[np.isin(table.labels[ids], classes)]
+def _by_experience(ids: np.ndarray, owner: np.ndarray, count: int) -> list[np.ndarray]:
+    """The ids of each experience, ascending, by one sort; `owner` is the experience of each id."""
+    return np.split(ids[np.argsort(owner, kind="stable")], np.cumsum(np.bincount(owner, minlength=count))[:-1])

@@ -153,7 +153,7 @@ def _figures(subject: Subject, statistics: Sequence[Statistic]) -> list[Figure]:
         s.title: {split: _known(subject.measures.of(s.name)[ids]) for split, ids in _sides(subject).items()}
         for s in statistics
     }
-    if all(len(values) for sides in panels.values() for values in sides.values()) and panels:
+    if _sides(subject) and all(len(values) for sides in panels.values() for values in sides.values()):
         caption = "Share of clips by value: training filled, test as a line"
         figures.append(Figure(caption, draw_histograms(panels)))
     if len(subject.table.classes) > 1 and len(subject.train) > 1:

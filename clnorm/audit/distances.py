@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import wasserstein_distance
 
 from clnorm.data.table import Ids
 
@@ -24,7 +23,9 @@ def scaled_distance(a: Floats, b: Floats) -> float:
     a, b = a[np.isfinite(a)], b[np.isfinite(b)]
     if not len(a) or not len(b) or len(a) + len(b) < 3:
         return math.nan
-    distance = float(wasserstein_distance(a, b))
+    both = np.concatenate([a, b])
+    order = np.argsort(both, kind="stable")
+    distance = float(_wasserstein((order < len(a))[None], np.diff(both[order]))[0])
     squares = float(((a - a.mean()) ** 2).sum() + ((b - b.mean()) ** 2).sum())
     spread = math.sqrt(squares / (len(a) + len(b) - 2))
     if spread == 0:
@@ -99,9 +100,17 @@ class SourceShuffle:
         return drawn
 
 
-def _wasserstein(is_test: npt.NDArray[np.bool_], steps: Floats) -> Floats:
-    """(rows,) W1 between the two sides of each row's division of the same sorted values; `steps` are their gaps."""
-    test = np.cumsum(is_test, axis=1, dtype=np.float64)
-    train = np.arange(1, is_test.shape[1] + 1) - test
-    gap = np.abs(test / test[:, -1:] - train / train[:, -1:])[:, :-1]
+def _wasserstein(is_first: npt.NDArray[np.bool_], steps: Floats) -> Floats:
+    """W1 between the two sides of divisions of the same sorted values.
+
+    Args:
+        is_first: (rows, n) the side of each value, in each division.
+        steps: (n - 1,) the differences of successive values.
+
+    Returns:
+        (rows,).
+    """
+    first = np.cumsum(is_first, axis=1, dtype=np.float64)
+    second = np.arange(1, is_first.shape[1] + 1) - first
+    gap: Floats = np.abs(first / first[:, -1:] - second / second[:, -1:])[:, :-1]
     return gap @ steps

@@ -87,7 +87,7 @@ def examine(subject: Subject) -> Section:
         OTHER: [match for match in matches if labels[match.train] != labels[match.test]],
     }
     flat = int((descriptors[torch.from_numpy(subject.good)] == 0).all(1).sum())
-    shown = [match for own in found.values() for match in own[:PICTURED]]
+    shown = [match for own in found.values() for match in _first_of_each_test_clip(own)[:PICTURED]]
     return Section(
         "duplicates",
         title,
@@ -136,6 +136,10 @@ def _grid(subject: Subject, where: str, matches: list[Match]) -> Grid:
 
 def _plain(subject: Subject, matches: list[Match]) -> list[dict[str, object]]:
     return [{"train": subject.path(m.train), "test": subject.path(m.test), "score": m.score} for m in matches]
+
+
+def _first_of_each_test_clip(matches: list[Match]) -> list[Match]:
+    return list({match.test: match for match in reversed(matches)}.values())[::-1]
 
 
 def _picture(subject: Subject, match: Match) -> Pair:

@@ -45,6 +45,8 @@ class Share:
         return wilson(self.hits, self.n)
 
     def __str__(self) -> str:
+        if not self.n:
+            return "nothing (no clip has another to compare with)"
         low, high = self.interval
         return f"{100 * self.value:.1f} % [{100 * low:.1f}, {100 * high:.1f}] ({self.hits} of {self.n})"
 
@@ -124,9 +126,8 @@ def examine(subject: Subject) -> Section:
         for name, share in shares.items()
     )
     grid = Grid("Accuracy of the probe, %", ("probe", "accuracy", "from", "to", "right", "clips"), rows)
-    figure = draw_intervals(
-        [(name, share.value, *share.interval) for name, share in shares.items()], chance=1 / classes
-    )
+    drawn = [(name, share.value, *share.interval) for name, share in shares.items() if share.n]
+    figure = draw_intervals(drawn, chance=1 / classes)
     values = {name: {"hits": share.hits, "n": share.n, "interval": share.interval} for name, share in shares.items()}
     return Section(
         "probe",

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from clnorm.audit.pixels import measure_store
 from clnorm.audit.subject import Subject
@@ -13,6 +14,16 @@ from clnorm.data.store import ClipStore
 from clnorm.data.table import ClipTable
 
 SIZE, FRAMES = 28, 4
+
+
+class ArrayPixels:
+    """A store's pixels from an array (n, T, 3, H, W) uint8."""
+
+    def __init__(self, clips: np.ndarray) -> None:
+        self.clips = clips
+
+    def take(self, clips: np.ndarray, shown: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(self.clips[clips[:, None], shown])
 
 
 @pytest.fixture
@@ -30,10 +41,11 @@ def random_clips() -> Callable[..., np.ndarray]:
 def make_subject() -> Callable[..., Subject]:
     """A dataset of these pixels, each clip a source of its own unless told; `bad` are ids that cannot be decoded."""
 
-    def build(clips, labels, splits, *, groups=None, experiences=(), no_stream="", bad=(), classes=None, **columns):
+    def build(clips, labels, splits, *, groups=None, experiences=(), no_stream="", bad=(), decoded=FRAMES, **columns):
+        clips = np.asarray(clips, dtype=np.uint8)
         count = len(clips)
         labels = np.asarray(labels, dtype=np.int64)
-        classes = classes or tuple(f"class{label}" for label in range(labels.max() + 1))
+        classes = tuple(f"class{label}" for label in range(labels.max() + 1))
         frame = pd.DataFrame(
             {
                 "path": [f"{classes[label]}/{clip}.avi" for clip, label in enumerate(labels.tolist())],
@@ -45,11 +57,12 @@ def make_subject() -> Callable[..., Subject]:
             }
         )
         info = pd.DataFrame(
-            {"decoded": FRAMES, "header": pd.array([FRAMES] * count, dtype="Int64"), "reason": ""}, index=range(count)
+            {"decoded": decoded, "kept": FRAMES, "header": pd.array([FRAMES] * count, dtype="Int64"), "reason": ""},
+            index=range(count),
         )
         for clip in bad:
             info.loc[clip, ["decoded", "reason"]] = [0, "spoilt"]
-        store = ClipStore(Path("/nowhere"), np.asarray(clips, dtype=np.uint8), info)
+        store = ClipStore(Path("/nowhere"), info, FRAMES, clips.shape[-1], ArrayPixels(clips))
         table = ClipTable("made", Path("/nowhere"), classes, frame)
         return Subject(table, store, measure_store(store), tuple(experiences), no_stream, 0)
 

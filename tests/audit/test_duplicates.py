@@ -74,7 +74,7 @@ def test_a_clip_in_both_splits_is_found_named_and_shown(clean):
     assert pair.paths == ("class0/0.avi", "class0/12.avi")
     assert pair.score > 0.95
     shown = np.asarray(Image.open(io.BytesIO(pair.images[0])))
-    np.testing.assert_array_equal(shown, clean().store.clips[0, 2].transpose(1, 2, 0))
+    np.testing.assert_array_equal(shown, clean().store.gather([0])[0, 2].permute(1, 2, 0))
 
 
 def test_a_clip_under_two_classes_is_a_note(clean):

@@ -10,6 +10,7 @@ import pytest
 
 from clnorm.cli import main
 from clnorm.data import hmdb51, ucf101
+from clnorm.data.preparation import archives as preparing
 from clnorm.data.preparation import sources
 from clnorm.data.published import HMDB51, UCF101
 

@@ -1,4 +1,4 @@
-"""How clips are read in training. Jitter in time: each epoch shows other frames of the same clips, the same for every norm and every strategy."""
+"""How clips are read in training: jitter in time is the same for every norm and strategy, and a store changes nothing."""
 
 from types import SimpleNamespace
 

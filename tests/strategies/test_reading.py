@@ -1,4 +1,4 @@
-"""How clips are read in training: jitter in time is the same for every norm and strategy, and a store changes nothing."""
+"""Reading clips in training: jitter in time is the same for every norm, and without a store all is as with one."""
 
 from types import SimpleNamespace
 

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from clnorm.config import Config, merge_config
+from clnorm.data.augment.presets import create_augmentation
 from clnorm.data.loader import plan_epoch
 from clnorm.data.store import ClipStore
 from clnorm.data.synthetic import read
@@ -70,8 +71,8 @@ def time_bare(config: Config, store: ClipStore, stream: object) -> tuple[float, 
 def time_strategy(config: Config, store: ClipStore, stream: object) -> tuple[float, torch.nn.Module]:
     """The same through clnorm's Avalanche strategy, its tracking included."""
     model = new_model(config, stream.num_classes)
-    device = torch.device("cpu")
-    setup = Setup(config, model, store, stream, device, Reporter(), lambda record: None, Execution())
+    device, augment = torch.device("cpu"), create_augmentation(config.data.augment, ())
+    setup = Setup(config, model, store, stream, device, Reporter(), lambda record: None, Execution(), augment)
     strategy = naive(setup)
     started = time.perf_counter()
     strategy.train_experience(0)

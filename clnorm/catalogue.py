@@ -182,6 +182,10 @@ BACKBONES.add(
     )
 )
 
+_TAIL = {
+    "imbalance": Option(1.0, "largest over smallest class in training, by leaving clips out", low=1.0),
+    "tail_seed": Option(0, "draws which classes become small, and the clips that stay", low=0),
+}
 DATASETS = Registry("dataset", plural="datasets", given=("progress",))
 DATASETS.add(
     Entry(
@@ -203,7 +207,43 @@ DATASETS.add(
         "hmdb51",
         "clnorm.data.hmdb51:read",
         "HMDB51 or any subset of its classes, from --data-root",
-        {"split": Option(1, "official split", low=1, high=3)},
+        {
+            "split": Option(1, "official split", low=1, high=3),
+            "train_plus": Option(False, "train on unused clips too, but for those of a test clip's class and source"),
+            **_TAIL,
+        },
+    )
+)
+DATASETS.add(
+    Entry(
+        "ucf101",
+        "clnorm.data.ucf101:read",
+        "UCF101 or any subset of its classes, from --data-root",
+        {"split": Option(1, "official split", low=1, high=3), **_TAIL},
+    )
+)
+DATASETS.add(
+    Entry(
+        "folder",
+        "clnorm.data.folder:read",
+        "any videos, from --data-root: a folder a class, or clips.csv",
+        {
+            "group": Option(
+                "auto",
+                "a clip's source, where no column says it: its own name (auto), its folder, its name up to the last _",
+                words=("auto", "name", "folder", "prefix"),
+            ),
+            "test_share": Option(
+                "auto",
+                "share of clips for testing, cut by group, where no split is given; auto = 0.3",
+                kind=float,
+                words=("auto",),
+                low=0.01,
+                high=0.99,
+            ),
+            "split_seed": Option("auto", "draws that split; auto = 0", kind=int, words=("auto",), low=0),
+            **_TAIL,
+        },
     )
 )
 
@@ -229,7 +269,144 @@ PROTOCOLS.add(
     )
 )
 
-REGISTRIES = {registry.plural: registry for registry in (NORMS, STRATEGIES, BACKBONES, DATASETS, PROTOCOLS)}
+
+def _changes(**defaults: int | float | str) -> dict[str, Option]:
+    """The options of an augmentation, with its defaults."""
+    legal = {
+        "flip": Option(0.5, "share of clips flipped left to right", low=0.0, high=1.0),
+        "unflipped": Option("none", "names of classes that are never flipped, separated by /"),
+        "min_scale": Option(1.0, "least height and width of a crop over the frame's", low=0.05, high=1.0),
+        "stretch": Option(1.0, "most that a crop's width is scaled against its height", low=1.0, high=4.0),
+        "contrast": Option(0.0, "most that contrast is scaled up or down, as a share", low=0.0, high=1.0),
+        "saturation": Option(0.0, "most that saturation is scaled up or down, as a share", low=0.0, high=1.0),
+        "brightness": Option(0.0, "most that is added or subtracted, over half the range", low=0.0, high=1.0),
+        "hue": Option(0.0, "most that hues turn either way, in full circles", low=0.0, high=0.5),
+        "blur": Option(0.0, "largest standard deviation of the Gaussian, in pixels", low=0.0, high=16.0),
+        "noise": Option(0.0, "largest standard deviation, over half the range", low=0.0, high=1.0),
+        "erase": Option(0.0, "largest box turned grey, as a share of the frame", low=0.0, high=1.0),
+        "operations": Option(
+            "all", "how many of contrast ... erase a clip gets, drawn", kind=int, words=("all",), low=1
+        ),
+    }
+    return {name: replace(option, default=defaults.get(name, option.default)) for name, option in legal.items()}
+
+
+AUGMENTATIONS = Registry("augmentation", plural="augmentations")
+AUGMENTATIONS.add(Entry("none", "clnorm.data.augment.presets:leave", "every clip as it is"))
+AUGMENTATIONS.add(
+    Entry(
+        "light",
+        "clnorm.data.augment.presets:ClipAugmentation",
+        "flip, crop, contrast, saturation and brightness",
+        _changes(min_scale=0.6, stretch=1.15, contrast=0.3, saturation=0.3, brightness=0.3),
+    )
+)
+AUGMENTATIONS.add(
+    Entry(
+        "strong",
+        "clnorm.data.augment.presets:ClipAugmentation",
+        "RandAugment on clips: flip, a smaller crop, and some of all operations, drawn for each clip",
+        _changes(
+            min_scale=0.4,
+            stretch=1.33,
+            contrast=0.6,
+            saturation=0.8,
+            brightness=0.4,
+            hue=0.1,
+            blur=2.0,
+            noise=0.2,
+            erase=0.3,
+            operations=3,
+        ),
+    )
+)
+
+MIXES = Registry("mix", plural="mixes", given=("generator",))
+MIXES.add(Entry("none", "clnorm.data.augment.mix:keep", "every clip as it is"))
+MIXES.add(
+    Entry(
+        "mixup",
+        "clnorm.data.augment.mix:mixup",
+        "a weighted mean of two clips",
+        {"alpha": Option(0.4, "both parameters of the Beta distribution of the shares; more mixes more", low=1e-3)},
+    )
+)
+MIXES.add(
+    Entry(
+        "videomix",
+        "clnorm.data.augment.mix:videomix",
+        "VideoMix: a box of another clip, the same in all frames",
+        {"alpha": Option(1.0, "both parameters of the Beta distribution of the shares; more mixes more", low=1e-3)},
+    )
+)
+
+_PIXEL_SMOTE = (
+    "the average of two clips is a cross-fade, no clip; in 602,112 dimensions of pixels, 38 % of the nearest "
+    "neighbours within a class are the same source, and of the others 10 % share the class; "
+    "write feature_smote, which works on frozen features"
+)
+IMBALANCE = Registry(
+    "imbalance method",
+    plural="imbalance",
+    refused={
+        "smote": _PIXEL_SMOTE,
+        "pixel_smote": _PIXEL_SMOTE,
+        "balanced_softmax": "it is the logit adjustment with tau = 1; write logit_adjustment",
+    },
+)
+_BETA = Option(
+    0.999, "of the effective number of clips; 0 weighs all alike, 1 by inverse frequency", low=0.0, high=0.999999
+)
+for _name, _target, _what, _options in (
+    ("none", "balance:Balancing", "every clip once an epoch, plain cross-entropy", {}),
+    ("oversample", "balance:oversample", "every class as often as the experience's largest: longer epochs", {}),
+    ("undersample", "balance:undersample", "every class as often as the experience's smallest: shorter epochs", {}),
+    ("balanced", "balance:balanced", "every class equally often, in epochs of the usual length", {}),
+    ("sqrt", "balance:sqrt", "every class by the square root of its clips, in epochs of the usual length", {}),
+    ("class_balanced", "balanced_losses:ClassBalanced", "loss weighted by the effective number", {"beta": _BETA}),
+    (
+        "logit_adjustment",
+        "balanced_losses:LogitAdjustment",
+        "logits plus tau log prior in the loss; tau=1 is Balanced Softmax",
+        {
+            "tau": Option(
+                1.0, "weight of the log prior; 0 is plain cross-entropy of the classes in the batches", low=0.0
+            )
+        },
+    ),
+    (
+        "focal",
+        "balanced_losses:Focal",
+        "focal loss: clips that are right already count less",
+        {"gamma": Option(2.0, "how much less; 0 is plain cross-entropy", low=0.0)},
+    ),
+    (
+        "ldam",
+        "ldam:LDAM",
+        "margins larger for rarer classes on a cosine head, weights of classes at the end (LDAM-DRW)",
+        {
+            "max_margin": Option(0.5, "margin of the rarest class, in cosine", low=0.0, high=2.0),
+            "scale": Option(30.0, "of the cosines", low=1.0),
+            "defer": Option(0.8, "share of an experience's epochs before classes weigh; 1 is never", low=0.0, high=1.0),
+            "beta": replace(_BETA, default=0.9999),
+        },
+    ),
+    (
+        "feature_smote",
+        "feature_smote:FeatureSMOTE",
+        "after each experience, the head fitted anew on frozen features that SMOTE balanced",
+        {
+            "k": Option(5, "neighbours from other sources to choose from", low=1),
+            "l2": Option(0.001, "penalty of the regression on standardized features", low=1e-6),
+        },
+    ),
+):
+    IMBALANCE.add(Entry(_name, f"clnorm.strategies.{_target}", _what, _options))
+
+REGISTRIES = {
+    registry.plural: registry
+    for registry in (NORMS, STRATEGIES, BACKBONES, DATASETS, PROTOCOLS, AUGMENTATIONS, MIXES, IMBALANCE)
+}
 
 register_norm = NORMS.register
 register_strategy = STRATEGIES.register

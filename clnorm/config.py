@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from clnorm.catalogue import BACKBONES, DATASETS, NORMS, PROTOCOLS, STRATEGIES
+from clnorm.catalogue import AUGMENTATIONS, BACKBONES, DATASETS, IMBALANCE, MIXES, NORMS, PROTOCOLS, STRATEGIES
 from clnorm.errors import UserError
 from clnorm.fields import (
     Section,
@@ -50,17 +50,23 @@ class DataConfig(Section):
     root: str | None = path_field(None, "folder of the videos and split files")
     frames: int = value_field(16, "frames T taken from a clip at equal intervals", low=1, high=512, pretrained=8)
     keep: str = value_field(
-        "T", "frames of each clip that the store keeps, at equal intervals, for data.jitter", words=("T", "2T", "all")
+        "T",
+        "frames of each clip that the store keeps, at equal intervals, for data.jitter",
+        words=("T", "2T", "all"),
+        pretrained="2T",
     )
     jitter: bool = value_field(
-        False, "in training show of T equal segments of the kept frames one at random each, not the middle one"
+        False,
+        "in training show of T equal segments of the kept frames one at random each, not the middle one",
+        pretrained=True,
     )
     image_size: int = value_field(32, "height and width of a frame, in pixels", low=8, high=1024, pretrained=112)
-    augment: str = value_field(
+    augment: Spec = name_field(AUGMENTATIONS, "none", "random changes of training clips", pretrained="light")
+    mix: Spec = name_field(
+        MIXES,
         "none",
-        "random changes of training clips; light flips and crops them and changes their colours",
-        words=("none", "light"),
-        pretrained="light",
+        "mixing of the training clips of a batch, and of their targets",
+        pretrained="mixup:alpha=0.8",
     )
     skip_bad: bool = value_field(False, "leave out clips that cannot be decoded, and record it")
     workers: int = value_field(2, "threads that decode", low=1, high=256)
@@ -76,7 +82,7 @@ class DataConfig(Section):
         super().__post_init__()
         if self.jitter and self.keep == "T":
             what = "of T kept frames each is a segment of its own, so that there is nothing to draw from"
-            raise UserError(what, where="jitter", hint="use --set data.keep=2T, or data.keep=all")
+            raise UserError(what, where="jitter", hint="use --set data.keep=2T, data.keep=all, or data.jitter=false")
         if self.device_cache is True and self.cache == "none":
             raise UserError("with data.cache=none there is no store to keep", where="device_cache", legal="auto, false")
 
@@ -99,11 +105,11 @@ class ModelConfig(Section):
 class TrainConfig(Section):
     """How each experience is trained."""
 
-    epochs: int = value_field(10, "passes over the clips of each experience", low=1, pretrained=12)
+    epochs: int = value_field(10, "passes over the clips of each experience", low=1, pretrained=15)
     batch_size: int = value_field(16, "clips in a batch, those from memory included", low=1)
     accumulate: int = value_field(1, "pieces that a batch passes the model in, their gradients added up", low=1)
-    lr: float = value_field(2e-3, "peak learning rate of AdamW", low=0.0, pretrained=1e-4)
-    head_scale: float = value_field(1.0, "learning rate of the head over train.lr", low=0.0, pretrained=30.0)
+    lr: float = value_field(2e-3, "peak learning rate of AdamW", low=0.0, pretrained=2.5e-4)
+    head_scale: float = value_field(1.0, "learning rate of the head over train.lr", low=0.0, pretrained=10.0)
     motion_scale: float = value_field(
         1.0, "learning rate of the motion modules over train.lr", low=0.0, pretrained=10.0
     )
@@ -118,6 +124,7 @@ class TrainConfig(Section):
     label_smoothing: float = value_field(
         0.0, "share of the target spread over these classes", low=0.0, high=0.99, pretrained=0.1
     )
+    imbalance: Spec = name_field(IMBALANCE, "none", "what is done about unequal classes, one thing at a time")
     ema: float = value_field(
         0.0,
         "decay of an average of the weights, which is what is evaluated; 0 is off",
@@ -327,13 +334,22 @@ def _flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _digest(config: Config, data: str, *, leave_out: set[str]) -> str:
     flat = {key: value for key, value in _flatten(config.to_dict()).items() if key not in leave_out}
-    for item in fields(config):
-        registry = item.metadata.get("registry")
-        if registry and item.name in flat and (source := registry.get(getattr(config, item.name).name).source):
-            flat[f"{item.name}.source"] = source
+    flat |= {f"{key}.source": source for key, source in _plugin_sources(config).items() if key in flat}
     weights = _digest_file(config.model.weights) if config.model.weights else ""
     text = json.dumps({**flat, "data": data, "weights": weights}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _plugin_sources(section: Section, prefix: str = "") -> dict[str, str]:
+    """The hash of the file of each plug-in that a section names, by dotted key."""
+    sources: dict[str, str] = {}
+    for item in fields(section):  # type: ignore[arg-type]  # every subclass is a dataclass
+        value = getattr(section, item.name)
+        if isinstance(value, Section):
+            sources |= _plugin_sources(value, f"{prefix}{item.name}.")
+        elif (registry := item.metadata.get("registry")) and (source := registry.get(value.name).source):
+            sources[prefix + item.name] = source
+    return sources
 
 
 def _digest_file(path: str) -> str:

@@ -42,7 +42,7 @@ def run(config: Config, *, reporter: Reporter | None = None) -> RunRecord:
     """
     reporter = reporter or Reporter()
     _check_kernels(config, config.train.device)
-    table = _read_table(config, reporter)
+    table = read_table(config, reporter)
     folder = RunFolder(Path(config.out).expanduser() / run_name(config, data=table.fingerprint))
     if record := _load_finished(folder, reporter):
         return record
@@ -83,16 +83,19 @@ def _prepare(
     config: Config, table: "ClipTable", folder: RunFolder, device: "torch.device", reporter: Reporter
 ) -> "tuple[ClipStrategy, RunRecord]":
     """The strategy, ready to train, and the record of the run that begins, which is written."""
+    from clnorm.data.augment.presets import create_augmentation
+    from clnorm.data.device import keep_on_device
     from clnorm.environment import read_versions
     from clnorm.strategies.template import Setup
     from clnorm.streams.stream import create_stream
 
     # Before anything is decoded: what the configuration alone gets wrong is said at once.
+    augment = create_augmentation(config.data.augment, table.classes)
     model, swap, loaded = _build_model(config, len(table.classes), reporter)
-    store = _open_store(config, table, device, reporter)
+    store = keep_on_device(open_store(config, table, reporter), config.data.device_cache, device=device)
     stream = create_stream(table, config.protocol, seed=config.seed, bad=store.bad)
     execution = _choose_execution(config, model, folder, device, reporter)
-    setup = Setup(config, model, store, stream, device, reporter, folder.log, execution)
+    setup = Setup(config, model, store, stream, device, reporter, folder.log, execution, augment)
     strategy = STRATEGIES.get(config.strategy.name).load()(setup, **config.strategy.kwargs)
     record = RunRecord(
         run=folder.path.name,
@@ -189,20 +192,21 @@ def _keep_model(strategy: "ClipStrategy", table: "ClipTable", folder: RunFolder)
     save_model(folder.path / MODEL_FILE, strategy.evaluated_model, info)
 
 
-def _read_table(config: Config, reporter: Reporter) -> "ClipTable":
+def read_table(config: Config, reporter: Reporter) -> "ClipTable":
+    """The clips of the configuration's dataset."""
     read = DATASETS.get(config.dataset.name).load()
     root = Path(config.data.root).expanduser() if config.data.root is not None else None
-    with _step(reporter, "making clips") as progress:
+    with count_steps(reporter, "making clips") as progress:
         table: ClipTable = read(root, progress=progress, **config.dataset.kwargs)
     return table
 
 
-def _open_store(config: Config, table: "ClipTable", device: "torch.device", reporter: Reporter) -> "ClipStore":
-    from clnorm.data.device import keep_on_device
+def open_store(config: Config, table: "ClipTable", reporter: Reporter) -> "ClipStore":
+    """The clips decoded as the configuration says."""
     from clnorm.data.store import ClipStore
 
     data = config.data
-    with _step(reporter, "decoding") as progress:
+    with count_steps(reporter, "decoding") as progress:
         store = ClipStore.open(
             table,
             frames=data.frames,
@@ -216,8 +220,8 @@ def _open_store(config: Config, table: "ClipTable", device: "torch.device", repo
             note=reporter.note,
         )
     if store.bad:
-        reporter.note(f"{len(store.bad)} clips cannot be decoded and are left out; the record names them.")
-    return keep_on_device(store, data.device_cache, device=device)
+        reporter.note(f"{len(store.bad)} clips cannot be decoded and are left out; they stand by name in the results.")
+    return store
 
 
 def _describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream") -> dict[str, Any]:
@@ -227,6 +231,7 @@ def _describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream")
         "content": store.content,
         "train_clips": [len(experience.train_ids) for experience in stream.experiences],
         "test_clips": [len(experience.test_ids) for experience in stream.experiences],
+        "train_clips_per_class": stream.train_clips_per_class.tolist(),
         "frames": store.frames,
         "image_size": store.size,
         "bad": {paths.iloc[clip]: reason for clip, reason in store.bad.items()},
@@ -241,8 +246,8 @@ def _describe_memory(strategy: "ClipStrategy") -> dict[str, Any]:
 
 def _measure(predictions: "pd.DataFrame", stream: "ClipStream") -> dict[str, Any]:
     """The accuracy matrix and all metrics, as fields of the record."""
-    from clnorm.evaluation.matrix import accuracy_matrix
-    from clnorm.evaluation.metrics import MatrixContext, compute
+    from clnorm.evaluation.matrix import accuracy_matrix, class_accuracies
+    from clnorm.evaluation.metrics import ClassContext, MatrixContext, compute
     from clnorm.training import UNTRAINED
 
     def matrix(rows: "pd.DataFrame") -> Any:
@@ -256,6 +261,11 @@ def _measure(predictions: "pd.DataFrame", stream: "ClipStream") -> dict[str, Any
         clips_per_experience=[len(experience.test_ids) for experience in stream.experiences],
         classes_per_experience=[len(experience.classes) for experience in stream.experiences],
         untrained=untrained,
+        classes=ClassContext(
+            accuracies=class_accuracies(trained, num_classes=stream.num_classes),
+            experiences=stream.experience_of_class,
+            train_clips=stream.train_clips_per_class,
+        ),
     )
     accuracies = matrix(trained)
     return {
@@ -271,7 +281,7 @@ def _defined(value: float) -> float | None:
 
 
 @contextmanager
-def _step(reporter: Reporter, title: str) -> Iterator[Callable[[int, int], None]]:
+def count_steps(reporter: Reporter, title: str) -> Iterator[Callable[[int, int], None]]:
     """A callback `(done, total)` that opens the reporter's step when work really begins."""
     done = 0
 

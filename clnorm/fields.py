@@ -13,8 +13,10 @@ from clnorm.errors import UserError
 from clnorm.registry import Option, Registry, Spec, Value
 
 
-def name_field(registry: Registry, default: str, doc: str) -> Any:
-    return field(default=registry.parse(default), metadata={"registry": registry, "doc": doc})
+def name_field(registry: Registry, default: str, doc: str, *, pretrained: str | None = None) -> Any:
+    """A name of a registry, with its options; the arguments are those of `value_field`."""
+    metadata = {"registry": registry, "doc": doc, "pretrained": pretrained}
+    return field(default=registry.parse(default), metadata=metadata)
 
 
 def value_field(default: Value, doc: str, *, pretrained: Value | None = None, **legal: Any) -> Any:

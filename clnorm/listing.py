@@ -46,10 +46,10 @@ def _list_config() -> str:
                 legal, default = f"see: clnorm list {registry.plural}", item.default.short
             elif option := item.metadata.get("option"):
                 legal, default = option.legal, _plain(option.default)
-                if (pretrained := item.metadata["pretrained"]) is not None:
-                    default += f", with pretrained weights {_plain(pretrained)}"
             else:
                 legal, default = "a path", item.default
+            if (pretrained := item.metadata.get("pretrained")) is not None:
+                default += f", with pretrained weights {_plain(pretrained)}"
             lines.append(f"{prefix + item.name:<30}{item.metadata['doc']} ({legal}; default {default})")
     return "\n".join(lines)
 

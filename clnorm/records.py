@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from clnorm.config import Config, TrainConfig, run_id
 from clnorm.errors import ClnormError, UserError
+from clnorm.fields import plain_values
 from clnorm.files import replace_file
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ LABELS = {"running": "", "batch": "transductive", "task": "oracle"}
 """What results are labelled by each `eval.stats`: empty where a prediction depends on its own clip alone."""
 
 _A_BAR = "average_incremental_accuracy"
-_POLICIES = ("stats_update", "recalibrate_after_exp", "freeze_after_exp")
+_CHOICES = ("imbalance", "stats_update", "recalibrate_after_exp", "freeze_after_exp")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,8 @@ class RunRecord:
         matrix: accuracy on experience j (columns) after training step t (rows); None where not evaluated.
         untrained: the accuracies before any training, where they were asked for.
         metrics: by name, None where undefined.
-        data: clips trained and tested on, bad clips by path with the reason, and the store's sampling.
+        data: clips trained and tested on, and of each class in training (by class id), bad clips by path with the
+            reason, and the store's sampling.
         memory: clips, frames and megabytes that the strategy keeps.
         weights: the report on pretrained weights, empty without.
         swap: the report on every norm site.
@@ -199,9 +201,9 @@ def load_results(folder: str | Path) -> "pd.DataFrame":
 
     Returns:
         `retention` is filled in where joint training with the same norm, label and seed is among the runs. Columns run,
-        setting, dataset, protocol, backbone, norm, strategy, label, the policies of running statistics (stats_update,
-        recalibrate_after_exp, freeze_after_exp), seed, status, metric, value. A run that has not finished has the
-        status `unfinished` and one row without metric and value.
+        setting, dataset, protocol, backbone, norm, strategy, label, imbalance, the policies of running statistics
+        (stats_update, recalibrate_after_exp, freeze_after_exp), seed, status, metric, value. A run that has not
+        finished has the status `unfinished` and one row without metric and value.
 
     Raises:
         UserError: there is no such folder, or no run in it.
@@ -237,8 +239,8 @@ def _rows(record: RunRecord) -> list[dict[str, Any]]:
         "setting": record.setting,
         **record.names,
         "label": record.label,
-        # Records that are older than the policies are of runs without any.
-        **{policy: recipe.get(policy, getattr(TrainConfig, policy)) for policy in _POLICIES},
+        # A record that is older than a key is of a run by what is now its default.
+        **{key: recipe.get(key, default) for key, default in plain_values(TrainConfig()).items() if key in _CHOICES},
         "seed": record.seed,
         "status": record.status,
     }

@@ -173,6 +173,7 @@ class Registry:
         given: arguments beside the first that clnorm gives, so that they are no options.
         unfit: objects that cannot be taken by their name, as `package.module:Name` of where they are defined, each with
             what is wrong with it and what to write instead.
+        refused: names that one may look for and that do not exist, each with the reason and what to write instead.
     """
 
     def __init__(
@@ -183,10 +184,11 @@ class Registry:
         plugin_options: Mapping[str, Option] | None = None,
         given: Collection[str] = (),
         unfit: Mapping[str, str] | None = None,
+        refused: Mapping[str, str] | None = None,
     ) -> None:
         self.kind, self.plural, self.group = kind, plural, f"clnorm.{plural}"
         self._plugin_options, self._given = dict(plugin_options or {}), frozenset(given)
-        self._unfit = dict(unfit or {})
+        self._unfit, self._refused = dict(unfit or {}), dict(refused or {})
         self._entries: dict[str, Entry] = {}
 
     def add(self, entry: Entry) -> None:
@@ -228,6 +230,8 @@ class Registry:
         for point in self._points():
             if point.name == name:
                 return self._entry_of(name, _import_target(point.value))
+        if name in self._refused:
+            raise UserError(f"there is no {self.kind} {name!r}: {self._refused[name]}", where=where)
         if ":" in name:
             return self._entry_of(name, _import_target(name))
         raise UserError(

@@ -115,7 +115,7 @@ def test_pretrained_runs_have_defaults_of_their_own_wherever_the_configuration_c
     plain = Config()
     assert (loaded.train.epochs, loaded.data.frames) == (3, 4), "what is given wins"
     assert loaded.train.lr < plain.train.lr
-    assert (loaded.data.image_size, loaded.data.augment, plain.data.augment) == (112, "light", "none")
+    assert (loaded.data.image_size, loaded.data.augment.short, plain.data.augment.short) == (112, "light", "none")
     assert load_config(overrides={"model.weights": "w.safetensors"}).train.layer_decay == 0.75
     # Written out and read back, nothing is left open; a section that was built is complete.
     file.write_text(loaded.to_yaml())
@@ -129,6 +129,8 @@ def test_pretrained_runs_have_defaults_of_their_own_wherever_the_configuration_c
         ("train.stats_update", "balanced", False),
         ("train.recalibrate_after_exp", "current", False),
         ("train.freeze_after_exp", 1, False),
+        ("train.imbalance", "focal", False),
+        ("train.imbalance", "focal:gamma=1", False),
         ("eval.stats", "batch", True),
     ],
 )
@@ -158,3 +160,31 @@ def test_without_a_store_none_goes_to_the_device():
         UserError, match=r"data.device_cache: with data.cache=none there is no store to keep; legal: auto"
     ):
         load_config(None, ["data.cache=none", "data.device_cache=true"])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("focal,ldam", "unknown imbalance method 'focal,ldam'"),
+        ("focal:gamma=2,tau=1", "'focal' has no option 'tau'"),
+        ("smote", "cross-fade.*write feature_smote"),
+        ("pixel_smote", "cross-fade.*write feature_smote"),
+        ("balanced_softmax", "write logit_adjustment"),
+    ],
+)
+def test_one_method_for_unequal_classes_and_no_pixel_smote(given, message):
+    with pytest.raises(UserError, match=rf"train\.imbalance: .*{message}"):
+        load_config(None, [f"train.imbalance={given}"])
+
+
+def test_a_name_inside_of_a_section_is_read_back_and_its_plug_ins_source_counts(tmp_path, monkeypatch):
+    plugin, file = tmp_path / "my_balance.py", tmp_path / "c.yaml"
+    monkeypatch.chdir(tmp_path)
+    plugin.write_text("class Mine:\n    def __init__(self, setup, *, rate: float = 0.5):\n        pass\n")
+    config = load_config(None, ["train.imbalance=my_balance:Mine:rate=0.25"])
+    file.write_text(config.to_yaml())
+    assert load_config(file) == config
+    assert config.to_dict()["train"]["imbalance"] == "my_balance:Mine:rate=0.25"
+    before = run_id(config)
+    plugin.write_text(plugin.read_text() + "# edited\n")
+    assert run_id(config) != before

@@ -420,7 +420,7 @@ def test_a_norm_that_does_not_fit_is_refused_before_anything_is_decoded(tiny, mo
 
 @pytest.mark.parametrize("other", [{"train__compile": True}, {"train__device": "cuda"}])
 def test_native_kernels_that_would_do_nothing_are_refused_before_data_are_made(tiny, monkeypatch, other):
-    monkeypatch.setattr("clnorm.experiment._read_table", None)
+    monkeypatch.setattr("clnorm.experiment.read_table", None)
     with pytest.raises(UserError, match=r"train\.kernels: native is for a CPU.*would do nothing with train\."):
         clnorm.run(tiny(norm="cn", train__kernels="native", **other))
 

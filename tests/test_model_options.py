@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 import clnorm
+import clnorm.data.augment.presets
 from clnorm import create_model
 from clnorm.errors import UserError
 from clnorm.models import probe
@@ -110,18 +111,28 @@ def test_augmentation_changes_what_is_trained_on_and_nothing_else(tiny, monkeypa
     for preset in ("none", "light"):
         changed = []
 
-        def spy(clips, preset, *, generator, into=changed, plain=clnorm.data.augment.augment_clips):
-            out = plain(clips, preset, generator=generator)
-            into.append(out.clone())
-            return out
+        def spied(spec, classes, into=changed, create=clnorm.data.augment.presets.create_augmentation):
+            augment = create(spec, classes)
 
-        monkeypatch.setattr("clnorm.strategies.template.augment_clips", spy)
+            def spy(clips, labels, *, generator):
+                into.append(augment(clips, labels, generator=generator).clone())
+                return into[-1]
+
+            return spy
+
+        monkeypatch.setattr("clnorm.data.augment.presets.create_augmentation", spied)
         clnorm.run(tiny(data__augment=preset))
         monkeypatch.undo()
         seen[preset] = changed
     assert len(seen["light"]) == 2 * 2 * 2  # experiences, epochs, batches: none for the test clips
     assert all(not torch.equal(a, b) for a, b in zip(seen["none"], seen["light"], strict=True))
     assert not torch.equal(seen["light"][0], seen["light"][2]), "each epoch draws anew"
+
+
+def test_a_class_that_is_not_there_is_said_before_anything_is_decoded(tiny, monkeypatch):
+    monkeypatch.setattr("clnorm.data.store.ClipStore.open", lambda *args, **kwargs: pytest.fail("it was opened"))
+    with pytest.raises(UserError, match=r"data\.augment: there is no class 'turn' to leave unflipped"):
+        clnorm.run(tiny(data__augment="light:unflipped=turn"))
 
 
 def test_the_kept_model_predicts_what_the_run_recorded(tiny, tmp_path):

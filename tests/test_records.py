@@ -106,11 +106,11 @@ def test_joint_training_under_another_label_is_no_reference(tmp_path):
     assert math.isnan(kept[VERSION_1["run"]])
 
 
-def test_results_name_label_and_policies_also_where_a_record_is_older(tmp_path):
+def test_results_name_label_and_choices_of_training_also_where_a_record_is_older(tmp_path):
     save(tmp_path, "old")
-    recipe = {"stats_update": "balanced", "recalibrate_after_exp": "buffer", "freeze_after_exp": 2}
+    recipe = {"imbalance": "sqrt", "stats_update": "balanced", "recalibrate_after_exp": "buffer", "freeze_after_exp": 2}
     save(tmp_path, "new", run="new", label="oracle", config={"train": recipe})
     results = load_results(tmp_path).drop_duplicates("run").set_index("run")
     columns = ["label", *recipe]
-    assert results.loc[VERSION_1["run"], columns].tolist() == ["", "all", "none", 0]
-    assert results.loc["new", columns].tolist() == ["oracle", "balanced", "buffer", 2]
+    assert results.loc[VERSION_1["run"], columns].tolist() == ["", "none", "all", "none", 0]
+    assert results.loc["new", columns].tolist() == ["oracle", "sqrt", "balanced", "buffer", 2]

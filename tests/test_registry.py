@@ -224,6 +224,14 @@ def test_an_unfit_object_is_refused_wherever_it_is_taken_from(name):
     assert registry.parse("textwrap:indent:prefix=x").name == "textwrap:indent"
 
 
+def test_a_name_that_is_refused_says_why_and_is_not_listed():
+    registry = Registry("method", plural="methods", refused={"pixels": "they are many; write features"})
+    registry.add(Entry("features", "textwrap:dedent"))
+    with pytest.raises(UserError, match="train: there is no method 'pixels': they are many; write features"):
+        registry.parse("pixels:k=3", where="train")
+    assert registry.names() == ["features"]
+
+
 def test_a_plugin_that_fails_to_import_keeps_its_own_error(registry, tmp_path, monkeypatch):
     (tmp_path / "a_broken_norm.py").write_text("import a_module_that_is_not_there")
     monkeypatch.chdir(tmp_path)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from clnorm.cli.data import add_data
-from clnorm.cli.flags import FLAGS
+from clnorm.cli.flags import FLAGS, add_set, merge_flags
 from clnorm.cli.inference import add_inference
 from clnorm.cli.norms import add_norms
 from clnorm.cli.output import print_text
-from clnorm.errors import ClnormError, UserError
+from clnorm.errors import ClnormError
 
 if TYPE_CHECKING:
     from clnorm.config import Config
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--config", metavar="FILE", help="YAML file of the configuration")
     for flag, text in FLAGS.items():
         run.add_argument(f"--{flag}", help=text)
-    _add_set(run)
+    add_set(run)
     run.add_argument("--dry-run", action="store_true", help="print the resolved configuration and stop")
     run.set_defaults(verb=_run)
 
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("file", help="YAML file with the keys `config` and `grid`")
     sweep.add_argument("--data-root", help=FLAGS["data-root"])
     sweep.add_argument("--out", help=FLAGS["out"])
-    _add_set(sweep)
+    add_set(sweep)
     sweep.add_argument("--dry-run", action="store_true", help="print the runs and stop")
     sweep.set_defaults(verb=_sweep)
 
@@ -95,32 +95,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_set(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="any configuration key; see: clnorm list config"
-    )
-
-
-def _overrides(options: argparse.Namespace) -> dict[str, object]:
-    """The flags and `--set`s of a command as one mapping of dotted keys; a key given twice is refused."""
-    from clnorm.config import parse_overrides
-
-    given: dict[str, object] = dict(parse_overrides(options.set))
-    for flag in FLAGS:
-        if (value := getattr(options, flag.replace("-", "_"), None)) is not None:
-            key = flag.replace("data-root", "data.root")
-            if key in given:
-                raise UserError(
-                    f"{key!r} is given twice", where=f"--{flag}", hint="give it once, as a flag or by --set"
-                )
-            given[key] = value
-    return given
-
-
 def _run(options: argparse.Namespace) -> None:
     from clnorm.config import load_config
 
-    config = load_config(options.config, _overrides(options))
+    config = load_config(options.config, merge_flags(options, FLAGS))
     if options.dry_run:
         print_text(config.to_yaml())
         return
@@ -142,7 +120,7 @@ def _run_and_show(config: "Config") -> None:
 def _sweep(options: argparse.Namespace) -> None:
     from clnorm.launch.sweep import read_sweep, sweep
 
-    configs = read_sweep(options.file, _overrides(options))
+    configs = read_sweep(options.file, merge_flags(options, FLAGS))
     if options.dry_run:
         print_text("\n".join(f"{c.norm.short} {c.strategy.short} seed={c.seed}" for c in configs))
         return

@@ -1,7 +1,142 @@
 """`clnorm data prepare`, `clnorm data check` and `clnorm data audit`."""
 
 import argparse
+from pathlib import Path
+
+from clnorm.cli.flags import FLAGS, add_set, merge_flags
+from clnorm.cli.output import print_json, print_text
+from clnorm.errors import ClnormError, UserError
 
 
 def add_data(data: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
-    data.add_subparsers(required=True, metavar="prepare|check|audit")
+    verbs = data.add_subparsers(required=True, metavar="prepare|check|audit")
+    _add_prepare(verbs, common)
+    _add_check(verbs, common)
+    _add_audit(verbs, common)
+
+
+def _add_prepare(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    prepare = verbs.add_parser(
+        "prepare",
+        parents=[common],
+        help="bring a dataset into the layout that runs read",
+        description="hmdb51 and ucf101: from their archives, or from a folder of class folders, a mirror's included. "
+        "folder: write clips.csv, the list of any folder of videos. Given again, it continues.",
+    )
+    prepare.add_argument("dataset", help="hmdb51, ucf101, or folder with its options, such as folder:group=prefix")
+    prepare.add_argument("root", help="the folder that the dataset is to lie in")
+    prepare.add_argument(
+        "--from",
+        dest="sources",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="an archive (RAR, ZIP) or a folder to take clips and lists from; may be given several times",
+    )
+    prepare.add_argument("--download", action="store_true", help="download the official archives to ROOT/archives")
+    prepare.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="MD5",
+        help="take an archive of this md5 though it is not an official one",
+    )
+    prepare.set_defaults(verb=_prepare_data)
+
+
+def _add_check(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    check = verbs.add_parser(
+        "check", parents=[common], help="count clips, splits and groups; name what is missing or superfluous"
+    )
+    check.add_argument("dataset", help=FLAGS["dataset"])
+    check.add_argument("--data-root", help=FLAGS["data-root"])
+    check.add_argument("--json", action="store_true", help="print JSON")
+    check.set_defaults(verb=_check_data)
+
+
+def _prepare_data(options: argparse.Namespace) -> None:
+    from clnorm.catalogue import DATASETS
+    from clnorm.console import ConsoleReporter
+    from clnorm.data.prepare import READERS, prepare_archives
+    from clnorm.data.prepare_folder import prepare_folder
+
+    dataset = DATASETS.parse(options.dataset, where="dataset")
+    root = Path(options.root).expanduser()
+    with ConsoleReporter() as reporter:
+        if dataset.name in READERS:
+            prepare_archives(
+                dataset.name,
+                root,
+                sources=[Path(path).expanduser() for path in options.sources],
+                fetch=options.download,
+                accept=[md5.lower() for md5 in options.accept],
+                reporter=reporter,
+            )
+            table = DATASETS.get(dataset.name).load()(root, progress=None, **dataset.kwargs)
+        elif dataset.name == "folder":
+            if options.sources or options.download or options.accept:
+                what = "a folder of your own is prepared where it lies"
+                raise UserError(what, where="folder", hint="leave out --from, --download and --accept")
+            table = prepare_folder(root, reporter=reporter, **dataset.kwargs)
+        else:
+            raise UserError(f"{dataset.name!r} needs no preparing", where="dataset", legal=[*READERS, "folder"])
+    unused = len(table) - len(table.train_ids) - len(table.test_ids)
+    print_text(
+        f"{dataset.name} is ready in {root}: {len(table):,} clips of {len(table.classes)} classes, "
+        f"{len(table.train_ids):,} for training, {len(table.test_ids):,} for testing, {unused:,} unused.\n"
+        f"next: clnorm data check {dataset.name} --data-root {root}"
+    )
+
+
+def _check_data(options: argparse.Namespace) -> None:
+    from clnorm.catalogue import DATASETS
+    from clnorm.data.check import check_dataset
+
+    dataset = DATASETS.parse(options.dataset, where="dataset")
+    root = Path(options.data_root).expanduser() if options.data_root is not None else None
+    survey = check_dataset(dataset, root)
+    if options.json:
+        print_json(survey.to_dict())
+    else:
+        from clnorm.report.survey import print_survey
+
+        print_survey(survey)
+    if survey.problems:
+        count = len(survey.problems)
+        what = "1 thing is wrong: " if count == 1 else f"{count} things are wrong, the first of them: "
+        raise ClnormError(what + survey.problems[0])
+
+
+def _add_audit(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+    audit = verbs.add_parser(
+        "audit", parents=[common], help="class counts, looks, motion, leaks, duplicates and drift of a dataset"
+    )
+    audit.add_argument("dataset", help=FLAGS["dataset"])
+    audit.add_argument("--data-root", help=FLAGS["data-root"])
+    audit.add_argument("--protocol", help="how classes become experiences, such as even:experiences=7")
+    audit.add_argument("--seed", help="seed of the class order and of what the audit draws")
+    audit.add_argument("--out", metavar="FILE", help="HTML file to write the whole report to")
+    audit.add_argument("--json", action="store_true", help="print JSON")
+    add_set(audit)
+    audit.set_defaults(verb=_audit)
+
+
+def _audit(options: argparse.Namespace) -> None:
+    from clnorm.audit.audit import IMAGE_SIZE, audit_dataset
+    from clnorm.audit.html import write_html
+    from clnorm.audit.terminal import print_audit
+    from clnorm.config import load_config
+    from clnorm.console import ConsoleReporter
+
+    given = merge_flags(options, ("dataset", "data-root", "protocol", "seed"))
+    config = load_config(None, {"data.image_size": IMAGE_SIZE, **given})
+    with ConsoleReporter() as reporter:
+        report = audit_dataset(config, reporter=reporter)
+        if options.out is not None:
+            path = Path(options.out).expanduser()
+            write_html(report, path)
+            reporter.note(f"report: {path}")
+    if options.json:
+        print_json(report.to_dict())
+    else:
+        print_audit(report)

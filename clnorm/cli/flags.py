@@ -1,5 +1,10 @@
 """Flags that several commands share, each the short form of a configuration key."""
 
+import argparse
+from collections.abc import Iterable
+
+from clnorm.errors import UserError
+
 FLAGS = {
     "norm": "normalization layer, such as cn or cn:groups=16,axis=token",
     "strategy": "continual-learning strategy, such as replay or replay:per_class=10",
@@ -9,3 +14,30 @@ FLAGS = {
     "seed": "seed of class order, weights, batches and memory",
     "out": "folder that run folders go into (default: runs)",
 }
+
+
+def add_set(parser: argparse.ArgumentParser) -> None:
+    """Add `--set`."""
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any configuration key; see: clnorm list config"
+    )
+
+
+def merge_flags(options: argparse.Namespace, flags: Iterable[str]) -> dict[str, object]:
+    """The `flags` and `--set`s of a command as one mapping of dotted keys.
+
+    Raises:
+        UserError: a key is given twice.
+    """
+    from clnorm.config import parse_overrides
+
+    given: dict[str, object] = dict(parse_overrides(options.set))
+    for flag in flags:
+        if (value := getattr(options, flag.replace("-", "_"), None)) is not None:
+            key = flag.replace("data-root", "data.root")
+            if key in given:
+                raise UserError(
+                    f"{key!r} is given twice", where=f"--{flag}", hint="give it once, as a flag or by --set"
+                )
+            given[key] = value
+    return given

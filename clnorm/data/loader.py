@@ -35,13 +35,13 @@ def plan_epoch(
     share: float,
     generator: np.random.Generator,
 ) -> list[np.ndarray]:
-    """The batches of one epoch: every current clip once, shuffled, with clips from memory beside them.
+    """The batches of one epoch: every current clip as often as given, shuffled, with clips from memory beside them.
 
     The total batch is constant: with a memory, `round(share * batch_size)` of it (at least one, never all) come from
     memory, cycling through shuffles of it, so an epoch has more steps. Only the last batch can lack current clips.
 
     Args:
-        current: (n,) ids of the experience.
+        current: (n,) ids of the experience that the epoch shows; a sampler repeats some, or leaves some out.
         memory: (m,) ids kept from earlier experiences; may be empty.
         batch_size: clips in a batch.
         share: share of a batch that comes from memory.

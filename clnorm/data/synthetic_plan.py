@@ -14,6 +14,7 @@ from clnorm.catalogue import DATASETS
 from clnorm.data.motions import list_motions, reversed_motion
 from clnorm.data.render import Clip, Look, draw_look, draw_variation
 from clnorm.data.shapes import list_shapes
+from clnorm.data.splits import count_long_tail
 from clnorm.errors import UserError
 from clnorm.seeding import numpy_generator
 
@@ -80,13 +81,8 @@ def list_classes(cues: str) -> list[tuple[str, str | None, tuple[str, str] | Non
 
 
 def count_train(options: Options) -> list[int]:
-    """Training clips of each class, in the order of `list_classes`.
-
-    They fall geometrically from `train` to `train / imbalance`: n_c = train * imbalance^(-c / (classes - 1)) (Cui et
-    al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019).
-    """
-    falls = np.arange(options.classes) / (options.classes - 1)
-    return [round(float(count)) for count in options.train * options.imbalance**-falls]
+    """Training clips of each class, in the order of `list_classes`: from `train` to `train / imbalance`."""
+    return count_long_tail(options.train, options.classes, imbalance=options.imbalance)
 
 
 def plan_clips(options: Options) -> list[File]:

@@ -38,6 +38,23 @@ def accuracy_matrix(predictions: pd.DataFrame, *, experience_of_class: npt.Array
     return _shares(cell, correct, size=shape[0] * shape[1]).reshape(shape)
 
 
+def class_accuracies(predictions: pd.DataFrame, *, num_classes: int) -> Floats:
+    """The accuracy on each class after each experience.
+
+    Args:
+        predictions: as for `accuracy_matrix`.
+        num_classes: of the dataset.
+
+    Returns:
+        A, shape (last `after` + 1, num_classes): A[t, c] = share of the clips of class c that are correct after
+        experience t, NaN where no clip of it was evaluated.
+
+    Raises:
+        UserError: as for `accuracy_matrix`.
+    """
+    return accuracy_matrix(predictions, experience_of_class=range(num_classes), num_experiences=num_classes)
+
+
 def _evaluations(predictions: pd.DataFrame) -> tuple[Ints, Bools]:
     """`after` and whether the clip is correct, both of shape (rows,)."""
     if missing := [name for name in COLUMNS if name not in predictions.columns]:

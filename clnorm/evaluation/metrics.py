@@ -3,14 +3,13 @@
 R[t, j] is the accuracy, from 0 to 1, on experience j after learning experience t; NaN where it was not evaluated.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy.typing as npt
 
+from clnorm.evaluation.class_metrics import CLASS_METRICS
+from clnorm.evaluation.definition import ClassContext, MatrixContext, Metric
 from clnorm.evaluation.formulas import (
-    Weights,
     accuracy,
     average_incremental_accuracy,
     base_drop,
@@ -26,6 +25,7 @@ from clnorm.evaluation.formulas import (
 
 __all__ = [
     "METRICS",
+    "ClassContext",
     "MatrixContext",
     "Metric",
     "accuracy",
@@ -41,49 +41,6 @@ __all__ = [
     "tcd_forgetting",
     "vclimb_forgetting",
 ]
-
-
-@dataclass(frozen=True)
-class MatrixContext:
-    """What some metrics need beside R.
-
-    Args:
-        clips_per_experience: test clips of each experience, shape (n,).
-        classes_per_experience: classes of each experience, shape (n,).
-        untrained: the accuracy on each experience before any training, shape (n,), where it was measured.
-        joint: the matrix of joint training under the same conditions, shape (1, n), where it is known. A run's record
-            cannot know it; `load_results` fills retention in where joint training was run too.
-    """
-
-    clips_per_experience: Weights
-    classes_per_experience: Weights
-    untrained: Weights | None = None
-    joint: npt.ArrayLike | None = None
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One definition: how it is called and written, where it comes from, and how it is computed.
-
-    Args:
-        key: the name in records and options.
-        title: the heading in plain text.
-        symbol: the heading in LaTeX's math mode.
-        formula: the definition in plain text.
-        formula_latex: the definition in LaTeX's math mode.
-        source: the citation.
-        higher_is_better: which end is the good one.
-        function: R and its context to the value.
-    """
-
-    key: str
-    title: str
-    symbol: str
-    formula: str
-    formula_latex: str
-    source: str
-    higher_is_better: bool
-    function: Callable[[npt.ArrayLike, MatrixContext], float]
 
 
 _LOPEZ_PAZ = "Lopez-Paz and Ranzato 2017"
@@ -210,7 +167,7 @@ _DEFINITIONS = (
         lambda R, context: retention(R, context.joint, context.clips_per_experience),
     ),
 )
-METRICS = MappingProxyType({metric.key: metric for metric in _DEFINITIONS})
+METRICS = MappingProxyType({metric.key: metric for metric in (*_DEFINITIONS, *CLASS_METRICS)})
 
 
 def compute(R: npt.ArrayLike, context: MatrixContext) -> dict[str, float]:

@@ -6,6 +6,7 @@ re-implementations share (no official code is known). Both take absolute differe
 runs; `signed.py` has the variants that do.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -32,7 +33,7 @@ class SMIF(nn.Module):
         self.fuse = nn.Conv2d(6, 3, kernel_size=1)
 
     def forward(self, clips: Tensor) -> Tensor:
-        return mix_pixels(clips, self.motion(clips), gain=torch.tanh(self.alpha), fuse=self.fuse)
+        return mix_pixels(clips, self.motion, gain=torch.tanh(self.alpha), fuse=self.fuse, joined=True)
 
     def motion(self, clips: Tensor) -> Tensor:
         """The thresholded motion map M, (B, T, 3, H, W) in [0, 4]."""
@@ -44,54 +45,65 @@ class SMIF(nn.Module):
         return F.threshold(total / self.reach, self.threshold, 0.0)
 
 
-def mix_pixels(clips: Tensor, motion: Tensor, *, gain: Tensor, fuse: nn.Conv2d) -> Tensor:
-    """clamp(v + gain * Conv1x1(m), -1, 1), where m is `motion`, or [v; motion] if `fuse` has channels for both.
+def mix_pixels(
+    clips: Tensor, motion: Callable[[Tensor], Tensor], *, gain: Tensor, fuse: nn.Conv2d, joined: bool
+) -> Tensor:
+    """clamp(v + gain * Conv1x1(m), -1, 1), where m is the motion of v, or [v; motion] if they are `joined`.
 
     Computed in float32, under autocast too: differences of neighbouring frames are small numbers.
 
     Args:
         clips: v, (B, T, 3, H, W).
-        motion: (B, T, M, H, W).
+        motion: from v to its motion (B, T, M, H, W); without parameters, since it is computed twice.
         gain: a scalar.
         fuse: from M or 3 + M channels to 3.
+        joined: whether the convolution sees v, too, as its first three channels.
     """
     with torch.autocast(clips.device.type, enabled=False):
         weight = gain * fuse.weight[:, :, 0, 0]
-        own, other = weight.split([weight.shape[1] - motion.shape[2], motion.shape[2]], dim=1)
-        own = torch.eye(3, dtype=clips.dtype, device=clips.device) + (own if own.shape[1] else 0)
+        identity = torch.eye(3, dtype=clips.dtype, device=clips.device)
+        own, other = (identity + weight[:, :3], weight[:, 3:]) if joined else (identity, weight)
         mixed: Tensor = _MixPixels.apply(clips, motion, own, other, gain * fuse.bias)  # type: ignore[operator]
     return mixed
 
 
 class _MixPixels(torch.autograd.Function):
-    """clamp(A v + B m + b, -1, 1) at every pixel, as one matrix product a frame.
+    """clamp(A v + B m(v) + b, -1, 1) at every pixel, as one matrix product a frame.
 
     A convolution of so few channels takes five times as long. Written out for memory: of the clamp it keeps one byte a
-    pixel, and it keeps [v; m] not joined, v being held by others anyway.
+    pixel; the motion, up to four times as large as the clips, is computed again in the backward pass.
     """
 
     @staticmethod
-    def forward(ctx: Any, v: Tensor, m: Tensor, a: Tensor, b: Tensor, bias: Tensor) -> Tensor:
-        """v (B, T, 3, H, W), m (B, T, M, H, W), a (3, 3), b (3, M), bias (3,)."""
-        frames, others = v.flatten(0, 1).flatten(2), m.flatten(0, 1).flatten(2)  # (B*T, 3 or M, H*W)
+    def forward(ctx: Any, v: Tensor, motion: Callable[[Tensor], Tensor], a: Tensor, b: Tensor, bias: Tensor) -> Tensor:
+        """v (B, T, 3, H, W), motion from v to (B, T, M, H, W), a (3, 3), b (3, M), bias (3,)."""
+        frames, others = _flatten(v), _flatten(motion(v))
         count = len(frames)
         mixed = torch.baddbmm(bias[None, :, None].expand(count, 3, 1), a.expand(count, -1, -1), frames)
         mixed.baddbmm_(b.expand(count, -1, -1), others)
-        ctx.save_for_backward(frames, others, a, b, mixed.abs() <= 1)
-        ctx.shapes = v.shape, m.shape
+        ctx.save_for_backward(v, a, b, mixed.abs() <= 1)
+        ctx.motion = motion
         return mixed.clamp_(-1, 1).view(v.shape)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        frames, others, a, b, inside = ctx.saved_tensors
+        v, a, b, inside = ctx.saved_tensors
         grad = grad.reshape(inside.shape) * inside
-        count = len(grad)
-        shares = (
-            torch.bmm(a.T.expand(count, -1, -1), grad).view(ctx.shapes[0]) if ctx.needs_input_grad[0] else None,
-            torch.bmm(b.T.expand(count, -1, -1), grad).view(ctx.shapes[1]) if ctx.needs_input_grad[1] else None,
-        )
-        products = (torch.bmm(grad, pixels.transpose(1, 2)).sum(0) for pixels in (frames, others))
-        return (*shares, *products, grad.sum((0, 2)))
+        count, share = len(grad), None
+        with torch.set_grad_enabled(ctx.needs_input_grad[0]):
+            source = v.detach().requires_grad_(ctx.needs_input_grad[0])
+            moved = ctx.motion(source)
+        if ctx.needs_input_grad[0]:
+            share = torch.bmm(a.T.expand(count, -1, -1), grad).view(v.shape)
+            through = torch.bmm(b.T.expand(count, -1, -1), grad).view(moved.shape)
+            share = share + torch.autograd.grad(moved, source, through)[0]
+        products = (torch.bmm(grad, _flatten(pixels).transpose(1, 2)).sum(0) for pixels in (v, moved.detach()))
+        return (share, None, *products, grad.sum((0, 2)))
+
+
+def _flatten(pixels: Tensor) -> Tensor:
+    """(B, T, M, H, W) as (B*T, M, H*W)."""
+    return pixels.flatten(0, 1).flatten(2)
 
 
 class LMI(nn.Module):
@@ -113,9 +125,20 @@ class LMI(nn.Module):
         self.delta = nn.Parameter(torch.tensor(delta))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        motion = _mean_change(self.reduce(tokens))
+        factor = cast_for_products(tokens)
+        motion = _mean_change(self.reduce(factor))
         gate = self.expand(torch.sigmoid(self.mlp(self.norm(motion))))
-        return tokens * (1 + torch.tanh(self.delta) * gate)
+        return tokens + factor * (torch.tanh(self.delta) * gate)
+
+
+def cast_for_products(tokens: Tensor) -> Tensor:
+    """Tokens in the dtype that autocast multiplies matrices in; outside of it, the same tensor.
+
+    What LMI multiplies by the gate is then the copy that `reduce` keeps for its backward pass anyway, and no float32
+    tokens are kept beside it.
+    """
+    device = tokens.device.type
+    return tokens.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else tokens
 
 
 def _mean_change(reduced: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ that a pretrained Vision Transformer starts unharmed.
 import torch
 from torch import Tensor, nn
 
-from clnorm.models.motion import mix_pixels
+from clnorm.models.motion import cast_for_products, mix_pixels
 
 
 class SignedSMIF(nn.Module):
@@ -29,7 +29,7 @@ class SignedSMIF(nn.Module):
         self.fuse = nn.Conv2d(6 * reach, 3, kernel_size=1)
 
     def forward(self, clips: Tensor) -> Tensor:
-        return mix_pixels(clips, self.motion(clips), gain=torch.tanh(self.alpha), fuse=self.fuse)
+        return mix_pixels(clips, self.motion, gain=torch.tanh(self.alpha), fuse=self.fuse, joined=False)
 
     def motion(self, clips: Tensor) -> Tensor:
         """The differences D, (B, T, 12, H, W)."""
@@ -64,7 +64,7 @@ class SignedLMI(nn.Module):
         # Reducing is linear, so the mean over positions may go first.
         motion = _mean_differences(self.reduce(tokens.mean(dim=2, keepdim=True)))
         gate = torch.sigmoid(self.expand(self.mlp(self.norm(motion)))) - 0.5
-        return tokens * (1 + torch.tanh(self.delta) * gate)
+        return tokens + cast_for_products(tokens) * (torch.tanh(self.delta) * gate)
 
 
 def _mean_differences(reduced: Tensor) -> Tensor:

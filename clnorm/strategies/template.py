@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from avalanche.core import SupervisedPlugin
 from avalanche.logging import BaseLogger
 from avalanche.training.plugins import EvaluationPlugin
 from torch import Tensor, nn
 
+from clnorm.catalogue import MIXES
 from clnorm.config import Config
-from clnorm.data.augment import augment_clips
+from clnorm.data.augment.presets import Augmentation
+from clnorm.data.balance import count_classes
 from clnorm.data.loader import memory_share, plan_epoch, read_batches
 from clnorm.data.store import ClipStore
 from clnorm.errors import ClnormError
@@ -31,6 +32,7 @@ from clnorm.progress import Reporter
 from clnorm.seeding import derive_seed, numpy_generator, torch_generator
 from clnorm.strategies.accumulation import AccumulatingTemplate, check_pieces
 from clnorm.strategies.averaging import WeightAverage
+from clnorm.strategies.balance import create_balancing
 from clnorm.strategies.freezing import FreezingPlugin, freeze_blocks
 from clnorm.strategies.optim import create_optimizer, create_schedule
 from clnorm.strategies.statistics import StatisticsPlugin, recalibrate
@@ -51,6 +53,7 @@ class Setup:
     reporter: Reporter
     log: Callable[[dict[str, Any]], None]
     execution: Execution
+    augment: Augmentation
 
 
 class ClipStrategy(AccumulatingTemplate):
@@ -66,10 +69,12 @@ class ClipStrategy(AccumulatingTemplate):
         clips_trained: clips that have passed the model in training, those from memory included.
         memory: ids of the clips kept from earlier experiences; a plug-in sets it before the loader is made.
         statistics: what norms are told.
+        balancing: what is done about unequal classes.
 
     Raises:
-        UserError: more pieces than clips in a batch, blocks to freeze that the model does not have, or a policy for
-            running statistics that norms or strategy cannot follow.
+        UserError: more pieces than clips in a batch, blocks to freeze that the model does not have, a policy for
+            running statistics that norms or strategy cannot follow, or a method for unequal classes that does not fit
+            the model.
     """
 
     def __init__(
@@ -86,10 +91,13 @@ class ClipStrategy(AccumulatingTemplate):
         self.memory = np.empty(0, dtype=np.int64)
         self._given = list(plugins)
         self._targets = torch.as_tensor(setup.stream.targets)
+        self._labels = torch.as_tensor(setup.stream.order)[self._targets]
         self.clips_trained = 0
+        self._own_share = 1.0
         self.accumulate = check_pieces(self.recipe)
         model, steps = setup.model.to(setup.device), range(len(self.training_stream.experiences))
         check_policies(model, setup.config, has_memory=share > 0, experiences=len(steps))
+        self.balancing = create_balancing(setup)
         self.statistics = StatisticsPlugin(self.training_stream, [self.steps_to_train(index) for index in steps])
         frozen = freeze_blocks(model, self.recipe.freeze_blocks) if self.recipe.freeze_blocks else []
         self._average = self._create_average(model) if self.recipe.ema else None
@@ -116,6 +124,7 @@ class ClipStrategy(AccumulatingTemplate):
             torch.manual_seed(derive_seed(self.setup.config.seed, "dropout", index))
             self.train(self.benchmark.train_stream[index], eval_streams=[])
         recalibrate(self, index)
+        self.balancing.after_experience(self, index)
 
     @property
     def evaluated_model(self) -> nn.Module:
@@ -129,13 +138,11 @@ class ClipStrategy(AccumulatingTemplate):
 
     def clips_to_train(self, index: int) -> int:
         """How many clips are to pass the model in experience `index`: what a run's length is measured in."""
-        count = len(self.training_stream.experiences[index].train_ids)
-        return self.recipe.epochs * count + self._recalled(index) * self.steps_to_train(index)
+        return self.recipe.epochs * self._shown(index) + self._recalled(index) * self.steps_to_train(index)
 
     def steps_to_train(self, index: int) -> int:
         """How many steps the optimizer is to take in experience `index`."""
-        count = len(self.training_stream.experiences[index].train_ids)
-        return self.recipe.epochs * math.ceil(count / (self.recipe.batch_size - self._recalled(index)))
+        return self.recipe.epochs * self._steps_per_epoch(index)
 
     def state_dict(self) -> dict[str, Any]:
         """What the next experience depends on: tensors and numbers only."""
@@ -166,8 +173,15 @@ class ClipStrategy(AccumulatingTemplate):
     # What Avalanche calls, in the order of one experience.
 
     def make_train_dataloader(self, **kwargs: Any) -> None:
-        index = self.experience.current_experience
-        self.dataloader = _Epochs(self, self.training_stream.experiences[index].train_ids, index=index)
+        index, targets = self.experience.current_experience, self.setup.stream.targets
+        ids = self.training_stream.experiences[index].train_ids
+        self.dataloader = _Epochs(self, ids, index=index)
+        recalled = self._recalled(index) * self._steps_per_epoch(index)
+        self.balancing.start(
+            count_classes(
+                targets[ids], targets[self.memory], recalled=recalled, num_classes=self.setup.stream.num_classes
+            )
+        )
 
     def check_model_and_optimizer(self, **kwargs: Any) -> None:
         self.optimizer = create_optimizer(self.model, self.recipe)
@@ -177,12 +191,14 @@ class ClipStrategy(AccumulatingTemplate):
             self._average.restart()
 
     def _unpack_minibatch(self) -> None:
-        ids, pixels = self.mbatch
+        ids, pixels = torch.as_tensor(self.mbatch[0]), self.mbatch[1]
         clips = pixels_to_input(pixels.to(self.device, non_blocking=True))
-        clips = augment_clips(clips, self.setup.config.data.augment, generator=self.dataloader.augmentation)
-        targets = self._targets[torch.as_tensor(ids)].to(self.device)
-        tasks = self.statistics.tasks[torch.as_tensor(ids)].to(self.device)
-        self.mbatch = [clips, targets, tasks]
+        clips = self.setup.augment(clips, self._labels[ids], generator=self.dataloader.augmentation)
+        targets, tasks = (of_clips[ids].to(self.device) for of_clips in (self._targets, self.statistics.tasks))
+        spec = self.setup.config.data.mix
+        mixture = MIXES.get(spec.name).load()(clips, generator=self.dataloader.mixing, **spec.kwargs)
+        self._own_share = mixture.share
+        self.mbatch = [mixture.clips, targets, targets[mixture.partners.to(self.device)], tasks]
 
     def forward(self) -> Tensor:
         with autocast(self.device, self.setup.execution.precision):
@@ -192,12 +208,14 @@ class ClipStrategy(AccumulatingTemplate):
         logits = self.mb_output.float()
         allowed = logits[:, : self.seen_classes] if self.recipe.loss == "seen" else logits
         loss = self._classification_loss(allowed, self.mb_y)
+        if self._own_share < 1:
+            loss = torch.lerp(self._classification_loss(allowed, self.mbatch[2]), loss, self._own_share)
         auxiliary = take_auxiliary_loss(self.model)
         return loss if auxiliary is None else loss + auxiliary
 
     def _classification_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of logits (B, classes allowed) for targets (B,)."""
-        return F.cross_entropy(logits, targets, label_smoothing=self.recipe.label_smoothing)
+        return self.balancing.loss(logits, targets, smoothing=self.recipe.label_smoothing)
 
     def scale_loss(self, loss: Tensor) -> Tensor:
         return self._scaler.scale(loss)
@@ -209,12 +227,20 @@ class ClipStrategy(AccumulatingTemplate):
         self._scaler.step(self.optimizer)
         self._scaler.update()
         self.scheduler.step()
+        self.balancing.after_step(self)
         if self._average is not None:
             self._average.update_parameters(self.model)
 
     def _recalled(self, index: int) -> int:
         """How many clips of each batch come from the memory in experience `index`."""
         return memory_share(self.recipe.batch_size, self.share) if index and self.share else 0
+
+    def _shown(self, index: int) -> int:
+        """How many of its own clips an epoch of experience `index` shows."""
+        return self.balancing.epoch_length(self.training_stream.experiences[index].train_ids)
+
+    def _steps_per_epoch(self, index: int) -> int:
+        return math.ceil(self._shown(index) / (self.recipe.batch_size - self._recalled(index)))
 
     def _create_average(self, model: nn.Module) -> WeightAverage:
         average = WeightAverage(model, decay=self.recipe.ema)
@@ -240,7 +266,9 @@ class _Epochs:
     def __iter__(self) -> Iterator[list[Any]]:
         strategy, batches = self._strategy, self._plan(self._epoch)
         self.augmentation = torch_generator(strategy.setup.config.seed, "augmentation", self._index, self._epoch)
+        self.mixing = numpy_generator(strategy.setup.config.seed, "mix", self._index, self._epoch)
         draws = self._draw_frames(self._epoch)
+        strategy.balancing.done = self._epoch / strategy.recipe.epochs
         self._epoch += 1
         return (list(batch) for batch in read_batches(strategy.setup.store, batches, draws=draws))
 
@@ -256,7 +284,7 @@ class _Epochs:
         strategy = self._strategy
         generator = numpy_generator(strategy.setup.config.seed, "batches", self._index, epoch)
         return plan_epoch(
-            self._ids,
+            strategy.balancing.draw_epoch(self._ids, generator),
             strategy.memory,
             batch_size=strategy.recipe.batch_size,
             share=strategy.share,

@@ -22,5 +22,6 @@ def _dataset(stream: ClipStream, ids: object) -> AvalancheDataset:
     targets = torch.as_tensor(stream.targets)[clips]
     return AvalancheDataset(
         [TensorDataset(clips, targets)],
-        data_attributes=[DataAttribute(targets.tolist(), name="targets"), DataAttribute(clips.tolist(), name="clips")],
+        # Arrays, because a list of a million ids is a million objects.
+        data_attributes=[DataAttribute(targets.numpy(), name="targets"), DataAttribute(clips.numpy(), name="clips")],
     )

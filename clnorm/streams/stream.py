@@ -1,7 +1,7 @@
 """A stream: the clips of a table, cut into experiences by a protocol."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,11 +30,13 @@ class ClipStream:
         targets: (clips,) int64; the output of the model that stands for each clip's class, which is the place of that
             class in the order of the stream, so that the classes seen so far are always the first outputs.
         order: (classes,) int64; the class id that each output stands for.
+        groups: (clips,) the source of each clip.
     """
 
     experiences: tuple[Experience, ...]
     targets: np.ndarray
     order: np.ndarray
+    groups: np.ndarray
 
     @property
     def num_classes(self) -> int:
@@ -47,6 +49,12 @@ class ClipStream:
         for experience in self.experiences:
             owner[list(experience.classes)] = experience.index
         return owner
+
+    @property
+    def train_clips_per_class(self) -> np.ndarray:
+        """(classes,) int64: the training clips of each class id."""
+        ids = np.concatenate([experience.train_ids for experience in self.experiences])
+        return np.bincount(self.targets[ids], minlength=self.num_classes)[np.argsort(self.order)]
 
     @property
     def test_ids(self) -> np.ndarray:
@@ -69,7 +77,7 @@ class ClipStream:
             train_ids=np.concatenate([experience.train_ids for experience in self.experiences]),
             test_ids=np.concatenate([experience.test_ids for experience in self.experiences]),
         )
-        return ClipStream((whole,), self.targets, self.order)
+        return replace(self, experiences=(whole,))
 
 
 def create_stream(table: ClipTable, protocol: Spec, *, seed: int, bad: Mapping[int, str]) -> ClipStream:
@@ -96,12 +104,16 @@ def create_stream(table: ClipTable, protocol: Spec, *, seed: int, bad: Mapping[i
         if (missing := np.flatnonzero(counts == 0)).size:
             names = ", ".join(table.classes[label] for label in missing)
             raise UserError(f"no {role} clips for: {names}", where=str(table.root), hint="add clips, or leave them out")
+    owner = np.empty_like(order)
+    owner[order] = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    parts = [_by_experience(ids, owner[table.labels[ids]], len(groups)) for ids in (train, test)]
     experiences = tuple(
-        Experience(index, tuple(group), _of_classes(train, table, group), _of_classes(test, table, group))
-        for index, group in enumerate(groups)
+        Experience(index, tuple(group), *clips)
+        for index, (group, *clips) in enumerate(zip(groups, *parts, strict=True))
     )
-    return ClipStream(experiences, place[table.labels], order)
+    return ClipStream(experiences, place[table.labels], order, table.groups)
 
 
-def _of_classes(ids: np.ndarray, table: ClipTable, classes: list[int]) -> np.ndarray:
-    return ids[np.isin(table.labels[ids], classes)]
+def _by_experience(ids: np.ndarray, owner: np.ndarray, count: int) -> list[np.ndarray]:
+    """The ids of each experience, ascending, by one sort; `owner` is the experience of each id."""
+    return np.split(ids[np.argsort(owner, kind="stable")], np.cumsum(np.bincount(owner, minlength=count))[:-1])

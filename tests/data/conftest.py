@@ -1,11 +1,15 @@
-"""Tiny video files and datasets laid out like HMDB51, made for a test."""
+"""Tiny video files, archives and datasets laid out like HMDB51, made for a test."""
 
+import stat
+import struct
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 WriteVideo = Callable[..., Path]
+STORED, COMPRESSED, SOLID = 0x30, 0x33, 0x0008
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +42,41 @@ def write_layout() -> Callable[[Path, Mapping[str, Mapping[str, int]]], Path]:
         return root
 
     return write
+
+
+@pytest.fixture(scope="session")
+def make_rar() -> Callable[..., bytes]:
+    """Makes a RAR archive by hand, because nothing free writes them: version 4, files stored without compression.
+
+    The blocks are those of the format's published technical note: a 2-byte CRC of the header, its type, flags and
+    size, then its fields, then the file's bytes. Any name is taken as it is. `compressed` claims that the bytes are.
+    """
+
+    def make(
+        files: Mapping[str, bytes],
+        *,
+        links: Mapping[str, str] | None = None,
+        solid: bool = False,
+        compressed: bool = False,
+    ) -> bytes:
+        method = COMPRESSED if compressed else STORED
+        data = b"Rar!\x1a\x07\x00" + _rar_block(0x73, SOLID if solid else 0, struct.pack("<HI", 0, 0))
+        for name, content in files.items():
+            data += _rar_entry(name, content, mode=stat.S_IFREG | 0o644, method=method)
+        for name, target in (links or {}).items():
+            data += _rar_entry(name, target.encode(), mode=stat.S_IFLNK | 0o777, method=STORED)
+        return data + _rar_block(0x7B, 0x4000, b"")
+
+    return make
+
+
+def _rar_entry(name: str, content: bytes, *, mode: int, method: int) -> bytes:
+    encoded, unix, version, time = name.encode(), 3, 29, 0x21 << 16
+    sizes = (len(content), len(content))
+    fields = struct.pack("<IIBIIBBHI", *sizes, unix, zlib.crc32(content), time, version, method, len(encoded), mode)
+    return _rar_block(0x74, 0x8000 | 0x0200, fields + encoded) + content
+
+
+def _rar_block(kind: int, flags: int, fields: bytes) -> bytes:
+    header = struct.pack("<BHH", kind, flags, 7 + len(fields)) + fields
+    return struct.pack("<H", zlib.crc32(header) & 0xFFFF) + header

@@ -41,21 +41,54 @@ def test_real_clips(shared_data, split, train, test):
     assert sources["train"].isdisjoint(sources["test"])
 
 
-@pytest.mark.parametrize("split", [1, 2, 3])
-def test_all_51_official_split_files(shared_data, tmp_path, split):
-    """The official counts: 70 training and 30 test clips a class, 1,666 unused."""
-    shutil.copytree(shared_data / "data" / "hmdb51_splits", tmp_path / "splits")
-    for file in (tmp_path / "splits").glob("*_test_split1.txt"):
-        folder = tmp_path / file.name.removesuffix("_test_split1.txt")
+@pytest.fixture(scope="module")
+def official(shared_data, tmp_path_factory) -> Path:
+    """The 51 classes with their official split files and empty clips."""
+    root = tmp_path_factory.mktemp("official")
+    shutil.copytree(shared_data / "data" / "hmdb51_splits", root / "splits")
+    for file in (root / "splits").glob("*_test_split1.txt"):
+        folder = root / file.name.removesuffix("_test_split1.txt")
         folder.mkdir()
         for line in file.read_text().splitlines():
             (folder / line.split()[0]).touch()
-    table = hmdb51.read(tmp_path, split=split)
+    return root
+
+
+@pytest.mark.parametrize("split", [1, 2, 3])
+def test_all_51_official_split_files(official, split):
+    """The official counts: 70 training and 30 test clips a class, 1,666 unused."""
+    table = hmdb51.read(official, split=split)
     assert len(table.classes) == 51
     assert table.frame["split"].value_counts().to_dict() == {"train": 3570, "test": 1530, "unused": 1666}
     counts = table.frame.groupby(["label", "split"]).size().unstack()
     assert counts["train"].eq(70).all()
     assert counts["test"].eq(30).all()
+
+
+@pytest.mark.parametrize(("split", "leaking"), [(1, 459), (2, 415), (3, 454)])
+def test_train_plus_leaves_out_what_shares_class_and_source_with_a_test_clip(official, split, leaking):
+    """Counted by a loop over the official names: 459, 415 and 454 unused clips leak in the three splits."""
+    plain, plus = hmdb51.read(official, split=split).frame, hmdb51.read(official, split=split, train_plus=True).frame
+    tested = {(row.label, row.group) for row in plain.itertuples() if row.split == "test"}
+    expected = [
+        "train" if row.split == "unused" and (row.label, row.group) not in tested else row.split
+        for row in plain.itertuples()
+    ]
+    assert plus["split"].tolist() == expected
+    assert (plus["split"] == "unused").sum() == leaking
+    assert (plus["split"] == "train").sum() == 3570 + 1666 - leaking
+    assert (split, (plus["split"] == "train").sum()) in [(1, 4777), (2, 4821), (3, 4782)]
+
+
+def test_an_induced_long_tail_of_the_official_split(official):
+    """70 * 10^(-c/50): from 70 clips to 7, with all test clips."""
+    table = hmdb51.read(official, imbalance=10.0, tail_seed=3)
+    counts = table.frame[table.frame["split"] == "train"].groupby("label").size()
+    assert sorted(counts, reverse=True) == [round(70 * 10 ** (-c / 50)) for c in range(51)]
+    assert len(table.test_ids) == 1530
+    other = hmdb51.read(official, imbalance=10.0, tail_seed=4).frame["split"]
+    assert hmdb51.read(official, imbalance=10.0, tail_seed=3).frame["split"].equals(table.frame["split"])
+    assert not other.equals(table.frame["split"])
 
 
 def test_a_clip_in_full(toy):
@@ -174,7 +207,7 @@ def test_no_split_files(toy):
 
 def test_a_class_without_split_file(toy):
     (toy / "splits" / "dive_test_split1.txt").unlink()
-    assert "dive_test_split1.txt: there is no such split file for this class folder" in read_error(toy)
+    assert "dive_test_split1.txt: there is no such split file; add it, or move the class folder away" in read_error(toy)
 
 
 def test_a_class_without_clips(toy):

@@ -9,6 +9,7 @@ def build_setup(tiny):
     """Builds a `Setup` on the CPU; `backend` is what compiles the model where `execution` says so."""
 
     def build(*, execution=None, backend="eager", **changes):
+        from clnorm.data.augment.presets import create_augmentation
         from clnorm.data.store import ClipStore
         from clnorm.data.synthetic import read
         from clnorm.models.execution import Execution, prepare_model
@@ -24,8 +25,10 @@ def build_setup(tiny):
         stream = create_stream(table, config.protocol, seed=config.seed, bad={})
         sizes = {"image_size": config.data.image_size, "num_frames": config.data.frames}
         model = create_model(config.backbone, norm=config.norm, num_classes=stream.num_classes, **sizes)
+        augment = create_augmentation(config.data.augment, table.classes)
         execution = execution or Execution()
         prepare_model(model, config.train, execution, backend=backend)
-        return Setup(config, model, store, stream, torch.device("cpu"), Reporter(), lambda record: None, execution)
+        device, log = torch.device("cpu"), lambda record: None
+        return Setup(config, model, store, stream, device, Reporter(), log, execution, augment)
 
     return build

@@ -1,0 +1,65 @@
+"""The audit of a dataset, from a configuration to a report."""
+
+from clnorm.audit import appearance, counts, drift, duplicates, files, leakage, probe
+from clnorm.audit.pixels import measure_store
+from clnorm.audit.subject import Subject
+from clnorm.audit.verdicts import AuditReport
+from clnorm.catalogue import PROTOCOLS
+from clnorm.config import Config
+from clnorm.errors import UserError
+from clnorm.experiment import count_steps, open_store, read_table
+from clnorm.progress import Reporter
+
+IMAGE_SIZE = 112
+"""Height and width in pixels that clips are looked at in unless told otherwise."""
+
+EXAMINERS = (
+    counts.examine,
+    files.examine,
+    appearance.examine_appearance,
+    appearance.examine_motion,
+    leakage.examine,
+    duplicates.examine,
+    probe.examine,
+    drift.examine,
+)
+
+
+def audit_dataset(config: Config, *, reporter: Reporter | None = None) -> AuditReport:
+    """Read, decode, measure and examine a dataset.
+
+    Args:
+        config: the dataset, its protocol, the seed, and what a clip is; nothing else of it counts.
+        reporter: told of the progress; silent by default.
+
+    Raises:
+        UserError: data or options that cannot be used.
+        ClnormError: clips cannot be decoded and `data.skip_bad` is off, or the disk fails.
+    """
+    reporter = reporter or Reporter()
+    table = read_table(config, reporter)
+    store = open_store(config, table, reporter)
+    with count_steps(reporter, "measuring") as progress:
+        measures = measure_store(store, progress=progress)
+    experiences, no_stream = _cut(config, len(table.classes))
+    subject = Subject(table, store, measures, experiences, no_stream, config.seed)
+    return AuditReport(
+        dataset=str(config.dataset),
+        protocol=str(config.protocol),
+        seed=config.seed,
+        clips=len(table),
+        frames=store.frames,
+        size=store.size,
+        fingerprint=table.fingerprint,
+        sections=tuple(examine(subject) for examine in EXAMINERS),
+    )
+
+
+def _cut(config: Config, classes: int) -> tuple[tuple[tuple[int, ...], ...], str]:
+    """The classes of each experience; or none, and why: what no protocol fits is audited all the same."""
+    cut = PROTOCOLS.get(config.protocol.name).load()
+    try:
+        groups = cut(classes, seed=config.seed, **config.protocol.kwargs)
+    except UserError as error:
+        return (), str(error)
+    return tuple(tuple(group) for group in groups), ""

@@ -1,0 +1,120 @@
+"""What is published of the datasets that come as archives: the archives themselves, and how many clips they hold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An official archive: its file name, where it is, and its md5 where that is known."""
+
+    file: str
+    url: str
+    md5: str | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """A dataset as its authors publish it.
+
+    Args:
+        archives: all that is needed, the clips first.
+        lists: a pattern that the file names of the official lists match in full.
+        classes: how many there are.
+        splits: of each split, the clips for each use.
+        clips: of each class, where known, its clips; their sum is that of any split.
+        groups: pairs of class and source, over all clips.
+    """
+
+    archives: tuple[Archive, ...]
+    lists: str
+    classes: int
+    splits: Mapping[int, Mapping[str, int]]
+    groups: int
+    clips: Mapping[str, int] = field(default_factory=dict)
+
+
+_SERRE = "https://serre-lab.clps.brown.edu/wp-content/uploads/2013/10"
+_HMDB51_CLIPS = {
+    "brush_hair": 107,
+    "cartwheel": 107,
+    "catch": 102,
+    "chew": 109,
+    "clap": 130,
+    "climb": 108,
+    "climb_stairs": 112,
+    "dive": 127,
+    "draw_sword": 103,
+    "dribble": 145,
+    "drink": 164,
+    "eat": 108,
+    "fall_floor": 136,
+    "fencing": 116,
+    "flic_flac": 107,
+    "golf": 105,
+    "handstand": 113,
+    "hit": 127,
+    "hug": 118,
+    "jump": 151,
+    "kick": 130,
+    "kick_ball": 128,
+    "kiss": 102,
+    "laugh": 128,
+    "pick": 106,
+    "pour": 106,
+    "pullup": 104,
+    "punch": 126,
+    "push": 116,
+    "pushup": 103,
+    "ride_bike": 103,
+    "ride_horse": 116,
+    "run": 232,
+    "shake_hands": 162,
+    "shoot_ball": 131,
+    "shoot_bow": 112,
+    "shoot_gun": 103,
+    "sit": 142,
+    "situp": 105,
+    "smile": 102,
+    "smoke": 109,
+    "somersault": 140,
+    "stand": 154,
+    "swing_baseball": 143,
+    "sword": 127,
+    "sword_exercise": 127,
+    "talk": 120,
+    "throw": 102,
+    "turn": 240,
+    "walk": 548,
+    "wave": 104,
+}
+
+HMDB51 = Published(
+    archives=(
+        Archive("hmdb51_org.rar", f"{_SERRE}/hmdb51_org.rar", "517d6f1f19f215c45cdd4d25356be1fb"),
+        Archive("test_train_splits.rar", f"{_SERRE}/test_train_splits.rar", "15e67781e70dcfbdce2d7dbb9b3344b5"),
+    ),
+    lists=r".+_test_split[123]\.txt",
+    classes=51,
+    splits={split: {"train": 3570, "test": 1530, "unused": 1666} for split in (1, 2, 3)},
+    groups=2291,
+    clips=_HMDB51_CLIPS,
+)
+
+_CRCV = "https://www.crcv.ucf.edu/data/UCF101"
+UCF101 = Published(
+    archives=(
+        Archive("UCF101.rar", f"{_CRCV}/UCF101.rar"),
+        Archive("UCF101TrainTestSplits-RecognitionTask.zip", f"{_CRCV}/UCF101TrainTestSplits-RecognitionTask.zip"),
+    ),
+    lists=r"classInd\.txt|(train|test)list0[123]\.txt",
+    classes=101,
+    splits={
+        1: {"train": 9537, "test": 3783},
+        2: {"train": 9586, "test": 3734},
+        3: {"train": 9624, "test": 3696},
+    },
+    groups=2525,
+)
+
+PUBLISHED: Mapping[str, Published] = {"hmdb51": HMDB51, "ucf101": UCF101}

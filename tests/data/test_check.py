@@ -1,0 +1,170 @@
+"""`clnorm data check`: what a dataset lacks, has too much of, or shares between its splits."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from clnorm.catalogue import DATASETS
+from clnorm.cli import main
+from clnorm.data.check import check_dataset
+from clnorm.data.hmdb51 import parse_group
+from clnorm.data.published import HMDB51, UCF101
+
+TAGS = "f_cm_np1_le_bad"
+TOY = {label: {f"s{k}_{label}_{TAGS}_0.avi": 1 + k % 2 for k in range(4)} for label in ("dive", "wave")}
+
+
+def check(root: Path, dataset: str = "hmdb51"):
+    return check_dataset(DATASETS.parse(dataset), root)
+
+
+@pytest.fixture
+def toy(tmp_path, write_layout) -> Path:
+    root = write_layout(tmp_path / "toy", TOY)
+    for label in TOY:
+        for split in (2, 3):
+            shutil.copy(
+                root / "splits" / f"{label}_test_split1.txt", root / "splits" / f"{label}_test_split{split}.txt"
+            )
+    return root
+
+
+@pytest.fixture(scope="module")
+def official(shared_data, tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("official")
+    shutil.copytree(shared_data / "data" / "hmdb51_splits", root / "splits")
+    for file in (root / "splits").glob("*_test_split1.txt"):
+        folder = root / "videos" / file.name.removesuffix("_test_split1.txt")
+        folder.mkdir(parents=True)
+        for line in file.read_text().splitlines():
+            (folder / line.split()[0]).write_bytes(b"x")
+    return root
+
+
+def test_the_published_figures_are_those_of_the_official_lists(official):
+    survey = check(official)
+    assert survey.problems == survey.notes == []
+    assert {row.name: row.clips for row in survey.classes} == HMDB51.clips
+    assert sum(HMDB51.clips.values()) == survey.total("clips") == 6766
+    assert survey.splits == HMDB51.splits
+    assert (survey.total("train"), survey.total("test"), survey.total("unused")) == (3570, 1530, 1666)
+    names = {
+        (row.name, parse_group(clip.name, row.name, where=official))
+        for row in survey.classes
+        for clip in (official / "videos" / row.name).iterdir()
+    }
+    assert survey.total("groups") == HMDB51.groups == len(names)
+
+
+def test_ucf101s_splits_hold_every_clip():
+    assert {sum(uses.values()) for uses in UCF101.splits.values()} == {13320}
+
+
+def test_a_subset_of_classes_is_legal_and_said(official, tmp_path):
+    root = tmp_path / "part"
+    shutil.copytree(official / "splits", root / "splits")
+    for label in ("walk", "wave"):
+        shutil.copytree(official / "videos" / label, root / "videos" / label)
+    survey = check(root)
+    assert survey.problems == []
+    (note,) = survey.notes
+    assert note.startswith("a subset: 2 of 51 classes; missing: brush_hair, cartwheel,")
+    assert survey.splits[2] == {"train": 140, "test": 60, "unused": 548 + 104 - 200}
+
+
+def test_lists_of_fewer_clips_are_legal_and_said(shared_data):
+    survey = check(shared_data / "data" / "hmdb21")
+    assert survey.problems == []
+    assert "not the published lists: 21 classes are smaller (brush_hair 41 of 107" in survey.notes[1]
+    assert (survey.total("clips"), survey.total("train"), survey.total("test")) == (922, 665, 257)
+
+
+def test_missing_superfluous_empty_and_unreadable_clips_are_named(toy):
+    dive = toy / "videos" / "dive"
+    (dive / f"s0_dive_{TAGS}_0.avi").unlink()
+    (dive / "extra.avi").write_bytes(b"x")
+    (dive / f"s1_dive_{TAGS}_0.avi").write_bytes(b"")
+    assert check(toy).problems == [
+        f"dive: 1 clip ('s0_dive_{TAGS}_0.avi') in the lists but not on disk",
+        "dive: 1 clip ('extra.avi') on disk but not in the lists",
+        f"dive: 1 clip ('s1_dive_{TAGS}_0.avi') empty",
+        "dive: 1 clip ('extra.avi') of no readable source",
+    ]
+
+
+def test_a_mirrors_names_are_no_problem(toy):
+    for split in (1, 2, 3):
+        file = toy / "splits" / f"dive_test_split{split}.txt"
+        file.write_text(file.read_text().replace("s0_", "s#0&_"))
+    clip = toy / "videos" / "dive" / f"s0_dive_{TAGS}_0.avi"
+    clip.rename(clip.with_name(f"s@0@_dive_{TAGS}_0.avi"))
+    survey = check(toy)
+    assert survey.problems == []
+    assert survey.classes[0].groups == 4
+
+
+def test_lists_that_disagree_or_are_missing_are_named(toy):
+    (toy / "splits" / "wave_test_split3.txt").unlink()
+    file = toy / "splits" / "dive_test_split2.txt"
+    file.write_text("".join(line for line in file.read_text().splitlines(keepends=True) if "s0_" not in line))
+    problems = check(toy).problems
+    assert f"dive: 1 clip ('s0_dive_{TAGS}_0.avi') not in the list of split 2" in problems
+    assert "wave: no list of split 3 names this class" in problems
+    assert len(problems) == 2
+
+
+def test_a_source_in_training_and_in_testing_is_named(toy):
+    for split in (1, 2, 3):
+        file = toy / "splits" / f"dive_test_split{split}.txt"
+        file.write_text(file.read_text() + f"s0_dive_{TAGS}_9.avi 2 \n")
+    (toy / "videos" / "dive" / f"s0_dive_{TAGS}_9.avi").write_bytes(b"x")
+    assert check(toy).problems == [
+        f"dive: sources in training and in testing of split {split}: s0" for split in (1, 2, 3)
+    ]
+
+
+def test_more_clips_than_published_are_wrong(official, tmp_path):
+    root = tmp_path / "more"
+    shutil.copytree(official / "splits", root / "splits")
+    shutil.copytree(official / "videos" / "wave", root / "videos" / "wave")
+    for split in (1, 2, 3):
+        with (root / "splits" / f"wave_test_split{split}.txt").open("a") as file:
+            file.write(f"new_wave_{TAGS}_0.avi 0 \n")
+    (root / "videos" / "wave" / f"new_wave_{TAGS}_0.avi").write_bytes(b"x")
+    assert check(root).problems == ["wave: 105 clips, where 104 are published"]
+
+
+def test_a_folder_without_anything(tmp_path):
+    assert "there is no class folder" in check(tmp_path).problems[0]
+    assert "there is no class folder" in check(tmp_path, "folder").problems[0]
+
+
+def test_a_listed_folder_and_what_the_list_leaves_out(tmp_path):
+    for name in ("a", "b", "c", "d"):
+        (tmp_path / f"{name}.mp4").write_bytes(b"x")
+    (tmp_path / "clips.csv").write_text("path,label,split,group\na.mp4,x,train,1\nb.mp4,x,test,2\nc.mp4,x,unused,3\n")
+    survey = check(tmp_path, "folder")
+    assert survey.problems == ["1 clip ('d.mp4') on disk but not in clips.csv"]
+    assert [(row.name, row.clips, row.groups, row.train, row.test, row.unused) for row in survey.classes] == [
+        ("x", 3, 3, 1, 1, 1)
+    ]
+
+
+def test_the_command_prints_a_table_or_json_and_exits_by_what_it_found(toy, capsys):
+    arguments = ["data", "check", "hmdb51", "--data-root", str(toy)]
+    assert main(arguments) == 0
+    output = capsys.readouterr().out
+    assert "nothing is wrong" in output
+    assert [line.split("│")[1:4] for line in output.splitlines() if "dive" in line and "│" in line] == [
+        [" dive      ", "     4 ", "      4 "]
+    ]
+    (toy / "videos" / "dive" / f"s0_dive_{TAGS}_0.avi").unlink()
+    assert main([*arguments, "--json"]) == 1
+    output = capsys.readouterr()
+    survey = json.loads(output.out)
+    assert (survey["clips"], survey["classes"][0]["clips"], len(survey["problems"])) == (7, 3, 1)
+    assert "1 thing is wrong: dive: 1 clip" in output.err
+    assert main(["data", "check", "hmdb51"]) == 1
+    assert "pass --data-root" in capsys.readouterr().err

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clnorm.data.decode import DecodeError, read_clip, require_decoder, return_memory
+from clnorm.data.ahead import map_ahead
+from clnorm.data.decode import TRIM_EVERY, DecodeError, read_clip, require_decoder, return_memory
 from clnorm.data.part import FRAMES, ClipRow, Part, Pixels, read_meta
 from clnorm.data.sources import ABSENT, digest_file, read_state
 from clnorm.data.table import ClipTable
@@ -19,7 +20,7 @@ Progress = Callable[[int, int], None]
 Known = Callable[[int], tuple[ClipRow, Pixels | None] | None]
 """What is known of a clip, from its id; None where it must be decoded."""
 
-_BATCH = 100
+_AHEAD = 4  # clips a thread
 
 
 class BadClipsError(ClnormError):
@@ -89,17 +90,17 @@ def build_store(
 def _write_clips(
     part: Part, read: Callable[[int], tuple[ClipRow, Pixels | None]], *, clips: int, options: BuildOptions
 ) -> None:
-    """Add the clips that the part lacks, read side by side, a batch ahead at most."""
-    if part.rows and options.progress is not None:
-        options.progress(len(part.rows), clips)
+    """Add the clips that the part lacks, read side by side, a few ahead."""
+    progress = options.progress or (lambda done, total: None)
+    if part.rows:
+        progress(len(part.rows), clips)
     pool = ThreadPoolExecutor(options.workers, thread_name_prefix="decode")
     try:
-        for start in range(len(part.rows), clips, _BATCH):
-            for row, pixels in pool.map(read, range(start, min(start + _BATCH, clips))):
-                part.add(row, pixels if part.meta["pixels"] else None)
-                if options.progress is not None:
-                    options.progress(len(part.rows), clips)
-            return_memory()
+        for row, pixels in map_ahead(pool, read, range(len(part.rows), clips), ahead=_AHEAD * options.workers):
+            part.add(row, pixels if part.meta["pixels"] else None)
+            progress(len(part.rows), clips)
+            if len(part.rows) % TRIM_EVERY == 0:
+                return_memory()
     finally:
         pool.shutdown(cancel_futures=True)
 

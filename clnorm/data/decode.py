@@ -26,6 +26,9 @@ SAMPLING_VERSION = 1
 PART_SECONDS = 5
 """What `read_parts` cuts a long video into where it is not told how many parts."""
 
+TRIM_EVERY = 100
+"""Decoded clips after which `return_memory` is to be called."""
+
 _UNDECODABLE_AT_END = 4
 _AT_ONCE = 64  # frames of the file's own size in memory
 

@@ -1,13 +1,12 @@
 """From batches of clip ids to batches of pixels, read ahead by one thread while the model computes."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from torch import Tensor
 
+from clnorm.data.ahead import map_ahead
 from clnorm.data.store import ClipStore
 
 _AHEAD = 2
@@ -21,19 +20,11 @@ def read_batches(
     With `draws`, (clips of the store, T), clips show the frames that these choose; else the middle ones.
     """
 
-    def read(ids: np.ndarray) -> Tensor:
-        return store.gather(ids) if draws is None else store.gather(ids, draws=draws[ids])
+    def read(ids: np.ndarray) -> tuple[np.ndarray, Tensor]:
+        return ids, store.gather(ids) if draws is None else store.gather(ids, draws=draws[ids])
 
-    remaining = iter(batches)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="clnorm-read") as reader:
-        pending: deque[tuple[np.ndarray, Future[Tensor]]] = deque()
-        for ids in islice(remaining, _AHEAD):
-            pending.append((ids, reader.submit(read, ids)))
-        while pending:
-            ids, pixels = pending.popleft()
-            for following in islice(remaining, 1):
-                pending.append((following, reader.submit(read, following)))
-            yield ids, pixels.result()
+        yield from map_ahead(reader, read, batches, ahead=_AHEAD)
 
 
 def plan_epoch(

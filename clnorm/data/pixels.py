@@ -12,13 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from clnorm.data.decode import DecodeError, read_clip, return_memory
+from clnorm.data.decode import TRIM_EVERY, DecodeError, read_clip, return_memory
 from clnorm.data.sampling import Frames
 from clnorm.data.sources import read_state
 from clnorm.errors import ClnormError
 
 _PIECE = 1024  # frames copied to a device at once
-_TRIM_EVERY = 100
 
 
 class Pixels(Protocol):
@@ -118,7 +117,7 @@ class DecodedPixels:
             frames = torch.stack(list(pool.map(self._read, clips.tolist(), shown)))
         with self._lock:
             self._untrimmed += len(clips)
-            if self._untrimmed >= _TRIM_EVERY:
+            if self._untrimmed >= TRIM_EVERY:
                 return_memory()
                 self._untrimmed = 0
         return frames

@@ -47,7 +47,7 @@ def on_device(store: ClipStore) -> ClipStore:
 @pytest.mark.parametrize("other", ["device", "none"])
 def test_the_same_batches_from_everywhere(table, keep, other, monkeypatch):
     monkeypatch.setattr(pixels, "_PIECE", 5)
-    monkeypatch.setattr(pixels, "_TRIM_EVERY", 3)
+    monkeypatch.setattr(pixels, "TRIM_EVERY", 3)
     store = open_store(table, keep=keep)
     compared = on_device(store) if other == "device" else open_store(table, keep=keep, cache="none")
     assert compared.kept.tolist() == store.kept.tolist()

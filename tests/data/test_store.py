@@ -176,8 +176,9 @@ def test_another_shape_or_table_is_another_store(table, root, write_video, cache
     assert len(folders) == 4
 
 
-def test_more_clips_than_a_batch(table, monkeypatch):
-    monkeypatch.setattr(build, "_BATCH", 2)
+def test_more_clips_than_are_read_ahead(table, monkeypatch):
+    monkeypatch.setattr(build, "_AHEAD", 1)
+    monkeypatch.setattr(build, "TRIM_EVERY", 2)
     batch = ClipStore.open(table, frames=4, size=8, workers=3).gather(range(5))
     assert torch.equal(batch, torch.stack([read_clip(path, frames=4, size=8).frames for path in table.paths()]))
 

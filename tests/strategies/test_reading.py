@@ -1,4 +1,4 @@
-"""Jitter in time: each epoch shows other frames of the same clips, the same for every norm and every strategy."""
+"""Reading clips in training: jitter in time is the same for every norm, and without a store all is as with one."""
 
 from types import SimpleNamespace
 

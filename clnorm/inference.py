@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +12,7 @@ from rich.text import Text
 from torch import Tensor
 
 from clnorm.data.decode import PART_SECONDS, DecodedClip, read_parts
+from clnorm.data.sampling import keep_limit, middle_frames
 from clnorm.errors import ClnormError, UserError
 from clnorm.files import replace_file
 from clnorm.models.deploy import Simplification, largest_difference, simplify_norms
@@ -172,7 +174,9 @@ def _predict_video(
     path, info = Path(video), loaded.info
     if path.is_dir():
         raise UserError("is a folder, not a video", where=str(path), hint=f"give the files in it: {path}/*")
-    decoded = read_parts(path, frames=info.num_frames, size=info.image_size, parts=parts)
+    # As in evaluation, which shows the middle ones of the frames that the store keeps; of all frames they are those of T.
+    kept = keep_limit("T" if info.keep == "all" else info.keep, frames=info.num_frames)
+    decoded = read_parts(path, frames=kept, size=info.image_size, parts=parts)
     probabilities = _average_probabilities(loaded, decoded, device=device)
     best = probabilities.argsort(descending=True, stable=True)[:top].tolist()
     return VideoPrediction(
@@ -187,7 +191,10 @@ def _average_probabilities(loaded: LoadedModel, parts: list[DecodedClip], *, dev
     """(classes,) float64 on the CPU: the mean over the parts of their softmax."""
     total = torch.zeros(len(loaded.info.classes), dtype=torch.float64)
     for start in range(0, len(parts), _BATCH):
-        pixels = torch.stack([part.frames for part in parts[start : start + _BATCH]])  # (b, T, 3, size, size)
+        batch = parts[start : start + _BATCH]
+        kept = np.array([min(part.decoded, len(part.frames)) for part in batch])
+        shown = middle_frames(kept, frames=loaded.info.num_frames).tolist()
+        pixels = torch.stack([part.frames[chosen] for part, chosen in zip(batch, shown, strict=True)])  # (b, T, 3, ...)
         logits = loaded.model(pixels_to_input(pixels.to(device))).cpu().double()
         if not torch.isfinite(logits).all():
             raise ClnormError("the model's outputs are not finite", where=str(loaded.file))

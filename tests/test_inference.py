@@ -175,6 +175,17 @@ def test_a_prediction_is_the_softmax_over_all_classes_of_the_sampled_frames(run,
     assert max(expected.values()) - min(expected.values()) > 0.01
 
 
+@pytest.mark.parametrize(
+    ("keep", "frames", "shown"),
+    [("T", 20, [2, 7, 12, 17]), ("2T", 20, [3, 8, 13, 18]), ("all", 20, [2, 7, 12, 17]), ("2T", 6, [0, 2, 3, 5])],
+)
+def test_the_frames_shown_are_those_of_evaluation(tiny, tmp_path, keep, frames, shown):
+    run = write_run(tmp_path / "runs" / "run", tiny(norm="cn", data__keep=keep))
+    path = write_video(tmp_path / "clip.avi", frames=frames)
+    (prediction,) = clnorm.predict(run, [path])
+    assert by_action(prediction) == pytest.approx(probabilities_of(run, path, shown), rel=1e-4)
+
+
 @pytest.mark.parametrize("clips", ["auto", 2, "2"])
 def test_a_long_video_is_the_mean_of_its_parts(run, tmp_path, clips):
     path = write_video(tmp_path / "long.avi", frames=101)

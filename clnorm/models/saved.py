@@ -36,6 +36,7 @@ class ModelInfo:
         classes: the name of the class that each output stands for.
         image_size: height and width of a frame, in pixels.
         num_frames: T, the frames of a clip.
+        keep: what `data.keep` was, which decides the frames of a clip that are shown.
         precision: in which the model was trained and evaluated.
         sources: the hash of the file of a plug-in backbone or norm.
         group_norms: see `clnorm.models.deploy.Simplification`; empty for a model as it was trained.
@@ -50,6 +51,7 @@ class ModelInfo:
     image_size: int
     num_frames: int
     precision: str
+    keep: str = "T"
     sources: dict[str, str] = field(default_factory=dict)
     group_norms: dict[str, str] = field(default_factory=dict)
     folded: dict[str, str] = field(default_factory=dict)
@@ -87,6 +89,7 @@ def describe_model(config: Config, *, classes: Sequence[str], order: Sequence[in
         classes=tuple(classes[int(label)] for label in order),
         image_size=config.data.image_size,
         num_frames=config.data.frames,
+        keep=config.data.keep,
         precision=precision,
         sources={kind: source for kind in _REGISTRIES if (source := _read_source(kind, getattr(config, kind).name))},
     )

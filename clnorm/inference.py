@@ -174,7 +174,7 @@ def _predict_video(
     path, info = Path(video), loaded.info
     if path.is_dir():
         raise UserError("is a folder, not a video", where=str(path), hint=f"give the files in it: {path}/*")
-    # As in evaluation, which shows the middle ones of the frames that the store keeps; of all frames they are those of T.
+    # As in evaluation, which shows the middle ones of the frames kept; of all frames they are those of T.
     kept = keep_limit("T" if info.keep == "all" else info.keep, frames=info.num_frames)
     decoded = read_parts(path, frames=kept, size=info.image_size, parts=parts)
     probabilities = _average_probabilities(loaded, decoded, device=device)

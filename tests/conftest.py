@@ -3,7 +3,12 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes depends on what else the machine does, so that no test may fail by it.
+hypothesis.settings.register_profile("clnorm", deadline=None)
+hypothesis.settings.load_profile("clnorm")
 
 
 @pytest.fixture(scope="session")

@@ -129,7 +129,7 @@ source_names = st.text(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(source=source_names, folder=st.from_regex(r"[a-z]+(_[a-z]+)?", fullmatch=True), people=st.integers(0, 99))
 def test_any_source_and_class_are_read_back(write_layout, source, folder, people):
     clip = f"s{source}_{folder}_h_nm_np{people}_ri_med_4.avi"

@@ -18,7 +18,7 @@ def change(clips, **changes):
 
 
 @given(contrast=FACTORS, saturation=FACTORS, hue=st.floats(-0.5, 0.5), brightness=st.floats(-1.0, 1.0))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_one_map_is_contrast_saturation_hue_and_brightness_one_after_the_other(contrast, saturation, hue, brightness):
     clips = torch.rand(2, 2, 3, 2, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
     axis = torch.ones(3).double() / math.sqrt(3)

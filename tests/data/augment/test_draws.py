@@ -80,7 +80,7 @@ def test_all_that_is_drawn_for_a_clip_is_uncorrelated():
 
 
 @given(operations=st.integers(1, 7), off=st.sets(st.sampled_from(OPERATIONS), max_size=5), seed=st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_each_clip_gets_as_many_operations_as_asked_for_and_none_that_is_off(operations, off, seed):
     on = [name for name in OPERATIONS if name not in off]
     operations = min(operations, len(on))

@@ -27,7 +27,7 @@ def sample(line, share, place, size):
 
 
 @given(height=SIDES, width=SIDES, top=PLACES, left=PLACES, flip=st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_crop_is_the_weighted_mean_of_the_pixels_about_each_place(height, width, top, left, flip):
     clip = torch.rand(2, 3, 5, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     drawn = {"height": height, "width": width, "top": top, "left": left}
@@ -58,7 +58,7 @@ def test_flips_are_exact_and_of_the_clips_named():
 
 
 @given(sigma=st.floats(0.01, 6.0), row=st.integers(0, 4), column=st.integers(0, 7))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_blur_is_a_mean_weighted_by_the_gaussian_of_the_distance(sigma, row, column):
     frame = torch.rand(5, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     out = blur_clips(frame.expand(1, 2, 3, 5, 8).contiguous(), sigma=torch.tensor([sigma], dtype=torch.float64))

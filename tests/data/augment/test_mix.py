@@ -23,7 +23,7 @@ def draws(mix, count, *, alpha, clips):
 
 
 @given(seed=st.integers(0, 2**31), count=st.integers(1, 7), alpha=st.floats(0.05, 5.0))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_mixup_is_the_weighted_mean_of_each_clip_and_its_partner(seed, count, alpha):
     clips = clips_of(count)
     mixture = mixup(clips, generator=np.random.default_rng(seed), alpha=alpha)
@@ -35,7 +35,7 @@ def test_mixup_is_the_weighted_mean_of_each_clip_and_its_partner(seed, count, al
 
 
 @given(seed=st.integers(0, 2**31), count=st.integers(1, 7), alpha=st.floats(0.05, 5.0))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_videomix_gives_each_clip_one_box_and_the_share_counts_pixels(seed, count, alpha):
     clips = clips_of(count)
     before = clips.clone()

@@ -1,0 +1,35 @@
+"""Everything selectable by name: what `clnorm list` prints, without importing any of it.
+
+To add a built-in, write its file and give it one entry here. To add your own from outside, use the decorators below, an
+entry point in the group `clnorm.norms` (`clnorm.strategies`, ...), or its full name `package.module:Name`.
+"""
+
+from clnorm.catalogue.augmentations import AUGMENTATIONS, MIXES
+from clnorm.catalogue.backbones import BACKBONES
+from clnorm.catalogue.datasets import DATASETS
+from clnorm.catalogue.imbalance import IMBALANCE
+from clnorm.catalogue.norms import AXIS, NORMS
+from clnorm.catalogue.strategies import PROTOCOLS, STRATEGIES
+
+__all__ = [
+    "AUGMENTATIONS",
+    "AXIS",
+    "BACKBONES",
+    "DATASETS",
+    "IMBALANCE",
+    "MIXES",
+    "NORMS",
+    "PROTOCOLS",
+    "REGISTRIES",
+    "STRATEGIES",
+    "register_norm",
+    "register_strategy",
+]
+
+REGISTRIES = {
+    registry.plural: registry
+    for registry in (NORMS, STRATEGIES, BACKBONES, DATASETS, PROTOCOLS, AUGMENTATIONS, MIXES, IMBALANCE)
+}
+
+register_norm = NORMS.register
+register_strategy = STRATEGIES.register

@@ -1,0 +1,36 @@
+"""The backbones."""
+
+from clnorm.registry import Entry, Option, Registry
+
+_DROP_PATH = Option(0.1, "stochastic depth at the last block, rising linearly from 0", low=0.0, high=0.9)
+_DROP = {
+    "drop_path": _DROP_PATH,
+    "drop_path_per": Option("clip", "what skips a block as one", words=("clip", "frame")),
+    "dropout": Option(0.0, "dropout after attention and in the MLP", low=0.0, high=0.9),
+    "ffn_bn": Option(False, "a Batch Normalization in each MLP, before its GELU, whatever the norm"),
+}
+BACKBONES = Registry("backbone", plural="backbones", given=("image_size", "num_frames"))
+_VARIANTS = {
+    "lsvit": "LS-ViT as published code defines it",
+    "lsvit_signed": "LS-ViT that sees the direction of time",
+    "vit": "ViT on each frame, averaged",
+}
+_SIZES = {
+    "nano": "width 96, depth 4, patch 8: made for CPUs",
+    "tiny": "width 192, depth 12, patch 16",
+    "small": "width 384, depth 12, patch 16",
+    "base": "width 768, depth 12, patch 16",
+}
+for _variant, _what in _VARIANTS.items():
+    for _size, _shape in _SIZES.items():
+        _name = f"{_variant}_{_size}"
+        BACKBONES.add(Entry(_name, f"clnorm.models.lsvit:{_name}", f"{_what}; {_shape}", _DROP))
+BACKBONES.add(
+    Entry(
+        "timm",
+        "clnorm.models.timm_vit:TimmViT",
+        "any plain VisionTransformer of timm on each frame, averaged",
+        {"drop_path": _DROP_PATH},
+        takes="NAME",
+    )
+)

@@ -1,0 +1,55 @@
+"""The strategies, and the protocols that cut a dataset into experiences."""
+
+from clnorm.registry import Entry, Option, Registry
+
+STRATEGIES = Registry("strategy", plural="strategies")
+STRATEGIES.add(Entry("naive", "clnorm.strategies.builtin:naive", "fine-tuning on each experience: the lower bound"))
+STRATEGIES.add(
+    Entry(
+        "replay",
+        "clnorm.strategies.builtin:replay",
+        "class-balanced memory of clips, in a batch of constant total size",
+        {
+            "per_class": Option(5, "clips kept for each class", low=1),
+            "share": Option(0.5, "share of the batch taken from memory", low=0.01, high=0.99),
+        },
+    )
+)
+STRATEGIES.add(
+    Entry(
+        "ewc",
+        "clnorm.strategies.builtin:ewc",
+        "Elastic Weight Consolidation with a per-sample Fisher",
+        {
+            "lam": Option(100.0, "weight lambda of the quadratic penalty", low=0.0),
+            "fisher": Option(
+                "empirical",
+                "labels of the Fisher: the clip's own, or the model's",
+                words=("empirical", "exact"),
+            ),
+        },
+    )
+)
+STRATEGIES.add(Entry("joint", "clnorm.strategies.builtin:joint", "all experiences at once: the upper bound"))
+
+PROTOCOLS = Registry("protocol", plural="protocols", given=("seed",))
+PROTOCOLS.add(
+    Entry(
+        "even",
+        "clnorm.streams.protocols:even",
+        "equal experiences (the last ones one class larger), order drawn from the seed",
+        {"experiences": Option(5, "number of experiences", low=1)},
+    )
+)
+PROTOCOLS.add(
+    Entry(
+        "tcd",
+        "clnorm.streams.protocols:tcd",
+        "Park et al. 2021: a base, then equal steps; numpy's shuffled order",
+        {
+            "base": Option(26, "classes of the first experience", low=1),
+            "step": Option(5, "classes of each later experience", low=1),
+            "order": Option(1000, "seed of the class order; published: 1000, 1993, 2021", low=0, high=2**32 - 1),
+        },
+    )
+)

@@ -68,9 +68,15 @@ def test_clips_without_relation_are_ok(clean):
 
 def test_a_small_gap_is_a_note():
     shares = {LEAVE_ONE: Share(850, 1000), LEAVE_SOURCE: Share(800, 1000), OFFICIAL: Share(770, 1000)}
-    assert judge(shares, classes=10).mark is Mark.NOTE
+    assert judge(shares, classes=10, has_sources=True).mark is Mark.NOTE
     shares[OFFICIAL] = Share(840, 1000)
-    assert judge(shares, classes=10).mark is Mark.OK
+    assert judge(shares, classes=10, has_sources=True).mark is Mark.OK
+
+
+def test_no_gap_says_nothing_where_sources_are_unknown(clean):
+    section = examine(clean(groups=range(48)))
+    assert section.verdict.mark is Mark.UNKNOWN
+    assert "the split in use may itself be a random one" in section.verdict.text
 
 
 @pytest.mark.parametrize(

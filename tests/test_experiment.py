@@ -1,4 +1,4 @@
-"""Whole runs on a tiny stream: the same to the bit, paired between norms, continued after a kill, never repeated."""
+"""Whole runs on a tiny stream: the same to the bit, paired between norms, never repeated."""
 
 import json
 import shutil
@@ -117,34 +117,6 @@ def test_a_finished_run_is_loaded_and_says_so(tiny):
     assert "finished already" in " ".join(notes.texts)
     assert (folder_of(config, first) / "record.json").stat().st_mtime_ns == stamp
     assert not (folder_of(config, first) / "state.pt").exists()
-
-
-@pytest.mark.parametrize("strategy", ["naive", "replay:per_class=2", "ewc:lam=10"])
-def test_killed_and_continued_equals_uninterrupted(tiny, tmp_path, monkeypatch, strategy):
-    whole = tiny(norm="cn", strategy=strategy, out=str(tmp_path / "whole"), protocol="even:experiences=4")
-    expected = clnorm.run(whole)
-    config = tiny(norm="cn", strategy=strategy, protocol="even:experiences=4")
-    train = ClipStrategy.train_experience
-
-    def killed(self, index):
-        train(self, index)
-        if index == 2:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ClipStrategy, "train_experience", killed)
-        with pytest.raises(KeyboardInterrupt):
-            clnorm.run(config)
-    unfinished = clnorm.load_results(config.out)
-    assert unfinished["status"].tolist() == ["unfinished"]
-    notes = Notes()
-    record = clnorm.run(config, reporter=notes)
-    assert "Continuing after training step 2 of 4" in notes.texts
-    assert record.matrix == expected.matrix
-    assert predictions_of(config, record).equals(predictions_of(whole, expected))
-    assert log_of(config, record) == log_of(whole, expected)
-    assert record.cost["clips_trained"] == expected.cost["clips_trained"]
-    assert record.memory == expected.memory
 
 
 def test_total_batch_is_constant_with_replay_and_memory_is_balanced(tiny, monkeypatch):
@@ -281,37 +253,6 @@ def test_a_bad_clip_stops_the_run_unless_it_is_skipped_and_recorded(tiny, broken
     assert sum(record.data["train_clips"]) == 15
 
 
-def test_a_kill_after_the_last_experience_loses_nothing(tiny, monkeypatch):
-    config = tiny(strategy="replay:per_class=2")
-
-    def killed(*arguments):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("clnorm.records.RunFolder.write_results", killed)
-        with pytest.raises(KeyboardInterrupt):
-            clnorm.run(config)
-    assert clnorm.run(config).memory["clips"] == 8
-
-
-def test_a_log_line_cut_short_does_not_stop_a_run_from_continuing(tiny, monkeypatch):
-    config = tiny()
-    train = ClipStrategy.train_experience
-
-    def killed(self, index):
-        if index == 1:
-            log = self.setup.log.__self__.path / "log.jsonl"
-            log.write_text(log.read_text() + '{"experience": 1, "ep')
-            raise KeyboardInterrupt
-        train(self, index)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ClipStrategy, "train_experience", killed)
-        with pytest.raises(KeyboardInterrupt):
-            clnorm.run(config)
-    assert [line[0] for line in log_of(config, clnorm.run(config))] == [0, 0, 1, 1]
-
-
 def test_ewc_with_single_frames_has_parameters_without_gradient(tiny):
     record = clnorm.run(tiny(strategy="ewc:lam=10", data__frames=1, train__epochs=1))
     assert record.status == "finished"
@@ -339,42 +280,6 @@ def test_outputs_that_are_not_finite_are_no_predictions(tiny, monkeypatch):
     monkeypatch.setattr(ClipStrategy, "train_experience", poisoned)
     with pytest.raises(ClnormError, match="outputs are not finite"):
         clnorm.run(tiny(train__epochs=1))
-
-
-POLICIES = {
-    "norm": "cn",
-    "strategy": "replay:per_class=2",
-    "protocol": "even:experiences=4",
-    "train__stats_update": "balanced",
-    "train__recalibrate_after_exp": "buffer",
-    "train__freeze_after_exp": 2,
-    "train__ema": 0.5,
-    "eval__stats": "batch",
-    "eval__batch_size": 4,
-    "eval__unseen": True,
-    "train__epochs": 1,
-}
-
-
-def test_killed_and_continued_equals_uninterrupted_under_every_policy(tiny, tmp_path, monkeypatch):
-    whole = tiny(**POLICIES, out=str(tmp_path / "whole"))
-    expected = clnorm.run(whole)
-    config = tiny(**POLICIES)
-    train = ClipStrategy.train_experience
-
-    def killed(self, index):
-        if index == 2:
-            raise KeyboardInterrupt
-        train(self, index)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ClipStrategy, "train_experience", killed)
-        with pytest.raises(KeyboardInterrupt):
-            clnorm.run(config)
-    record = clnorm.run(config)
-    assert predictions_of(config, record).equals(predictions_of(whole, expected))
-    models = [(folder_of(c, r) / "model.safetensors").read_bytes() for c, r in ((config, record), (whole, expected))]
-    assert models[0] == models[1]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 """A run that is killed and continued is the uninterrupted one, bit for bit, whatever it draws."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import clnorm
+from clnorm.data.synthetic import read
+from clnorm.errors import ClnormError
 from clnorm.progress import Reporter
 from clnorm.strategies.template import ClipStrategy
 
@@ -125,3 +128,18 @@ def test_a_log_line_cut_short_does_not_stop_a_run_from_continuing(tiny, monkeypa
     record = clnorm.run(config)
     lines = (Path(config.out) / record.run / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["experience"] for line in lines] == [0, 0, 1, 1]
+
+
+def test_a_run_does_not_go_on_with_other_clips_than_it_began_with(tiny, tmp_path, monkeypatch):
+    table = read(None, **tiny().dataset.kwargs)
+    root = tmp_path / "copy"
+    shutil.copytree(table.root, root)
+    config = tiny(dataset="hmdb51", data__root=str(root), train__epochs=1)
+    run_killed(config, monkeypatch, before=1)
+    file = root / table.frame["path"].iloc[table.train_ids[0]]
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(ClnormError, match="hold something else now than when this run began"):
+        clnorm.run(config)
+    file.write_bytes(whole)
+    assert clnorm.run(config).status == "finished"

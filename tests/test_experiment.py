@@ -230,16 +230,35 @@ def test_an_output_that_cannot_be_written_is_named(tiny, tmp_path):
 
 
 @pytest.fixture
-def broken_root(tiny, tmp_path):
-    """A copy of the tiny dataset, as HMDB51, in which one training clip is no video."""
+def copied_root(tiny, tmp_path):
+    """A copy of the tiny dataset, as HMDB51, and the path of one of its training clips."""
     from clnorm.data.synthetic import read
 
     table = read(None, **tiny().dataset.kwargs)
     root = tmp_path / "copy"
     shutil.copytree(table.root, root)
-    path = table.frame["path"].iloc[table.train_ids[0]]
+    return root, table.frame["path"].iloc[table.train_ids[0]]
+
+
+@pytest.fixture
+def broken_root(copied_root):
+    """The copy, in which that clip is no video."""
+    root, path = copied_root
     (root / path).write_text("not a video")
     return root, path
+
+
+def test_a_finished_run_whose_clips_changed_since_is_loaded_with_a_warning(tiny, copied_root):
+    root, path = copied_root
+    config = tiny(dataset="hmdb51", data__root=str(root), train__epochs=1)
+    first, file = clnorm.run(config), root / path
+    whole, notes = file.read_bytes(), Notes()
+    file.touch()  # another time, the same content
+    assert clnorm.run(config, reporter=notes) == first
+    assert len(notes.texts) == 1
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert clnorm.run(config, reporter=notes) == first
+    assert "Its clips hold something else now than when it ran" in notes.texts[-1]
 
 
 def test_a_bad_clip_stops_the_run_unless_it_is_skipped_and_recorded(tiny, broken_root):
@@ -321,6 +340,12 @@ def test_a_norm_that_does_not_fit_is_refused_before_anything_is_decoded(tiny, mo
     monkeypatch.setattr("clnorm.data.store.ClipStore.open", None)  # it is not come to
     with pytest.raises(UserError, match=r"norm site 'blocks\.0\.norm1'.*groups=7"):
         clnorm.run(tiny(norm="cn:groups=7"))
+
+
+def test_a_store_on_a_cpu_as_device_is_refused_before_anything_is_decoded(tiny, monkeypatch):
+    monkeypatch.setattr("clnorm.data.store.ClipStore.open", None)
+    with pytest.raises(UserError, match=r"data\.device_cache: a CPU reads .*legal: auto, false"):
+        clnorm.run(tiny(data__device_cache=True, train__device="cpu"))
 
 
 @pytest.mark.parametrize("other", [{"train__compile": True}, {"train__device": "cuda"}])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clnorm.catalogue import DATASETS, STRATEGIES
 from clnorm.config import Config, setting_id
-from clnorm.errors import UserError
+from clnorm.errors import ClnormError, UserError
 from clnorm.progress import Reporter
 from clnorm.records import LABELS, RunFolder, RunRecord, run_name
 
@@ -44,19 +44,38 @@ def run(config: Config, *, reporter: Reporter | None = None) -> RunRecord:
     _check_kernels(config, config.train.device)
     table = read_table(config, reporter)
     folder = RunFolder(Path(config.out).expanduser() / run_name(config, data=table.fingerprint))
-    if record := _load_finished(folder, reporter):
+    if record := _load_finished(config, table, folder, reporter):
         return record
     with folder.locked():
         # Another process may have finished it just before this one took the lock.
-        return _load_finished(folder, reporter) or _execute(config, table, folder, reporter)
+        return _load_finished(config, table, folder, reporter) or _execute(config, table, folder, reporter)
 
 
-def _load_finished(folder: RunFolder, reporter: Reporter) -> RunRecord | None:
+def _load_finished(config: Config, table: "ClipTable", folder: RunFolder, reporter: Reporter) -> RunRecord | None:
     record = folder.load()
     if record is None or record.status != "finished":
         return None
     reporter.note(f"This run is finished already: loaded, not repeated. {folder.path}")
+    _note_changed_files(config, table, record, reporter)
     return record
+
+
+def _note_changed_files(config: Config, table: "ClipTable", record: RunRecord, reporter: Reporter) -> None:
+    """Say so where a finished run's clips hold something else now, in files of the same names and sizes."""
+    from clnorm.data.store import present_content
+
+    data = config.data
+    content = present_content(
+        table,
+        frames=data.frames,
+        size=data.image_size,
+        keep=data.keep,
+        cache=data.cache,
+        decoder=data.decoder,
+        workers=data.workers,
+    )
+    if content is not None and content != record.data.get("content", content):
+        reporter.note("Its clips hold something else now than when it ran; delete its folder to run it anew.")
 
 
 def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Reporter) -> RunRecord:
@@ -84,15 +103,17 @@ def _prepare(
 ) -> "tuple[ClipStrategy, RunRecord]":
     """The strategy, ready to train, and the record of the run that begins, which is written."""
     from clnorm.data.augment.presets import create_augmentation
-    from clnorm.data.device import keep_on_device
+    from clnorm.data.device import check_choice, keep_on_device
     from clnorm.environment import read_versions
     from clnorm.strategies.template import Setup
     from clnorm.streams.stream import create_stream
 
     # Before anything is decoded: what the configuration alone gets wrong is said at once.
+    check_choice(config.data.device_cache, device=device)
     augment = create_augmentation(config.data.augment, table.classes)
     model, swap, loaded = _build_model(config, len(table.classes), reporter)
     store = keep_on_device(open_store(config, table, reporter), config.data.device_cache, device=device)
+    _refuse_changed_files(folder, store)
     stream = create_stream(table, config.protocol, seed=config.seed, bad=store.bad)
     execution = _choose_execution(config, model, folder, device, reporter)
     setup = Setup(config, model, store, stream, device, reporter, folder.log, execution, augment)
@@ -116,6 +137,17 @@ def _prepare(
     folder.write("config.yaml", config.to_yaml())
     folder.write("record.json", record.to_json())
     return strategy, record
+
+
+def _refuse_changed_files(folder: RunFolder, store: "ClipStore") -> None:
+    """A run that was stopped goes on with the clips that it began with, or not at all."""
+    begun = folder.load()
+    if begun is not None and folder.has_state() and begun.data.get("content", store.content) != store.content:
+        raise ClnormError(
+            "the clips hold something else now than when this run began, so that it cannot go on",
+            where=str(folder.path),
+            hint="delete this folder and give the same command again, which starts it anew",
+        )
 
 
 def _check_kernels(config: Config, device: str) -> None:

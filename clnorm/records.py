@@ -149,6 +149,10 @@ class RunFolder:
         torch.save(state, buffer)
         replace_file(self.path / "state.pt", lambda file: file.write(buffer.getbuffer()))
 
+    def has_state(self) -> bool:
+        """Whether a run that was stopped can go on from here."""
+        return (self.path / "state.pt").exists()
+
     def load_state(self) -> dict[str, Any] | None:
         """The saved state, read without pickle's power to run code; None where there is none.
 
@@ -157,9 +161,9 @@ class RunFolder:
         """
         import torch
 
-        file = self.path / "state.pt"
-        if not file.exists():
+        if not self.has_state():
             return None
+        file = self.path / "state.pt"
         try:
             state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many kinds for one cause

@@ -1,4 +1,4 @@
-"""Whole runs on a tiny stream: the same to the bit, paired between norms, continued after a kill, never repeated."""
+"""Whole runs on a tiny stream: the same to the bit, paired between norms, never repeated."""
 
 import json
 import shutil
@@ -119,34 +119,6 @@ def test_a_finished_run_is_loaded_and_says_so(tiny):
     assert not (folder_of(config, first) / "state.pt").exists()
 
 
-@pytest.mark.parametrize("strategy", ["naive", "replay:per_class=2", "ewc:lam=10"])
-def test_killed_and_continued_equals_uninterrupted(tiny, tmp_path, monkeypatch, strategy):
-    whole = tiny(norm="cn", strategy=strategy, out=str(tmp_path / "whole"), protocol="even:experiences=4")
-    expected = clnorm.run(whole)
-    config = tiny(norm="cn", strategy=strategy, protocol="even:experiences=4")
-    train = ClipStrategy.train_experience
-
-    def killed(self, index):
-        train(self, index)
-        if index == 2:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ClipStrategy, "train_experience", killed)
-        with pytest.raises(KeyboardInterrupt):
-            clnorm.run(config)
-    unfinished = clnorm.load_results(config.out)
-    assert unfinished["status"].tolist() == ["unfinished"]
-    notes = Notes()
-    record = clnorm.run(config, reporter=notes)
-    assert "Continuing after training step 2 of 4" in notes.texts
-    assert record.matrix == expected.matrix
-    assert predictions_of(config, record).equals(predictions_of(whole, expected))
-    assert log_of(config, record) == log_of(whole, expected)
-    assert record.cost["clips_trained"] == expected.cost["clips_trained"]
-    assert record.memory == expected.memory
-
-
 def test_total_batch_is_constant_with_replay_and_memory_is_balanced(tiny, monkeypatch):
     sizes = []
 
@@ -258,16 +230,35 @@ def test_an_output_that_cannot_be_written_is_named(tiny, tmp_path):
 
 
 @pytest.fixture
-def broken_root(tiny, tmp_path):
-    """A copy of the tiny dataset, as HMDB51, in which one training clip is no video."""
+def copied_root(tiny, tmp_path):
+    """A copy of the tiny dataset, as HMDB51, and the path of one of its training clips."""
     from clnorm.data.synthetic import read
 
     table = read(None, **tiny().dataset.kwargs)
     root = tmp_path / "copy"
     shutil.copytree(table.root, root)
-    path = table.frame["path"].iloc[table.train_ids[0]]
+    return root, table.frame["path"].iloc[table.train_ids[0]]
+
+
+@pytest.fixture
+def broken_root(copied_root):
+    """The copy, in which that clip is no video."""
+    root, path = copied_root
     (root / path).write_text("not a video")
     return root, path
+
+
+def test_a_finished_run_whose_clips_changed_since_is_loaded_with_a_warning(tiny, copied_root):
+    root, path = copied_root
+    config = tiny(dataset="hmdb51", data__root=str(root), train__epochs=1)
+    first, file = clnorm.run(config), root / path
+    whole, notes = file.read_bytes(), Notes()
+    file.touch()  # another time, the same content
+    assert clnorm.run(config, reporter=notes) == first
+    assert len(notes.texts) == 1
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert clnorm.run(config, reporter=notes) == first
+    assert "Its clips hold something else now than when it ran" in notes.texts[-1]
 
 
 def test_a_bad_clip_stops_the_run_unless_it_is_skipped_and_recorded(tiny, broken_root):
@@ -279,37 +270,6 @@ def test_a_bad_clip_stops_the_run_unless_it_is_skipped_and_recorded(tiny, broken
     record = clnorm.run(tiny(**hmdb51, data__skip_bad=True))
     assert list(record.data["bad"]) == [path]
     assert sum(record.data["train_clips"]) == 15
-
-
-def test_a_kill_after_the_last_experience_loses_nothing(tiny, monkeypatch):
-    config = tiny(strategy="replay:per_class=2")
-
-    def killed(*arguments):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("clnorm.records.RunFolder.write_results", killed)
-        with pytest.raises(KeyboardInterrupt):
-            clnorm.run(config)
-    assert clnorm.run(config).memory["clips"] == 8
-
-
-def test_a_log_line_cut_short_does_not_stop_a_run_from_continuing(tiny, monkeypatch):
-    config = tiny()
-    train = ClipStrategy.train_experience
-
-    def killed(self, index):
-        if index == 1:
-            log = self.setup.log.__self__.path / "log.jsonl"
-            log.write_text(log.read_text() + '{"experience": 1, "ep')
-            raise KeyboardInterrupt
-        train(self, index)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ClipStrategy, "train_experience", killed)
-        with pytest.raises(KeyboardInterrupt):
-            clnorm.run(config)
-    assert [line[0] for line in log_of(config, clnorm.run(config))] == [0, 0, 1, 1]
 
 
 def test_ewc_with_single_frames_has_parameters_without_gradient(tiny):
@@ -339,42 +299,6 @@ def test_outputs_that_are_not_finite_are_no_predictions(tiny, monkeypatch):
     monkeypatch.setattr(ClipStrategy, "train_experience", poisoned)
     with pytest.raises(ClnormError, match="outputs are not finite"):
         clnorm.run(tiny(train__epochs=1))
-
-
-POLICIES = {
-    "norm": "cn",
-    "strategy": "replay:per_class=2",
-    "protocol": "even:experiences=4",
-    "train__stats_update": "balanced",
-    "train__recalibrate_after_exp": "buffer",
-    "train__freeze_after_exp": 2,
-    "train__ema": 0.5,
-    "eval__stats": "batch",
-    "eval__batch_size": 4,
-    "eval__unseen": True,
-    "train__epochs": 1,
-}
-
-
-def test_killed_and_continued_equals_uninterrupted_under_every_policy(tiny, tmp_path, monkeypatch):
-    whole = tiny(**POLICIES, out=str(tmp_path / "whole"))
-    expected = clnorm.run(whole)
-    config = tiny(**POLICIES)
-    train = ClipStrategy.train_experience
-
-    def killed(self, index):
-        if index == 2:
-            raise KeyboardInterrupt
-        train(self, index)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ClipStrategy, "train_experience", killed)
-        with pytest.raises(KeyboardInterrupt):
-            clnorm.run(config)
-    record = clnorm.run(config)
-    assert predictions_of(config, record).equals(predictions_of(whole, expected))
-    models = [(folder_of(c, r) / "model.safetensors").read_bytes() for c, r in ((config, record), (whole, expected))]
-    assert models[0] == models[1]
 
 
 @pytest.mark.parametrize(
@@ -416,6 +340,12 @@ def test_a_norm_that_does_not_fit_is_refused_before_anything_is_decoded(tiny, mo
     monkeypatch.setattr("clnorm.data.store.ClipStore.open", None)  # it is not come to
     with pytest.raises(UserError, match=r"norm site 'blocks\.0\.norm1'.*groups=7"):
         clnorm.run(tiny(norm="cn:groups=7"))
+
+
+def test_a_store_on_a_cpu_as_device_is_refused_before_anything_is_decoded(tiny, monkeypatch):
+    monkeypatch.setattr("clnorm.data.store.ClipStore.open", None)
+    with pytest.raises(UserError, match=r"data\.device_cache: a CPU reads .*legal: auto, false"):
+        clnorm.run(tiny(data__device_cache=True, train__device="cpu"))
 
 
 @pytest.mark.parametrize("other", [{"train__compile": True}, {"train__device": "cuda"}])

@@ -120,7 +120,17 @@ def _survey_lists(survey: Survey, dataset: Spec, root: Path) -> None:
     for split, listed in lists.items():
         uses = [use for folder in folders for use in listed.get(folder, {}).values()]
         survey.splits[split] = {use: uses.count(use) for use in published.splits[split]}
+    _note_uses(survey, dataset, root)
     _compare(survey, published, {folder for listed in lists.values() for folder in listed})
+
+
+def _note_uses(survey: Survey, dataset: Spec, root: Path) -> None:
+    """What runs train and test on where options change what the lists say; a dataset with problems is not read."""
+    changed = dataset.kwargs.get("train_plus") or dataset.kwargs["imbalance"] != 1
+    if changed and not survey.problems:
+        table: ClipTable = DATASETS.get(dataset.name).load()(root, progress=None, **dataset.kwargs)
+        used = table.frame["split"].value_counts()
+        survey.notes.append(f"runs on {dataset.short}: {_uses({use: int(used.get(use, 0)) for use in SPLITS})}")
 
 
 def _survey_class(

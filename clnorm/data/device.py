@@ -14,6 +14,18 @@ _SHARE = 0.5
 _KEY = "data.device_cache"
 
 
+def check_choice(choice: bool | str, *, device: torch.device) -> None:
+    """Refuse what no store changes; for before anything is decoded.
+
+    Raises:
+        UserError: the choice is True, and the device is a CPU.
+    """
+    if choice is True and device.type == "cpu":
+        raise UserError(
+            "a CPU reads the store's memory map, which is in memory already", where=_KEY, legal="auto, false"
+        )
+
+
 def keep_on_device(store: ClipStore, choice: bool | str, *, device: torch.device) -> ClipStore:
     """A store with all its pixels on the device, or the store as it is; its batches are the same either way.
 
@@ -26,12 +38,9 @@ def keep_on_device(store: ClipStore, choice: bool | str, *, device: torch.device
         UserError: the choice is True, and the device is a CPU or its free memory is too small.
         ClnormError: a clip's pixels are damaged.
     """
-    if choice is False or not isinstance(store.pixels, MappedPixels) or (choice == "auto" and device.type == "cpu"):
+    check_choice(choice, device=device)
+    if choice is False or not isinstance(store.pixels, MappedPixels) or device.type == "cpu":
         return store
-    if device.type == "cpu":
-        raise UserError(
-            "a CPU reads the store's memory map, which is in memory already", where=_KEY, legal="auto, false"
-        )
     free = torch.cuda.mem_get_info(device)[0]
     if store.nbytes <= (_SHARE if choice == "auto" else 1) * free:
         return replace(store, pixels=DevicePixels(store.pixels, device))

@@ -1,11 +1,10 @@
 """ClipStore: the clips of a table as batches of pixels, decoded once for all processes, or whenever they are read."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import filelock
 import numpy as np
@@ -14,10 +13,17 @@ import pandas as pd
 import torch
 
 from clnorm.data.build import BuildOptions, Progress, bad_clips_error, build_store, name_disk_errors
-from clnorm.data.cache import cache_dir
 from clnorm.data.pixels import Pixels
 from clnorm.data.sampling import Frames, jittered_frames, keep_limit, middle_frames
-from clnorm.data.store_folder import Note, describe_store, load_store, renew_store
+from clnorm.data.store_folder import (
+    Note,
+    describe_store,
+    digest_content,
+    load_store,
+    locate_store,
+    read_present_content,
+    renew_store,
+)
 from clnorm.data.table import ClipTable
 from clnorm.errors import ClnormError
 
@@ -82,10 +88,8 @@ class ClipStore:
             UserError: there is no CUDA device for the decoder.
             ClnormError: the disk is full or fails, the store found is damaged, or FFmpeg is missing.
         """
-        limit = keep_limit(keep, frames=frames)
-        meta = describe_store(table, limit=limit, size=size, decoder=decoder, pixels=cache == "store")
-        key = hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()[:20]
-        folder = cache_dir() / "stores" / key
+        meta = _describe(table, frames=frames, size=size, keep=keep, cache=cache, decoder=decoder)
+        folder = locate_store(meta)
         options = BuildOptions(skip_bad=skip_bad, progress=progress, workers=workers)
         load = partial(load_store, folder, table, meta, workers=workers)
         with name_disk_errors(folder):
@@ -129,7 +133,7 @@ class ClipStore:
     @cached_property
     def content(self) -> str:
         """sha256 (hex) of the sha256 of all files."""
-        return hashlib.sha256("\n".join(self.info["sha256"]).encode()).hexdigest()
+        return digest_content(self.info["sha256"])
 
     def gather(
         self,
@@ -155,3 +159,16 @@ class ClipStore:
         kept = self.kept[wanted]
         shown = middle_frames(kept, frames=self.frames) if draws is None else jittered_frames(kept, draws)
         return self.pixels.take(wanted, shown)
+
+
+def present_content(
+    table: ClipTable, *, frames: int, size: int, keep: str, cache: str, decoder: str, workers: int
+) -> str | None:
+    """What `content` of the store of these would be now; None where it is not there to tell. Nothing is decoded."""
+    meta = _describe(table, frames=frames, size=size, keep=keep, cache=cache, decoder=decoder)
+    return read_present_content(locate_store(meta), table, workers=workers)
+
+
+def _describe(table: ClipTable, *, frames: int, size: int, keep: str, cache: str, decoder: str) -> dict[str, Any]:
+    limit = keep_limit(keep, frames=frames)
+    return describe_store(table, limit=limit, size=size, decoder=decoder, pixels=cache == "store")

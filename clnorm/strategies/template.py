@@ -20,7 +20,7 @@ from clnorm.catalogue import MIXES
 from clnorm.config import Config
 from clnorm.data.augment.presets import Augmentation
 from clnorm.data.balance import count_classes
-from clnorm.data.loader import memory_share, plan_epoch, read_batches
+from clnorm.data.loader import memory_share
 from clnorm.data.store import ClipStore
 from clnorm.errors import ClnormError
 from clnorm.models.execution import Execution, compile_model
@@ -29,10 +29,11 @@ from clnorm.models.predict import pixels_to_input
 from clnorm.norms import take_auxiliary_loss
 from clnorm.norms.policy import check_policies
 from clnorm.progress import Reporter
-from clnorm.seeding import derive_seed, numpy_generator, torch_generator
+from clnorm.seeding import derive_seed
 from clnorm.strategies.accumulation import AccumulatingTemplate, check_pieces
 from clnorm.strategies.averaging import WeightAverage
 from clnorm.strategies.balance import create_balancing
+from clnorm.strategies.epochs import Epochs
 from clnorm.strategies.freezing import FreezingPlugin, freeze_blocks
 from clnorm.strategies.optim import create_optimizer, create_schedule
 from clnorm.strategies.statistics import StatisticsPlugin, recalibrate
@@ -177,7 +178,7 @@ class ClipStrategy(AccumulatingTemplate):
     def make_train_dataloader(self, **kwargs: Any) -> None:
         index, targets = self.experience.current_experience, self.setup.stream.targets
         ids = self.training_stream.experiences[index].train_ids
-        self.dataloader = _Epochs(self, ids, index=index)
+        self.dataloader = Epochs(self, ids, index=index)
         recalled = self._recalled(index) * self._steps_per_epoch(index)
         self.balancing.start(
             count_classes(
@@ -252,43 +253,3 @@ class ClipStrategy(AccumulatingTemplate):
 
     def _stateful(self) -> Iterator[Any]:
         return (plugin for plugin in self._given if hasattr(plugin, "state_dict"))
-
-
-class _Epochs:
-    """The loader of one experience: each iteration is the next epoch, with an order and an augmentation of its own."""
-
-    def __init__(self, strategy: ClipStrategy, ids: np.ndarray, *, index: int) -> None:
-        self._strategy, self._ids, self._index, self._epoch = strategy, ids, index, 0
-
-    @property
-    def steps(self) -> int:
-        """Optimizer steps in all epochs."""
-        return self._strategy.recipe.epochs * len(self._plan(0))
-
-    def __iter__(self) -> Iterator[list[Any]]:
-        strategy, batches = self._strategy, self._plan(self._epoch)
-        self.augmentation = torch_generator(strategy.setup.config.seed, "augmentation", self._index, self._epoch)
-        self.mixing = numpy_generator(strategy.setup.config.seed, "mix", self._index, self._epoch)
-        draws = self._draw_frames(self._epoch)
-        strategy.balancing.done = self._epoch / strategy.recipe.epochs
-        self._epoch += 1
-        return (list(batch) for batch in read_batches(strategy.setup.store, batches, draws=draws))
-
-    def _draw_frames(self, epoch: int) -> np.ndarray | None:
-        """What decides the frames of every clip of the store in an epoch, whatever batches it comes in."""
-        config, store = self._strategy.setup.config, self._strategy.setup.store
-        if not config.data.jitter:
-            return None
-        generator = numpy_generator(config.seed, "jitter", self._index, epoch)
-        return generator.random((len(store), store.frames), dtype=np.float32)
-
-    def _plan(self, epoch: int) -> list[np.ndarray]:
-        strategy = self._strategy
-        generator = numpy_generator(strategy.setup.config.seed, "batches", self._index, epoch)
-        return plan_epoch(
-            strategy.balancing.draw_epoch(self._ids, generator),
-            strategy.memory,
-            batch_size=strategy.recipe.batch_size,
-            share=strategy.share,
-            generator=generator,
-        )

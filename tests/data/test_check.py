@@ -50,6 +50,14 @@ def test_ucf101s_splits_hold_every_clip():
     assert {sum(uses.values()) for uses in UCF101.splits.values()} == {13320}
 
 
+def test_options_that_move_clips_are_counted(official):
+    (note,) = check(official, "hmdb51:train_plus=true").notes
+    assert note == "runs on hmdb51:train_plus=true: 4,777 train, 1,530 test, 459 unused"
+    (note,) = check(official, "hmdb51:imbalance=10").notes
+    assert note.endswith("1,530 test, " + note.rpartition(" test, ")[2])
+    assert int(note.split()[3].replace(",", "")) < 3570
+
+
 def test_a_subset_of_classes_is_legal_and_said(official, tmp_path):
     root = tmp_path / "part"
     shutil.copytree(official / "splits", root / "splits")

@@ -7,7 +7,11 @@ import pytest
 import torch
 
 import clnorm
+from clnorm.models.predict import pixels_to_input
+from clnorm.seeding import numpy_generator
 from clnorm.strategies.builtin import naive
+from clnorm.strategies.ewc import _single_clips
+from clnorm.strategies.statistics import calibrate_on
 
 CHOICE = {"data__keep": "all", "data__jitter": True}
 
@@ -44,6 +48,34 @@ def test_without_jitter_clips_show_what_is_evaluated(build_setup, keep):
     for epoch in read_epochs(strategy, count=2):
         ids = list(epoch)
         assert torch.equal(torch.stack(list(epoch.values())), strategy.setup.store.gather(ids))
+
+
+DRAWN = {"data__augment": "strong", "data__mix": "mixup", **CHOICE}
+
+
+@pytest.mark.parametrize("norm", ["cn", "bn"])
+def test_what_is_not_training_reads_clips_as_they_are_evaluated(build_setup, norm):
+    strategy = naive(build_setup(norm=norm, train__imbalance="feature_smote:k=2", **DRAWN))
+    store, ids = strategy.setup.store, strategy.training_stream.experiences[0].train_ids
+    strategy.model.eval()
+    shown = pixels_to_input(store.gather(ids))
+    assert torch.equal(torch.cat([clip for clip, _ in _single_clips(strategy, ids)]), shown)
+    with torch.no_grad():
+        expected = strategy.model.forward_features(shown)
+    features = torch.from_numpy(strategy.balancing._features(strategy, ids))
+    torch.testing.assert_close(features.float(), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_statistics_are_estimated_on_clips_as_they_are_evaluated(build_setup):
+    states = []
+    for options in ({"data__keep": "all"}, DRAWN):
+        strategy = naive(build_setup(norm="bn", **options))
+        ids = strategy.training_stream.experiences[0].train_ids
+        initial = {name: value.clone() for name, value in strategy.model.state_dict().items()}
+        calibrate_on(strategy, ids, model=strategy.model, generator=numpy_generator(0, "calibration"))
+        states.append(strategy.model.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not all(torch.equal(initial[name], states[0][name]) for name in initial)
 
 
 def test_a_run_without_a_store_is_the_run_with_one(tiny, tmp_path):

@@ -9,10 +9,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clnorm.config import Config, TrainConfig, run_id
+from clnorm.config import Config, run_id
 from clnorm.errors import ClnormError, UserError
 from clnorm.fields import plain_values
 from clnorm.files import replace_file
+from clnorm.sections import TrainConfig
 
 if TYPE_CHECKING:
     import pandas as pd

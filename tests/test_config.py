@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clnorm import Config, load_config
-from clnorm.config import TrainConfig, merge_config, run_id, setting_id
+from clnorm.config import merge_config, run_id, setting_id
 from clnorm.errors import UserError
+from clnorm.sections import TrainConfig
 
 
 def test_yaml_and_overrides_are_merged_and_overrides_win(tmp_path):

@@ -18,6 +18,7 @@ LEVELS = [
     ["streams", "models", "records"],
     ["norms", "data", "evaluation", "environment", "progress"],
     ["config"],
+    ["sections"],
     ["fields", "catalogue"],
     ["registry"],
     ["files"],

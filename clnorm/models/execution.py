@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from clnorm.config import TrainConfig
 from clnorm.errors import ClnormError
 from clnorm.models.attention import set_attention
 from clnorm.models.checkpointing import checkpoint_blocks
+from clnorm.sections import TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clnorm.config import TrainConfig
 from clnorm.errors import ClnormError, UserError
 from clnorm.models.attention import list_switches
 from clnorm.models.execution import Execution, compile_errors, prepare_model
 from clnorm.models.precision import autocast
 from clnorm.norms import RunningNorm, StepContext, provide_context
+from clnorm.sections import TrainConfig
 from clnorm.seeding import derive_seed
 
 Steps = Mapping[str, Callable[[], None]]

@@ -6,8 +6,8 @@ import torch
 from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor
 
-from clnorm.config import TrainConfig
 from clnorm.errors import UserError
+from clnorm.sections import TrainConfig
 
 
 class AccumulatingTemplate(SupervisedTemplate):

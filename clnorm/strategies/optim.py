@@ -5,9 +5,9 @@ import math
 import torch
 from torch import nn
 
-from clnorm.config import TrainConfig
 from clnorm.errors import UserError
 from clnorm.models.blocks import EMBEDDINGS, MOTION, list_parts, read_blocks
+from clnorm.sections import TrainConfig
 
 
 def create_optimizer(model: nn.Module, recipe: TrainConfig) -> torch.optim.AdamW:

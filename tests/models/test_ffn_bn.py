@@ -9,7 +9,6 @@ import torch.nn.functional as F
 
 import clnorm
 from clnorm import create_model
-from clnorm.config import TrainConfig
 from clnorm.models.checkpointing import checkpoint_blocks
 from clnorm.models.deploy import largest_difference, simplify_norms
 from clnorm.models.factory import create_model_with_report
@@ -18,6 +17,7 @@ from clnorm.models.vit import FFNBN, MLP
 from clnorm.models.weights import Weights
 from clnorm.norms import StepContext, provide_context, swap_norms
 from clnorm.norms.calibrate import calibrate_norms
+from clnorm.sections import TrainConfig
 from clnorm.strategies.averaging import WeightAverage
 from clnorm.strategies.optim import create_optimizer
 

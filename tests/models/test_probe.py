@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from clnorm.config import TrainConfig
 from clnorm.errors import ClnormError, UserError
 from clnorm.models import probe
 from clnorm.models.execution import Execution, compile_errors, compile_model, prepare_model, run_eagerly
 from clnorm.models.factory import create_model
 from clnorm.models.probe import choose_execution, time_steps
+from clnorm.sections import TrainConfig
 
 CPU, SHAPE = torch.device("cpu"), (2, 3, 16, 16)
 

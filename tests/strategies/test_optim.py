@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from clnorm.config import TrainConfig
 from clnorm.errors import UserError
 from clnorm.models.factory import create_model
+from clnorm.sections import TrainConfig
 from clnorm.strategies.optim import create_optimizer, create_schedule
 
 

@@ -64,7 +64,11 @@ class Survey:
 
 
 def check_dataset(dataset: Spec, root: Path | None) -> Survey:
-    """Count a dataset and name all that is missing, superfluous or otherwise wrong, without opening a video."""
+    """Count a dataset and name all that is missing, superfluous or otherwise wrong, without opening a video.
+
+    Raises:
+        UserError: it lies in a folder, and there is none.
+    """
     survey = Survey(dataset.short, str(root) if root is not None else "")
     if dataset.name in READERS and root is not None:
         _survey_lists(survey, dataset, root)
@@ -78,6 +82,8 @@ def _survey_table(survey: Survey, dataset: Spec, root: Path | None) -> None:
     try:
         table: ClipTable = DATASETS.get(dataset.name).load()(root, progress=None, **dataset.kwargs)
     except UserError as error:
+        if root is None:
+            raise
         survey.problems.append(str(error))
         return
     frame = table.frame
@@ -177,7 +183,7 @@ def _compare(survey: Survey, published: Published, listed: set[str]) -> None:
     names = {row.name for row in survey.classes}
     absent = sorted((set(published.clips) or listed) - names)
     if len(names) < published.classes:
-        missing = f"; missing: {', '.join(absent)}" if len(absent) < published.classes else ""
+        missing = f"; missing: {', '.join(absent)}" if 0 < len(absent) < published.classes else ""
         survey.notes.append(f"a subset: {len(names)} of {published.classes} classes{missing}")
     elif len(names) > published.classes:
         survey.problems.append(f"{len(names)} classes, where {published.classes} are published")

@@ -57,7 +57,7 @@ def read(
 
     Raises:
         UserError: a file is missing, has changed, is listed twice or in a wrong way, a group is in training and in
-            testing, a class has too few groups to be split, or an option contradicts what is given.
+            testing, a class has too few groups to be split, or an option says otherwise than what is given.
     """
     root = require_root(root, "folder")
     frame = read_clip_list(root) if (root / INDEX).is_file() else scan_folders(root)
@@ -67,15 +67,18 @@ def read(
     frame["label"] = pd.Categorical(frame["label"], categories=classes).codes.astype(np.int64)
     if "group" not in frame:
         frame["group"] = name_groups(frame["path"], group)
-    elif group != "auto":
-        raise UserError(
-            f"group={group}, but {INDEX} has a column 'group'", where=str(root), hint="leave one of them out"
-        )
-    if "split" not in frame:
-        share, seed = (TEST_SHARE if test_share == "auto" else test_share), (0 if split_seed == "auto" else split_seed)
-        frame["split"] = _cut_split(root, frame, classes, test_share=float(share), seed=int(seed))
-    elif given := [f"{k}={v}" for k, v in (("test_share", test_share), ("split_seed", split_seed)) if v != "auto"]:
-        raise UserError(f"{given[0]}, but the split is given already", where=str(root), hint="leave one of them out")
+    elif group != "auto" and not frame["group"].equals(name_groups(frame["path"], group)):
+        hint = f"leave the option out, or mend or delete {INDEX}"
+        raise UserError(f"group={group}, but {INDEX} has other groups in its column", where=str(root), hint=hint)
+    given = [f"{k}={v}" for k, v in (("test_share", test_share), ("split_seed", split_seed)) if v != "auto"]
+    share, seed = (TEST_SHARE if test_share == "auto" else test_share), (0 if split_seed == "auto" else split_seed)
+    if "split" not in frame or given:
+        cut = _cut_split(frame, test_share=float(share), seed=int(seed))
+        if "split" in frame and not np.array_equal(frame["split"], cut):
+            hint = f"leave the option out, or mend or delete {INDEX}"
+            raise UserError(f"{given[0]}, but another split is given already", where=str(root), hint=hint)
+        frame["split"] = cut
+        _check_split(root, frame, classes)
     _check_groups(root, frame)
     frame["split"] = induce_long_tail(frame, imbalance=imbalance, seed=tail_seed, where="folder")
     return ClipTable("folder", root, tuple(classes), frame[list(COLUMNS)])
@@ -139,13 +142,17 @@ def _is_text(name: str) -> bool:
     return not any("\udc80" <= character <= "\udcff" for character in name)
 
 
-def _cut_split(root: Path, frame: pd.DataFrame, classes: list[str], *, test_share: float, seed: int) -> np.ndarray:
-    """The column `split`, cut by group; every class must come out with clips on both sides."""
-    labels = frame["label"].to_numpy()
+def _cut_split(frame: pd.DataFrame, *, test_share: float, seed: int) -> np.ndarray:
+    """(n,) `train` or `test` for each clip, cut by group."""
     groups = pd.factorize(frame["group"], sort=True)[0].astype(np.int64)
-    tested = split_by_group(labels, groups, test_share=test_share, seed=seed)
-    for role, ids in (("training", ~tested), ("test", tested)):
-        counts = np.bincount(labels[ids], minlength=len(classes))
+    tested = split_by_group(frame["label"].to_numpy(), groups, test_share=test_share, seed=seed)
+    return np.where(tested, "test", "train")
+
+
+def _check_split(root: Path, frame: pd.DataFrame, classes: list[str]) -> None:
+    """Of a split that was cut, every class must have clips on both sides."""
+    for role, split in (("training", "train"), ("test", "test")):
+        counts = np.bincount(frame["label"][frame["split"] == split], minlength=len(classes))
         if (without := np.flatnonzero(counts == 0)).size:
             raise UserError(
                 f"no {role} clips for: {', '.join(classes[label] for label in without[:3])}",
@@ -153,7 +160,6 @@ def _cut_split(root: Path, frame: pd.DataFrame, classes: list[str], *, test_shar
                 legal="two groups or more a class, because a group is never divided",
                 hint=f"add clips of other sources, or give the split: folders train and test, or a column in {INDEX}",
             )
-    return np.where(tested, "test", "train")
 
 
 def _check_groups(root: Path, frame: pd.DataFrame) -> None:

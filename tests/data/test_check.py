@@ -137,6 +137,12 @@ def test_a_folder_without_anything(tmp_path):
     assert "there is no class folder" in check(tmp_path, "folder").problems[0]
 
 
+def test_what_is_missing_is_not_named_where_no_list_tells(tmp_path):
+    (tmp_path / "Diving").mkdir()
+    (tmp_path / "Diving" / "v_Diving_g01_c01.avi").write_bytes(b"x")
+    assert check(tmp_path, "ucf101").notes == ["a subset: 1 of 101 classes"]
+
+
 def test_a_listed_folder_and_what_the_list_leaves_out(tmp_path):
     for name in ("a", "b", "c", "d"):
         (tmp_path / f"{name}.mp4").write_bytes(b"x")
@@ -162,5 +168,7 @@ def test_the_command_prints_a_table_or_json_and_exits_by_what_it_found(toy, caps
     survey = json.loads(output.out)
     assert (survey["clips"], survey["classes"][0]["clips"], len(survey["problems"])) == (7, 3, 1)
     assert "1 thing is wrong: dive: 1 clip" in output.err
-    assert main(["data", "check", "hmdb51"]) == 1
-    assert "pass --data-root" in capsys.readouterr().err
+    for dataset in ("hmdb51", "ucf101", "folder"):
+        assert main(["data", "check", dataset]) == 2
+        output = capsys.readouterr()
+        assert (output.out, output.err.count("pass --data-root")) == ("", 1)

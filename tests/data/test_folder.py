@@ -99,7 +99,7 @@ def test_folders_train_and_test_are_the_split(toy, tmp_path):
     table = read(root)
     assert table.classes == ("dive", "wave")
     assert table.frame["split"].tolist() == ["test", "test", "train", "train"]
-    assert "test_share=0.5, but the split is given already" in read_error(root, test_share=0.5)
+    assert "test_share=0.5, but another split is given already" in read_error(root, test_share=0.5)
     (root / "val").mkdir()
     assert "the folders are test, train, val; legal: train, test" in read_error(root)
 
@@ -126,8 +126,8 @@ def test_a_list_with_every_column(tmp_path):
     assert table.frame["split"].tolist() == splits
     assert table.frame["group"].tolist() == [f"film{i}" for i in range(6)]
     assert table.labels.tolist() == [0, 1] * 3
-    assert "group=name, but clips.csv has a column 'group'" in read_error(tmp_path, group="name")
-    assert "split_seed=1, but the split is given already" in read_error(tmp_path, split_seed=1)
+    assert "group=name, but clips.csv has other groups in its column" in read_error(tmp_path, group="name")
+    assert "split_seed=1, but another split is given already" in read_error(tmp_path, split_seed=1)
 
 
 @pytest.mark.parametrize(

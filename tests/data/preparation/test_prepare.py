@@ -245,9 +245,14 @@ def test_a_folder_of_ones_own(tmp_path, capsys):
     assert rows[0] == '"path","label","split","group","bytes"'
     assert len(rows) == 7
     before = (tmp_path / "clips.csv").read_bytes()
-    assert "clips.csv is there already and was checked" in run(capsys, "folder", tmp_path)
+    for dataset in ("folder", "folder:group=prefix,test_share=0.4", "folder:group=prefix"):
+        assert "clips.csv is there already and was checked" in run(capsys, dataset, tmp_path)
     assert (tmp_path / "clips.csv").read_bytes() == before
     (tmp_path / "dive" / 'a, "#"_1.mp4').write_bytes(b"xx")
     assert "not of the size in the list" in run(capsys, "folder", tmp_path, code=2)
     assert "leave out --from" in run(capsys, "folder", tmp_path, "--download", code=2)
     assert "imbalance is chosen for a run" in run(capsys, "folder:imbalance=2", tmp_path, code=2)
+    (tmp_path / "dive" / 'a, "#"_1.mp4').write_bytes(b"x")
+    for dataset in ("folder:group=folder", "folder:test_share=0.7"):
+        assert "leave the option out, or mend or delete clips.csv" in run(capsys, dataset, tmp_path, code=2)
+    assert (tmp_path / "clips.csv").read_bytes() == before

@@ -1,6 +1,7 @@
 """`clnorm data prepare`, `clnorm data check` and `clnorm data audit`."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 from clnorm.cli.flags import FLAGS, add_set, merge_flags
@@ -84,7 +85,7 @@ def _prepare_data(options: argparse.Namespace) -> None:
     print_text(
         f"{dataset.name} is ready in {root}: {len(table):,} clips of {len(table.classes)} classes, "
         f"{len(table.train_ids):,} for training, {len(table.test_ids):,} for testing, {unused:,} unused.\n"
-        f"next: clnorm data check {dataset.name} --data-root {root}"
+        f"next: clnorm data check {dataset.name} --data-root {shlex.quote(str(root))}"
     )
 
 

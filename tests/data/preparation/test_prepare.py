@@ -256,3 +256,11 @@ def test_a_folder_of_ones_own(tmp_path, capsys):
     for dataset in ("folder:group=folder", "folder:test_share=0.7"):
         assert "leave the option out, or mend or delete clips.csv" in run(capsys, dataset, tmp_path, code=2)
     assert (tmp_path / "clips.csv").read_bytes() == before
+
+
+def test_the_next_command_can_be_pasted(tmp_path, capsys):
+    root = tmp_path / "my videos"
+    for film in "ab":
+        (root / "dive").mkdir(parents=True, exist_ok=True)
+        (root / "dive" / f"{film}.mp4").write_bytes(b"x")
+    assert f"next: clnorm data check folder --data-root '{root}'\n" in run(capsys, "folder", root)

@@ -85,7 +85,7 @@ def _prepare_data(options: argparse.Namespace) -> None:
     print_text(
         f"{dataset.name} is ready in {root}: {len(table):,} clips of {len(table.classes)} classes, "
         f"{len(table.train_ids):,} for training, {len(table.test_ids):,} for testing, {unused:,} unused.\n"
-        f"next: clnorm data check {dataset.name} --data-root {shlex.quote(str(root))}"
+        f"next: clnorm data check {shlex.quote(options.dataset)} --data-root {shlex.quote(str(root))}"
     )
 
 

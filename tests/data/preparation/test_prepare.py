@@ -264,3 +264,10 @@ def test_the_next_command_can_be_pasted(tmp_path, capsys):
         (root / "dive").mkdir(parents=True, exist_ok=True)
         (root / "dive" / f"{film}.mp4").write_bytes(b"x")
     assert f"next: clnorm data check folder --data-root '{root}'\n" in run(capsys, "folder", root)
+
+
+def test_the_next_command_has_the_options_that_a_list_of_ones_own_does_not_say(tmp_path, capsys):
+    for name in ("a_1.mp4", "b_1.mp4"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "clips.csv").write_text("path,label\na_1.mp4,dive\nb_1.mp4,dive\n")
+    assert "clnorm data check folder:group=prefix --data-root" in run(capsys, "folder:group=prefix", tmp_path)

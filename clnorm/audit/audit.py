@@ -44,7 +44,7 @@ def audit_dataset(config: Config, *, reporter: Reporter | None = None) -> AuditR
     experiences, no_stream = _cut(config, len(table.classes))
     subject = Subject(table, store, measures, experiences, no_stream, config.seed)
     return AuditReport(
-        dataset=str(config.dataset),
+        dataset=config.dataset.short,
         protocol=str(config.protocol),
         seed=config.seed,
         clips=len(table),

@@ -1,4 +1,4 @@
-"""A nearest neighbour in pixel space: what a random split would make of these clips, and what the official one does."""
+"""A nearest neighbour in pixel space: what a random split would make of these clips, and what the split in use does."""
 
 import math
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from clnorm.data.table import Ids
 
 Z95 = 1.959963984540054
 GAP = 0.2
-LEAVE_ONE, LEAVE_SOURCE, OFFICIAL = "leave one out", "leave its source out", "official test"
+LEAVE_ONE, LEAVE_SOURCE, IN_USE = "leave one out", "leave its source out", "test clips"
 _BLOCK = 512
 
 _RULE = (
-    f"warning where leave-one-out is ahead of the official test by more than {100 * GAP:g} points and their 95 % "
+    f"warning where leave-one-out is ahead of the test clips by more than {100 * GAP:g} points and their 95 % "
     "intervals do not meet; note where only the latter holds; else ok"
 )
 _METHOD = (
@@ -108,7 +108,7 @@ def _centre(flat: npt.NDArray[np.uint8]) -> torch.Tensor:
 
 def examine(subject: Subject) -> Section:
     """The section on the nearest-neighbour probe."""
-    title = "Random split against the official split"
+    title = "Random split against the split in use"
     side = subject.measures.thumbs.shape[-1]
     method = _METHOD.format(side=side)
     classes = len(subject.table.classes)
@@ -147,11 +147,11 @@ def probe(subject: Subject) -> dict[str, Share]:
     ways = {
         LEAVE_ONE: nearest(pixels, train, train, apart=np.arange(len(labels))),
         LEAVE_SOURCE: nearest(pixels, train, train, apart=subject.sources),
-        OFFICIAL: nearest(pixels, test, train),
+        IN_USE: nearest(pixels, test, train),
     }
     shares = {}
     for name, neighbours in ways.items():
-        queries = test if name == OFFICIAL else train
+        queries = test if name == IN_USE else train
         found = neighbours >= 0
         shares[name] = Share(int((labels[neighbours[found]] == labels[queries[found]]).sum()), int(found.sum()))
     return shares
@@ -159,15 +159,15 @@ def probe(subject: Subject) -> dict[str, Share]:
 
 def judge(shares: dict[str, Share], *, classes: int, has_sources: bool) -> Verdict:
     """The verdict on whether clips are independent and identically distributed over the splits."""
-    random, official = shares[LEAVE_ONE], shares[OFFICIAL]
+    random, in_use = shares[LEAVE_ONE], shares[IN_USE]
     text = (
         f"nearest neighbour in pixels: {random} leave-one-out over the training clips, {shares[LEAVE_SOURCE]} leaving "
-        f"the clip's source out, {official} on the official test, chance {100 / classes:.1f} %"
+        f"the clip's source out, {in_use} on the test clips, chance {100 / classes:.1f} %"
     )
-    if random.interval[0] <= official.interval[1] and not has_sources:
+    if random.interval[0] <= in_use.interval[1] and not has_sources:
         why = "no gap, but the reader knows of no sources, so the split in use may itself be a random one"
         return Verdict(Mark.UNKNOWN, f"{text}: {why}", _RULE)
-    if random.interval[0] <= official.interval[1]:
+    if random.interval[0] <= in_use.interval[1]:
         return Verdict(Mark.OK, f"{text}: no sign that a random split would measure something else", _RULE)
-    mark = Mark.WARNING if random.value - official.value > GAP else Mark.NOTE
+    mark = Mark.WARNING if random.value - in_use.value > GAP else Mark.NOTE
     return Verdict(mark, f"{text}: clips are not i.i.d.; cut validation clips by source, never at random", _RULE)

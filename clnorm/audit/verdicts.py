@@ -87,7 +87,7 @@ class AuditReport:
     """The audit of one dataset.
 
     Args:
-        dataset: its name with every option.
+        dataset: its name with the options given.
         protocol: the protocol that cut it into experiences, with every option.
         seed: of the class order and of what the audit draws.
         clips: the number of clips in the table, bad ones included.

@@ -6,7 +6,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clnorm.audit.probe import LEAVE_ONE, LEAVE_SOURCE, OFFICIAL, Share, examine, judge, nearest, probe, wilson
+from clnorm.audit.probe import IN_USE, LEAVE_ONE, LEAVE_SOURCE, Share, examine, judge, nearest, probe, wilson
 from clnorm.audit.verdicts import Mark
 
 
@@ -54,7 +54,7 @@ def test_clips_that_look_like_their_source_are_no_sample_of_random_ones(clean):
     shares = probe(subject)
     assert (shares[LEAVE_ONE].hits, shares[LEAVE_ONE].n) == (30, 30)
     assert shares[LEAVE_SOURCE].value < 0.7
-    assert shares[OFFICIAL].n == 18
+    assert shares[IN_USE].n == 18
     section = examine(subject)
     assert section.verdict.mark is Mark.WARNING
     assert "100.0 % [88.6, 100.0] (30 of 30) leave-one-out" in section.verdict.text
@@ -67,9 +67,9 @@ def test_clips_without_relation_are_ok(clean):
 
 
 def test_a_small_gap_is_a_note():
-    shares = {LEAVE_ONE: Share(850, 1000), LEAVE_SOURCE: Share(800, 1000), OFFICIAL: Share(770, 1000)}
+    shares = {LEAVE_ONE: Share(850, 1000), LEAVE_SOURCE: Share(800, 1000), IN_USE: Share(770, 1000)}
     assert judge(shares, classes=10, has_sources=True).mark is Mark.NOTE
-    shares[OFFICIAL] = Share(840, 1000)
+    shares[IN_USE] = Share(840, 1000)
     assert judge(shares, classes=10, has_sources=True).mark is Mark.OK
 
 
@@ -94,5 +94,5 @@ def test_too_little_to_probe_is_said(clean, changes, words):
 
 def test_bad_clips_are_no_neighbours(clean):
     shares = probe(clean(alike, bad=[0, 15]))
-    assert (shares[LEAVE_ONE].n, shares[OFFICIAL].n) == (29, 17)
+    assert (shares[LEAVE_ONE].n, shares[IN_USE].n) == (29, 17)
     assert shares[LEAVE_ONE].hits in (28, 29)  # clip 1 has lost its twin

@@ -50,7 +50,11 @@ class UserError(ClnormError):
 
 
 def nearest(given: str, legal: Iterable[str]) -> str | None:
-    """The legal name most like `given`, or None when none is close."""
-    lowered = {name.lower(): name for name in legal}
-    matches = difflib.get_close_matches(given.lower(), lowered, n=1, cutoff=0.5)
-    return lowered[matches[0]] if matches else None
+    """The legal name most like `given`, of several the one of the most similar length; None when none is close."""
+    lowered, wanted = {name.lower(): name for name in legal}, given.lower()
+    matches = difflib.get_close_matches(wanted, lowered, n=len(lowered) or 1, cutoff=0.5)
+
+    def likeness(name: str) -> tuple[float, int]:
+        return difflib.SequenceMatcher(None, name, wanted).ratio(), -abs(len(name) - len(wanted))
+
+    return lowered[max(matches, key=likeness)] if matches else None

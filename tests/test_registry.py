@@ -241,4 +241,5 @@ def test_a_plugin_that_fails_to_import_keeps_its_own_error(registry, tmp_path, m
 
 def test_nearest_needs_some_likeness():
     assert nearest("Batch", ["batch_size", "lr"]) == "batch_size"
+    assert nearest("bm", ["bn_cma", "bn", "ln"]) == "bn"
     assert nearest("xyz", ["lr", "norm"]) is None

@@ -11,16 +11,16 @@ UNEQUAL = {"dataset": "synthetic:classes=4,train=6,test=2,imbalance=3", "train__
 
 def trained_ids(strategy, index):
     """The ids of each epoch's batches in experience `index`, which is trained."""
-    from clnorm.strategies import template
+    from clnorm.strategies import epochs
 
-    seen, plan = [], template.plan_epoch
+    seen, plan = [], epochs.plan_epoch
 
     def recorded(*args, **options):
         seen.append(plan(*args, **options))
         return seen[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(template, "plan_epoch", recorded)
+        patch.setattr(epochs, "plan_epoch", recorded)
         strategy.train_experience(index)
     return seen[1:]  # the first plan only counts steps
 

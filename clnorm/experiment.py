@@ -62,18 +62,18 @@ def _load_finished(config: Config, table: "ClipTable", folder: RunFolder, report
 
 def _note_changed_files(config: Config, table: "ClipTable", record: RunRecord, reporter: Reporter) -> None:
     """Say so where a finished run's clips hold something else now, in files of the same names and sizes."""
-    from clnorm.data.store import present_content
+    from clnorm.data.store_name import describe_store, present_content
 
     data = config.data
-    content = present_content(
+    meta = describe_store(
         table,
         frames=data.frames,
         size=data.image_size,
         keep=data.keep,
         cache=data.cache,
         decoder=data.decoder,
-        workers=data.workers,
     )
+    content = present_content(meta, table, workers=data.workers)
     if content is not None and content != record.data.get("content", content):
         reporter.note("Its clips hold something else now than when it ran; delete its folder to run it anew.")
 

@@ -20,9 +20,6 @@ from clnorm.errors import ClnormError, UserError
 if TYPE_CHECKING:
     from torchcodec.decoders import VideoDecoder
 
-SAMPLING_VERSION = 1
-"""Raised whenever the same file would give other frames, so that stores decoded before are not taken for new ones."""
-
 PART_SECONDS = 5
 """What `read_parts` cuts a long video into where it is not told how many parts."""
 

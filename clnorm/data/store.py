@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import filelock
 import numpy as np
@@ -14,16 +13,9 @@ import torch
 
 from clnorm.data.build import BuildOptions, Progress, bad_clips_error, build_store, name_disk_errors
 from clnorm.data.pixels import Pixels
-from clnorm.data.sampling import Frames, jittered_frames, keep_limit, middle_frames
-from clnorm.data.store_folder import (
-    Note,
-    describe_store,
-    digest_content,
-    load_store,
-    locate_store,
-    read_present_content,
-    renew_store,
-)
+from clnorm.data.sampling import Frames, jittered_frames, middle_frames
+from clnorm.data.store_folder import Note, load_store, renew_store
+from clnorm.data.store_name import describe_store, digest_content, locate_store
 from clnorm.data.table import ClipTable
 from clnorm.errors import ClnormError
 
@@ -88,7 +80,7 @@ class ClipStore:
             UserError: there is no CUDA device for the decoder.
             ClnormError: the disk is full or fails, the store found is damaged, or FFmpeg is missing.
         """
-        meta = _describe(table, frames=frames, size=size, keep=keep, cache=cache, decoder=decoder)
+        meta = describe_store(table, frames=frames, size=size, keep=keep, cache=cache, decoder=decoder)
         folder = locate_store(meta)
         options = BuildOptions(skip_bad=skip_bad, progress=progress, workers=workers)
         load = partial(load_store, folder, table, meta, workers=workers)
@@ -159,16 +151,3 @@ class ClipStore:
         kept = self.kept[wanted]
         shown = middle_frames(kept, frames=self.frames) if draws is None else jittered_frames(kept, draws)
         return self.pixels.take(wanted, shown)
-
-
-def present_content(
-    table: ClipTable, *, frames: int, size: int, keep: str, cache: str, decoder: str, workers: int
-) -> str | None:
-    """What `content` of the store of these would be now; None where it is not there to tell. Nothing is decoded."""
-    meta = _describe(table, frames=frames, size=size, keep=keep, cache=cache, decoder=decoder)
-    return read_present_content(locate_store(meta), table, workers=workers)
-
-
-def _describe(table: ClipTable, *, frames: int, size: int, keep: str, cache: str, decoder: str) -> dict[str, Any]:
-    limit = keep_limit(keep, frames=frames)
-    return describe_store(table, limit=limit, size=size, decoder=decoder, pixels=cache == "store")

@@ -1,9 +1,6 @@
 """The folder of a finished store: what names it, how it is loaded, and how it is brought up to files that changed."""
 
-import hashlib
-import importlib.metadata
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,60 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from clnorm.data.build import BuildOptions, build_store
-from clnorm.data.cache import cache_dir
-from clnorm.data.decode import SAMPLING_VERSION
 from clnorm.data.part import FRAMES, INFO, META, ClipRow, read_meta, write_info
 from clnorm.data.pixels import DecodedPixels, MappedPixels, Pixels
-from clnorm.data.sources import compare_sources, digest_file
+from clnorm.data.sources import compare_sources
 from clnorm.data.table import ClipTable
 from clnorm.errors import ClnormError
 from clnorm.files import replace_file
 
-_LAYOUT = 2
-
 Note = Callable[[str], None]
-
-
-def describe_store(table: ClipTable, *, limit: int | None, size: int, decoder: str, pixels: bool) -> dict[str, Any]:
-    """All that decides a store: its folder is named by the hash of this, and holds it."""
-    return {
-        "layout": _LAYOUT,
-        "table": table.fingerprint,
-        "clips": len(table),
-        "limit": limit,
-        "size": size,
-        "decoder": decoder,
-        "pixels": pixels,
-        "sampling": SAMPLING_VERSION,
-        "torchcodec": importlib.metadata.version("torchcodec"),
-    }
-
-
-def locate_store(meta: dict[str, Any]) -> Path:
-    """The folder of the store that `describe_store` describes, whether it is there or not."""
-    key = hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()[:20]
-    return cache_dir() / "stores" / key
-
-
-def digest_content(digests: Iterable[str]) -> str:
-    """sha256 (hex) of the sha256 of all files, in the order of the clips."""
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
-
-
-def read_present_content(folder: Path, table: ClipTable, *, workers: int) -> str | None:
-    """The `digest_content` of a table's files as they are now, where a store knows them; nothing is decoded.
-
-    Only files of another size or time than the store's are read. None where there is no store in `folder`, or one that
-    cannot be read, which is an error when it is opened.
-    """
-    try:
-        info = pd.read_parquet(folder / INFO, page_checksum_verification=True)
-    except (OSError, ValueError):
-        return None
-    paths, digests = table.paths(), info["sha256"].tolist()
-    for clip in compare_sources(paths, info, workers=workers)[0]:
-        digests[clip] = digest_file(paths[clip])
-    return digest_content(digests)
 
 
 def load_store(folder: Path, table: ClipTable, meta: dict[str, Any], *, workers: int) -> tuple[pd.DataFrame, Pixels]:

@@ -128,17 +128,37 @@ class LMI(nn.Module):
         factor = cast_for_products(tokens)
         motion = _mean_change(self.reduce(factor))
         gate = self.expand(torch.sigmoid(self.mlp(self.norm(motion))))
-        return tokens + factor * (torch.tanh(self.delta) * gate)
+        return scale_tokens(tokens, factor, torch.tanh(self.delta) * gate)
 
 
 def cast_for_products(tokens: Tensor) -> Tensor:
-    """Tokens in the dtype that autocast multiplies matrices in; outside of it, the same tensor.
-
-    What LMI multiplies by the gate is then the copy that `reduce` keeps for its backward pass anyway, and no float32
-    tokens are kept beside it.
-    """
+    """Tokens in the dtype that autocast multiplies matrices in; outside of it, the same tensor."""
     device = tokens.device.type
     return tokens.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else tokens
+
+
+def scale_tokens(tokens: Tensor, factor: Tensor, gain: Tensor) -> Tensor:
+    """x * (1 + gain), keeping for the gradient of the gain what `cast_for_products` gave, and no float32 copy of x.
+
+    Args:
+        tokens: x, (B, T, N, C).
+        factor: the same in the dtype of products, which `reduce` keeps anyway.
+        gain: (B, T, 1, C).
+    """
+    scaled: Tensor = _ScaleTokens.apply(tokens, factor.detach(), gain)
+    return scaled
+
+
+class _ScaleTokens(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor, factor: Tensor, gain: Tensor) -> Tensor:
+        ctx.save_for_backward(factor, gain)
+        return tokens * (1 + gain)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, Tensor]:
+        factor, gain = ctx.saved_tensors
+        return grad * (1 + gain), None, (grad * factor).sum(dim=2, keepdim=True).to(gain.dtype)
 
 
 def _mean_change(reduced: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ that a pretrained Vision Transformer starts unharmed.
 import torch
 from torch import Tensor, nn
 
-from clnorm.models.motion import cast_for_products, mix_pixels
+from clnorm.models.motion import cast_for_products, mix_pixels, scale_tokens
 
 
 class SignedSMIF(nn.Module):
@@ -64,7 +64,7 @@ class SignedLMI(nn.Module):
         # Reducing is linear, so the mean over positions may go first.
         motion = _mean_differences(self.reduce(tokens.mean(dim=2, keepdim=True)))
         gate = torch.sigmoid(self.expand(self.mlp(self.norm(motion)))) - 0.5
-        return tokens + cast_for_products(tokens) * (torch.tanh(self.delta) * gate)
+        return scale_tokens(tokens, cast_for_products(tokens), torch.tanh(self.delta) * gate)
 
 
 def _mean_differences(reduced: Tensor) -> Tensor:

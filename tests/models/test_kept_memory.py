@@ -52,3 +52,17 @@ def test_gradients_of_smif_are_those_of_finite_differences(smif):
         return torch.func.functional_call(smif, dict(zip(parameters, values, strict=True)), (given,))
 
     assert torch.autograd.gradcheck(mixed, (clips.requires_grad_(), *parameters.values()))
+
+
+@pytest.mark.parametrize("lmi", [LMI(8), SignedLMI(8)], ids=["lmi", "signed"])
+def test_gradients_of_lmi_are_those_of_finite_differences(lmi):
+    tokens = torch.randn(1, 3, 2, 8, generator=torch_generator(0, "tokens")).double().requires_grad_()
+    lmi = lmi.double()
+    with torch.no_grad():
+        lmi.delta.fill_(0.3)
+    parameters = {name: value.detach().requires_grad_() for name, value in lmi.named_parameters()}
+
+    def scaled(given, *values):
+        return torch.func.functional_call(lmi, dict(zip(parameters, values, strict=True)), (given,))
+
+    assert torch.autograd.gradcheck(scaled, (tokens, *parameters.values()))

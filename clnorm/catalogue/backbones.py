@@ -9,6 +9,7 @@ _DROP = {
     "dropout": Option(0.0, "dropout after attention and in the MLP", low=0.0, high=0.9),
     "ffn_bn": Option(False, "a Batch Normalization in each MLP, before its GELU, whatever the norm"),
 }
+_SMIF = Option("pixels", "where the motion of neighbouring frames goes", words=("pixels", "frames"))
 BACKBONES = Registry("backbone", plural="backbones", given=("image_size", "num_frames"))
 _VARIANTS = {
     "lsvit": "LS-ViT as published code defines it",
@@ -24,7 +25,8 @@ _SIZES = {
 for _variant, _what in _VARIANTS.items():
     for _size, _shape in _SIZES.items():
         _name = f"{_variant}_{_size}"
-        BACKBONES.add(Entry(_name, f"clnorm.models.lsvit:{_name}", f"{_what}; {_shape}", _DROP))
+        _options = _DROP | {"smif": _SMIF} if _variant == "lsvit_signed" else _DROP
+        BACKBONES.add(Entry(_name, f"clnorm.models.lsvit:{_name}", f"{_what}; {_shape}", _options))
 BACKBONES.add(
     Entry(
         "timm",

@@ -155,6 +155,8 @@ def _set(norm: GroupNorm, scale: Tensor, shift: Tensor) -> None:
 
 @torch.no_grad()
 def _fold(linear: nn.Linear, scale: Tensor, shift: Tensor) -> None:
-    weight = linear.weight.double()  # (out, C)
-    linear.bias.copy_(linear.bias.double() + weight @ shift)
-    linear.weight.copy_(weight * scale)
+    weight = linear.weight.double().unflatten(
+        1, (-1, len(scale))
+    )  # (out, runs, C): every run of C inputs is the norm's
+    linear.bias.copy_(linear.bias.double() + (weight @ shift).sum(dim=1))
+    linear.weight.copy_((weight * scale).flatten(1))

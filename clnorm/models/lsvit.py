@@ -4,6 +4,7 @@ Source: Chen et al., Frontiers in Neurorobotics 2024, doi 10.3389/fnbot.2024.145
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -11,10 +12,17 @@ from torch import Tensor, nn
 
 from clnorm.errors import UserError
 from clnorm.models.motion import LMI, SMIF
-from clnorm.models.signed import SignedLMI, SignedSMIF
+from clnorm.models.signed import MotionFrames, SignedLMI, SignedSMIF
 from clnorm.models.vit import MLP, Attention, DropPath, PatchEmbed, require_clips
 
-_MOTION = {"vit": (nn.Identity, nn.Identity), "lsvit": (SMIF, LMI), "lsvit_signed": (SignedSMIF, SignedLMI)}
+# By variant, what makes the module before the patches and, for a width, those after the blocks; by `smif` for the
+# variant that has the choice.
+_MOTION: dict[tuple[str, str], tuple[Callable[[], nn.Module], Callable[[int], nn.Module]]] = {
+    ("vit", "pixels"): (nn.Identity, lambda width: nn.Identity()),
+    ("lsvit", "pixels"): (SMIF, LMI),
+    ("lsvit_signed", "pixels"): (SignedSMIF, SignedLMI),
+    ("lsvit_signed", "frames"): (MotionFrames, partial(SignedLMI, streams=2)),
+}
 _SIZES = {
     "nano": {"width": 96, "depth": 4, "heads": 3, "patch_size": 8},
     "tiny": {"width": 192, "depth": 12, "heads": 3, "patch_size": 16},
@@ -50,7 +58,8 @@ class VideoViT(nn.Module):
     Shapes: clips (B, T, 3, H, W), floats in [-1, 1], to logits (B, num_classes). The class token of every frame passes
     the final norm; their mean over time enters the linear head. `vit` sees each frame alone. `lsvit` has SMIF before
     the patches and LMI after every block, and cannot tell a clip from its reversal; `lsvit_signed` can (`signed.py`),
-    and adds a learned position in time to its tokens.
+    and adds a learned position in time to its tokens. With `smif="frames"` half of what it shows to the network is
+    motion (`MotionFrames`), and the head sees the means of both halves, (B, 2C).
 
     Every norm is built as LayerNorm and meant to be swapped (`clnorm.swap_norms`); `expected_norm_sites` of them exist.
 
@@ -60,9 +69,10 @@ class VideoViT(nn.Module):
         drop_path_per: `clip` or `frame`, what skips a block as one.
         dropout: after attention and in the MLP.
         ffn_bn: whether each MLP has a Batch Normalization of its own, which is no norm site (`FFNBN`).
+        smif: where `lsvit_signed` has the motion of neighbouring frames: in the `pixels` of each, or in `frames`.
 
     Raises:
-        UserError: an image size that the patch size does not divide.
+        UserError: an image size that the patch size does not divide, or motion frames of an odd number of frames.
     """
 
     def __init__(
@@ -80,6 +90,7 @@ class VideoViT(nn.Module):
         drop_path_per: str,
         dropout: float,
         ffn_bn: bool,
+        smif: str = "pixels",
     ) -> None:
         super().__init__()
         if image_size % patch_size:
@@ -89,7 +100,11 @@ class VideoViT(nn.Module):
                 where="data.image_size",
                 legal=f"{below}, {below + patch_size}, ...",
             )
-        make_smif, make_lmi = _MOTION[variant]
+        if smif == "frames" and num_frames % 2:
+            legal = f"an even number, as {max(num_frames - 1, 2)}"
+            raise UserError(f"smif=frames takes frames two by two, not {num_frames}", where="data.frames", legal=legal)
+        make_smif, make_lmi = _MOTION[variant, smif]
+        self._streams = 2 if smif == "frames" else 1
         self.input_shape = (num_frames, 3, image_size, image_size)
         self.smif = make_smif()
         self.patch_embed = PatchEmbed(patch_size=patch_size, width=width)
@@ -112,7 +127,7 @@ class VideoViT(nn.Module):
         # What pretrained weights do not have, beside the motion modules and the head.
         self.added_tensors = tuple(name for name in self.blocks.state_dict(prefix="blocks.") if ".mlp.bn." in name)
         self.norm = nn.LayerNorm(width, eps=1e-6)
-        self.head = nn.Linear(width, num_classes)
+        self.head = nn.Linear(self._streams * width, num_classes)
         self.expected_norm_sites = (2 if variant == "vit" else 3) * depth + 1
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -120,13 +135,16 @@ class VideoViT(nn.Module):
         return logits
 
     def forward_features(self, clips: Tensor) -> Tensor:
-        """Clips (B, T, 3, H, W) to features (B, C): what the head and nearest-mean classifiers see."""
+        """Clips (B, T, 3, H, W) to features (B, C), or (B, 2C) of motion frames, too.
+
+        They are what the head and nearest-mean classifiers see.
+        """
         require_clips(clips, self.input_shape)
         tokens = self._embed(self.smif(clips))
         for block in self.blocks:
             tokens = block(tokens)
         # Every token passes the norm, although the class tokens alone are read: batch statistics are those of a site.
-        features: Tensor = self.norm(tokens)[:, :, 0].mean(dim=1)
+        features: Tensor = self.norm(tokens)[:, :, 0].unflatten(1, (self._streams, -1)).mean(dim=2).flatten(1)
         return features
 
     def _embed(self, clips: Tensor) -> Tensor:

@@ -113,7 +113,7 @@ def _refuse_clamp(model: nn.Module, weights: Weights) -> None:
         f"weights with mean {weights.mean} and std {weights.std} do not suit LS-ViT: its SMIF clamps the model's input "
         "to [-1, 1], which would destroy about half of the pixels",
         where=f"weights {weights.source}",
-        legal="weights with mean = std = 0.5, or a backbone vit_* or timm:NAME",
+        legal="weights with mean = std = 0.5, or a backbone vit_*, lsvit_signed_*:smif=frames or timm:NAME",
     )
 
 

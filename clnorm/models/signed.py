@@ -1,8 +1,8 @@
 """LS-ViT's motion modules with the direction of time left in: the variant `lsvit_signed`, which is clnorm's own.
 
 The published modules (`motion.py`) take absolute differences and are blind to reversing time, so they cannot tell
-sitting down from standing up. These keep the sign, as TDN, TEA and ACTION-Net do, and both start as the identity, so
-that a pretrained Vision Transformer starts unharmed.
+sitting down from standing up. These keep the sign, as TDN, TEA and ACTION-Net do, and leave a pretrained Vision
+Transformer unharmed at the start.
 """
 
 import torch
@@ -42,6 +42,25 @@ class SignedSMIF(nn.Module):
         return differences.flatten(2, 3)
 
 
+class MotionFrames(nn.Module):
+    """What `smif=frames` has in SMIF's place: motion as frames of its own, beside those that it is the motion of.
+
+    Of each two frames the later one stays, and their difference takes the other one's place:
+
+        v_1 .. v_T  becomes  v_2, v_4 .. v_T; v_2 - v_1, v_4 - v_3 .. v_T - v_{T-1}
+
+    Shapes: (B, T, 3, H, W) in [-1, 1] with an even T to the same, the differences in [-2, 2] and not clamped.
+
+    Sources: frame and motion as two streams, averaged apart: Simonyan and Zisserman, "Two-Stream Convolutional Networks
+    for Action Recognition in Videos", NeurIPS 2014, here with one set of weights; differences of neighbouring frames as
+    the motion: Wang et al., "Temporal Segment Networks", ECCV 2016 ("RGB difference").
+    """
+
+    def forward(self, clips: Tensor) -> Tensor:
+        earlier, later = clips[:, ::2], clips[:, 1::2]
+        return torch.cat([later, later - earlier], dim=1)
+
+
 class SignedLMI(nn.Module):
     """LMI with signed differences and a gate that is centred at zero.
 
@@ -49,10 +68,14 @@ class SignedLMI(nn.Module):
         m = mean_N [f; b];  u = Lin(GELU(Lin(norm m)));  g = sigmoid(W_e u + b_e) - 1/2;  y = x + tanh(delta) * x * g
 
     with delta = 0 at the start. Shapes: tokens (B, T, N, C) to the same. `norm` sees (B, T, 1, 2C / reduction).
+
+    Args:
+        streams: into how many runs of equal length, each with its own first and last frame, the T frames fall.
     """
 
-    def __init__(self, width: int, *, reduction: int = 4) -> None:
+    def __init__(self, width: int, *, reduction: int = 4, streams: int = 1) -> None:
         super().__init__()
+        self.streams = streams
         inner = width // reduction
         self.reduce = nn.Linear(width, inner)
         self.norm = nn.LayerNorm(2 * inner, eps=1e-6)
@@ -62,16 +85,17 @@ class SignedLMI(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         # Reducing is linear, so the mean over positions may go first.
-        motion = _mean_differences(self.reduce(tokens.mean(dim=2, keepdim=True)))
+        reduced = self.reduce(tokens.mean(dim=2, keepdim=True))
+        motion = _mean_differences(reduced.unflatten(1, (self.streams, -1))).flatten(1, 2)
         gate = torch.sigmoid(self.expand(self.mlp(self.norm(motion)))) - 0.5
         return scale_tokens(tokens, cast_for_products(tokens), torch.tanh(self.delta) * gate)
 
 
 def _mean_differences(reduced: Tensor) -> Tensor:
-    """[f; b] of (B, T, 1, C'): (B, T, 1, 2C')."""
-    if reduced.shape[1] == 1:
-        return torch.zeros_like(torch.cat([reduced, reduced], dim=3))
-    step = reduced[:, 1:] - reduced[:, :-1]
-    forward = torch.cat([step, step[:, -1:]], dim=1)
-    backward = torch.cat([-step[:, :1], -step], dim=1)
-    return torch.cat([forward, backward], dim=3)
+    """[f; b] of (B, S, T, 1, C'), S streams: (B, S, T, 1, 2C')."""
+    if reduced.shape[2] == 1:
+        return torch.zeros_like(torch.cat([reduced, reduced], dim=4))
+    step = reduced[:, :, 1:] - reduced[:, :, :-1]
+    forward = torch.cat([step, step[:, :, -1:]], dim=2)
+    backward = torch.cat([-step[:, :, :1], -step], dim=2)
+    return torch.cat([forward, backward], dim=4)

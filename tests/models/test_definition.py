@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from clnorm import create_model
 from clnorm.models.motion import LMI, SMIF
-from clnorm.models.signed import SignedLMI, SignedSMIF
+from clnorm.models.signed import MotionFrames, SignedLMI, SignedSMIF
 from clnorm.seeding import torch_generator
 
 
@@ -91,6 +91,16 @@ def slow_signed_lmi(tokens, weights):
     return torch.stack(outputs)
 
 
+def slow_motion_frames(video, weights):
+    """What one clip (T, 3, H, W) shows with `smif=frames`."""
+    shown = [video[t] for t in range(1, len(video), 2)]
+    return torch.stack(shown + [video[t] - video[t - 1] for t in range(1, len(video), 2)])
+
+
+def slow_signed_lmi_by_halves(tokens, weights):
+    return torch.cat([slow_signed_lmi(half, weights) for half in tokens.chunk(2)])
+
+
 def slow_attention(tokens, weights, *, heads):
     """Attention among the tokens (N, C) of one frame, one head at a time."""
     width = tokens.shape[1] // heads
@@ -106,7 +116,7 @@ def part(weights, prefix):
     return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
 
 
-def slow_model(video, weights, *, smif, lmi, patch=8, heads=3):
+def slow_model(video, weights, *, smif, lmi, streams, patch=8, heads=3):
     """The logits of one clip (T, 3, H, W)."""
 
     def norm(x, name):
@@ -138,7 +148,7 @@ def slow_model(video, weights, *, smif, lmi, patch=8, heads=3):
         x = x + F.linear(F.gelu(hidden), mlp["fc2.weight"], mlp["fc2.bias"])
         within = part(weights, f"{block}lmi.")
         x = lmi(x, {name.replace("norm.norm.", "norm."): value for name, value in within.items()})
-    feature = norm(x, "norm")[:, 0].mean(0)
+    feature = torch.cat([half[:, 0].mean(0) for half in norm(x, "norm").chunk(streams)])
     return weights["head.weight"] @ feature + weights["head.bias"]
 
 
@@ -164,26 +174,37 @@ def test_lmi_follows_its_equation(module, slow, frames):
     torch.testing.assert_close(lmi(batch), expected, atol=1e-5, rtol=1e-5)
 
 
+def test_of_each_two_frames_the_later_one_and_the_difference_are_shown():
+    levels = torch.tensor([0.1, 0.4, -1.0, 1.0, 0.3, 0.3])
+    shown = MotionFrames()(levels[None, :, None, None, None].expand(1, 6, 3, 2, 2))
+    expected = torch.tensor([0.4, 1.0, 0.3, 0.3, 2.0, 0.0])
+    torch.testing.assert_close(shown, expected[None, :, None, None, None].expand(1, 6, 3, 2, 2))
+
+
 VARIANTS = {
-    "vit": (lambda video, weights: video, lambda tokens, weights: tokens),
-    "lsvit": (slow_smif, slow_lmi),
-    "lsvit_signed": (slow_signed_smif, slow_signed_lmi),
+    "vit_nano": (lambda video, weights: video, lambda tokens, weights: tokens, 1),
+    "lsvit_nano": (slow_smif, slow_lmi, 1),
+    "lsvit_signed_nano": (slow_signed_smif, slow_signed_lmi, 1),
+    "lsvit_signed_nano:smif=frames": (slow_motion_frames, slow_signed_lmi_by_halves, 2),
 }
 
 
 @pytest.mark.parametrize("ffn_bn", ["false", "true"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_whole_model_follows_the_definition(variant, ffn_bn):
-    model = create_model(f"{variant}_nano:drop_path=0,ffn_bn={ffn_bn}", num_classes=5, image_size=16, num_frames=3)
+    smif, lmi, streams = VARIANTS[variant]
+    frames = 3 * streams
+    spec = f"{variant}{',' if ':' in variant else ':'}drop_path=0,ffn_bn={ffn_bn}"
+    model = create_model(spec, num_classes=5, image_size=16, num_frames=frames)
     generator = torch_generator(0, "all weights")
     with torch.no_grad():
-        model.train()(clips(frames=3))  # moves running statistics, where there are any
+        model.train()(clips(frames=frames))  # moves running statistics, where there are any
         model.eval()
         for parameter in model.parameters():
             parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
-        batch = clips(frames=3)
-        smif, lmi = VARIANTS[variant]
-        expected = torch.stack([slow_model(video, model.state_dict(), smif=smif, lmi=lmi) for video in batch])
+        batch, weights = clips(frames=frames), model.state_dict()
+        slow = [slow_model(video, weights, smif=smif, lmi=lmi, streams=streams) for video in batch]
+        expected = torch.stack(slow)
         torch.testing.assert_close(model(batch), expected, atol=1e-5 * expected.abs().max().item(), rtol=1e-5)
 
 

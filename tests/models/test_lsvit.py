@@ -19,7 +19,8 @@ def clips(batch=2, frames=6, size=16, seed=0):
 
 def nano(**changes):
     options = {"num_classes": 5, "image_size": 16, "num_frames": 6} | changes
-    return create_model(f"{options.pop('backbone', 'lsvit_nano')}:drop_path=0", **options)
+    backbone = options.pop("backbone", "lsvit_nano")
+    return create_model(f"{backbone}{',' if ':' in backbone else ':'}drop_path=0", **options)
 
 
 @pytest.mark.parametrize(("width", "count"), [(768, 370_369), (384, 93_025), (192, 23_473)])
@@ -99,6 +100,21 @@ def moving_dots(count, *, frames=8, size=16):
     bright = torch.nn.functional.one_hot(columns, size)[:, :, None, None, :]
     right = (noise + bright - 0.5).clamp(-1, 1)
     return torch.cat([right, right.flip(1)]), torch.arange(2).repeat_interleave(count)
+
+
+@torch.no_grad()
+def test_motion_frames_see_the_direction_of_time_and_no_other_pair():
+    model, batch = with_a_head(nano(backbone="lsvit_signed_nano:smif=frames")), clips()
+    assert not torch.allclose(model(batch), model(batch.flip(1)), atol=1e-3)
+    # At the start each pair counts alone: LMI and positions in time add nothing yet.
+    torch.testing.assert_close(model(batch), model(batch[:, [4, 5, 0, 1, 2, 3]]), atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(model(batch), model(batch[:, [0, 2, 1, 3, 4, 5]]), atol=1e-3)
+
+
+@pytest.mark.parametrize("frames", [1, 5])
+def test_motion_frames_of_an_odd_number_of_frames(frames):
+    with pytest.raises(UserError, match=f"data.frames: smif=frames takes frames two by two, not {frames}; legal: an e"):
+        nano(backbone="lsvit_signed_nano:smif=frames", num_frames=frames)
 
 
 @pytest.mark.parametrize(("backbone", "least", "most"), [("lsvit_nano", 0.5, 0.5), ("lsvit_signed_nano", 0.9, 1.0)])
@@ -189,7 +205,7 @@ def list_silent(model):
 
 
 @pytest.mark.parametrize("norm", ["ln", "bn", "gn", "cn", "cn:axis=token", "gn:axis=clip"])
-@pytest.mark.parametrize("backbone", ["vit_nano", "lsvit_nano", "lsvit_signed_nano"])
+@pytest.mark.parametrize("backbone", ["vit_nano", "lsvit_nano", "lsvit_signed_nano", "lsvit_signed_nano:smif=frames"])
 def test_gradients_reach_every_parameter(backbone, norm):
     assert list_silent(nano(backbone=backbone, norm=norm)) == []
 

@@ -48,7 +48,7 @@ def frame_features(model, batch, *, mean=HALF, std=HALF):
 
 def nano(backbone="vit_nano", *, size=32, frames=2, classes=5, weights=None, norm="ln"):
     return create_model_with_report(
-        f"{backbone}:drop_path=0",
+        f"{backbone}{',' if ':' in backbone else ':'}drop_path=0",
         norm=norm,
         num_classes=classes,
         image_size=size,
@@ -83,6 +83,18 @@ def test_the_signed_variant_starts_as_the_bare_vit_and_the_other_one_with_its_sc
         for block in plain.blocks:
             block.lmi.delta.zero_()
     torch.testing.assert_close(plain.forward_features(batch), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("mean", "std"), [(HALF, HALF), (MEAN, STD)])
+def test_frames_and_their_motion_both_start_as_in_the_bare_vit(mean, std):
+    """Motion frames are not clamped, so they do with weights of any mean and std."""
+    source, batch = timm_nano(), clips(size=32, frames=4)
+    weights = as_weights(source, mean=mean, std=std)
+    model, _, report = nano("lsvit_signed_nano:smif=frames", frames=4, weights=weights)
+    shown = batch[:, [1, 3]], batch[:, [1, 3]] - batch[:, [0, 2]]
+    expected = torch.cat([frame_features(source, frames, mean=mean, std=std) for frames in shown], dim=1)
+    torch.testing.assert_close(model.eval().forward_features(batch), expected, atol=1e-5, rtol=1e-5)
+    assert set(report.kept) >= {"time_embed", "head.weight"}
 
 
 def test_the_report_tells_loaded_kept_and_unused_apart():

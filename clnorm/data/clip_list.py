@@ -17,6 +17,7 @@ from clnorm.files import replace_file
 
 INDEX = "clips.csv"
 _NEEDED = ("path", "label")
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}  # of other tables than CSVs
 _UNCLEAN = ("//", "/./", "/../")  # in a path between two slashes: it is absolute, or has an empty part, `.` or `..`
 
 
@@ -95,6 +96,7 @@ def _list_files(folder: Path) -> dict[str, int]:
 def _parse(path: Path) -> pd.DataFrame:
     text = csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.string()), strings_can_be_null=False)
     try:
+        _refuse_other_separators(path)
         table = csv.read_csv(path, parse_options=csv.ParseOptions(newlines_in_values=True), convert_options=text)
     except (OSError, pa.ArrowException) as error:
         reason = str(error).partition("\n")[0]
@@ -111,6 +113,17 @@ def _parse(path: Path) -> pd.DataFrame:
     if not table.num_rows:
         raise UserError("the list names no clip", where=str(path), hint=_example())
     return table.to_pandas()
+
+
+def _refuse_other_separators(path: Path) -> None:
+    """A list that a spreadsheet wrote otherwise than with commas would be read as one of a single, unknown column."""
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        first = file.readline(200).rstrip("\n")
+    for separator, name in _SEPARATORS.items():
+        columns = [column.strip(' "') for column in first.split(separator)]
+        if len(columns) > 1 and not set(columns).isdisjoint(COLUMNS):
+            what = f"the first line is {first!r}, with {name} between the columns"
+            raise UserError(what, where=str(path), legal="commas", hint=_example())
 
 
 def _example() -> str:

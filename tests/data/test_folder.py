@@ -135,7 +135,13 @@ def test_a_list_with_every_column(tmp_path):
     [
         ("", "cannot read it as a CSV"),
         ("path,label\n", "the list names no clip"),
-        ("path;label\na.mp4;x\n", "unknown column 'path;label'; legal: path, label, split, group, bytes"),
+        (
+            "path;label\na,1.mp4;x\n",
+            "clips.csv: the first line is 'path;label', with semicolons between the columns; legal: commas; the first",
+        ),
+        ('\ufeff"path"\t"label"\r\na.mp4\tx\r\n', "with tabs between the columns; legal: commas"),
+        ("path|label\na.mp4|x\n", "with vertical bars between the columns; legal: commas"),
+        ("path,label;x\na.mp4,x\n", "unknown column 'label;x'; legal: path, label, split, group, bytes"),
         (
             "path,label,splits\na.mp4,x,train\n",
             "unknown column 'splits'; legal: path, label, split, group, bytes; did you",

@@ -173,20 +173,14 @@ def _survey_class(
 
 
 def _compare(survey: Survey, published: Published, listed: set[str]) -> None:
-    """Against the published figures: a part of the classes, or of their clips, is legal and said so."""
+    """Against the published figures: a part of the classes, or of their clips, is legal and said so; others are not."""
     survey.published = {
         "clips": sum(published.splits[1].values()),
         "classes": published.classes,
         "groups": published.groups,
         "splits": {split: dict(uses) for split, uses in published.splits.items()},
     }
-    names = {row.name for row in survey.classes}
-    absent = sorted((set(published.clips) or listed) - names)
-    if len(names) < published.classes:
-        missing = f"; missing: {', '.join(absent)}" if 0 < len(absent) < published.classes else ""
-        survey.notes.append(f"a subset: {len(names)} of {published.classes} classes{missing}")
-    elif len(names) > published.classes:
-        survey.problems.append(f"{len(names)} classes, where {published.classes} are published")
+    complete = _compare_names(survey, published, listed)
     partial = []
     for row in survey.classes:
         if (known := published.clips.get(row.name)) is not None and row.clips != known:
@@ -197,7 +191,7 @@ def _compare(survey: Survey, published: Published, listed: set[str]) -> None:
     if partial and not survey.problems:
         shown = ", ".join(partial[:3]) + (", ..." if len(partial) > 3 else "")
         survey.notes.append(f"not the published lists: {len(partial)} classes are smaller ({shown})")
-    whole = len(names) == published.classes and not partial
+    whole = complete and not partial
     for split, uses in survey.splits.items():
         if whole and uses != published.splits[split]:
             survey.problems.append(
@@ -205,6 +199,22 @@ def _compare(survey: Survey, published: Published, listed: set[str]) -> None:
             )
     if whole and survey.total("groups") != published.groups:
         survey.problems.append(f"{survey.total('groups')} sources, where {published.groups} are published")
+
+
+def _compare_names(survey: Survey, published: Published, listed: set[str]) -> bool:
+    """Whether all classes of the dataset are there, and no others; where not even lists name them, by their number."""
+    names = {row.name for row in survey.classes}
+    known = set(published.clips) or listed or names
+    own, absent, foreign = names & known, sorted(known - names), sorted(names - known)
+    if foreign:
+        count = f"{len(foreign)} class{'es' * (len(foreign) > 1)}"
+        survey.problems.append(f"{count} not of the {published.classes} published: {', '.join(foreign)}")
+    if len(own) > published.classes:
+        survey.problems.append(f"{len(own)} classes, where {published.classes} are published")
+    elif 0 < len(own) < published.classes:
+        missing = f"; missing: {', '.join(absent)}" if 0 < len(absent) < published.classes else ""
+        survey.notes.append(f"a subset: {len(own)} of {published.classes} classes{missing}")
+    return len(own) == published.classes and not foreign
 
 
 def _uses(uses: Mapping[str, int]) -> str:

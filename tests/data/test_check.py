@@ -70,6 +70,30 @@ def test_a_subset_of_classes_is_legal_and_said(official, tmp_path):
     assert survey.splits[2] == {"train": 140, "test": 60, "unused": 548 + 104 - 200}
 
 
+def test_classes_of_another_dataset_are_foreign_and_no_subset(tmp_path, write_layout):
+    clips = {label: {f"s{k}_{label}_{TAGS}_0.avi": 1 for k in range(2)} for label in ("dive", "juggle", "yawn")}
+    for name, labels, notes in [("all", ["juggle", "yawn"], []), ("some", clips, ["a subset: 1 of 51 classes"])]:
+        root = write_layout(tmp_path / name, {label: clips[label] for label in labels})
+        for label in labels:
+            for split in (2, 3):
+                text = (root / "splits" / f"{label}_test_split1.txt").read_text()
+                (root / "splits" / f"{label}_test_split{split}.txt").write_text(text)
+        survey = check(root)
+        assert survey.problems == ["2 classes not of the 51 published: juggle, yawn"]
+        assert [note.partition(";")[0] for note in survey.notes] == notes
+
+
+def test_a_foreign_class_beside_all_published_ones(official, tmp_path):
+    root = shutil.copytree(official, tmp_path / "more")
+    (root / "videos" / "yawn").mkdir()
+    (root / "videos" / "yawn" / f"s_yawn_{TAGS}_0.avi").write_bytes(b"x")
+    for split in (1, 2, 3):
+        (root / "splits" / f"yawn_test_split{split}.txt").write_text(f"s_yawn_{TAGS}_0.avi 1 \n")
+    survey = check(root)
+    assert survey.problems == ["1 class not of the 51 published: yawn"]
+    assert survey.notes == []
+
+
 def test_lists_of_fewer_clips_are_legal_and_said(shared_data):
     survey = check(shared_data / "data" / "hmdb21")
     assert survey.problems == []

@@ -36,14 +36,28 @@ class Member:
 
 
 def list_folder(folder: Path) -> list[Member]:
-    """The files below a folder that are not hidden, in alphabetical order; no link to a folder is followed."""
+    """The files below a folder that are not hidden, in alphabetical order; no link to a folder is followed.
+
+    Raises:
+        UserError: a folder or file cannot be read, or a link leads nowhere.
+    """
     members = []
     for base, folders, files in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for file in (Path(base, name) for name in files if not name.startswith(".")):
             path = PurePosixPath(file.relative_to(folder).as_posix())
-            members.append(Member(str(folder), path, file.stat().st_size, _opener(file)))
+            members.append(Member(str(folder), path, _size_of(file), _opener(file)))
     return sorted(members, key=lambda member: member.path)
+
+
+def _size_of(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError as error:
+        if file.is_symlink():
+            what = f"this link to {str(file.readlink())!r} leads nowhere: {error.strerror}"
+            raise UserError(what, where=str(file), hint="remove it, or bring back what it leads to") from error
+        raise UserError(f"cannot read this file: {error.strerror}", where=str(file)) from error
 
 
 @contextmanager

@@ -57,6 +57,8 @@ def prepare_archives(
     sources = sources or ([] if fetch else own_archives(root, published))
     with _disk_errors(root), ExitStack() as stack:
         root.mkdir(parents=True, exist_ok=True)
+        # The lock's file stays: another process may be waiting for it, and a third would lock a new one beside that. It
+        # is hidden, and so is no content to any reader.
         stack.enter_context(FileLock(root / ".prepare.lock"))
         if fetch:
             sources = [download(archive, root / ARCHIVES, reporter=reporter) for archive in published.archives]

@@ -196,6 +196,31 @@ def test_a_class_that_no_list_names_and_a_clip_that_is_there_twice(archives, tmp
     assert "the clip 'a.avi' is there twice" in run(capsys, "hmdb51", tmp_path / "out", "--from", archives, code=2)
 
 
+def test_a_link_that_leads_nowhere_is_named(archives, tmp_path, capsys):
+    clips = archives / "dive"
+    clips.mkdir()
+    for name in ("b.avi", "c.avi"):
+        (clips / name).write_bytes(b"x")
+    (clips / "a.avi").symlink_to("/gone/a.avi")
+    said = f"error: {clips}/a.avi: this link to '/gone/a.avi' leads nowhere: No such file or directory; remove it"
+    assert run(capsys, "hmdb51", tmp_path / "out", "--from", archives, code=2).startswith(said)
+    assert run(capsys, "folder", archives, code=2).startswith(said)
+    assert not (archives / "clips.csv").exists()
+
+
+def test_a_target_where_preparing_failed_is_as_good_as_untouched(archives, tmp_path, capsys):
+    """Its lock stays there, and nothing reads it as content."""
+    failed, empty = tmp_path / "failed", tmp_path / "empty"
+    empty.mkdir()
+    run(capsys, "hmdb51", failed, "--from", tmp_path / "no.rar", code=2)
+    assert [path.name for path in failed.iterdir()] == [".prepare.lock"]
+    for dataset in ("hmdb51", "folder"):
+        messages = [run(capsys, dataset, root, code=2).replace(str(root), "ROOT") for root in (failed, empty)]
+        assert messages[0] == messages[1]
+    run(capsys, "hmdb51", failed, "--from", archives)
+    assert written(failed) == expected()
+
+
 def test_nothing_to_prepare_from(tmp_path, capsys):
     message = run(capsys, "hmdb51", tmp_path / "out", code=2)
     assert "there is nothing to prepare from; legal: hmdb51_org.rar and test_train_splits.rar" in message

@@ -59,10 +59,31 @@ def predict_clips(
     Raises:
         ClnormError: an output is not finite, with the norm site at which that began, if it did at one.
     """
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
     places = np.arange(len(ids)) if shuffle is None else shuffle.permutation(len(ids))
     batches = np.array_split(ids[places], math.ceil(len(ids) / batch_size))
+    ranked = _rank_batches(
+        model, store, batches, targets=targets, seen=seen, device=device, precision=precision, contexts=contexts
+    )
+    back = np.argsort(places)
+    predicted, rank, confidence = (column[back] for column in ranked)
+    columns = {"clip": ids, "label": order[targets[ids]], "predicted": order[predicted], "rank": rank}
+    return pd.DataFrame(columns | {"confidence": confidence.astype(np.float32)})
+
+
+def _rank_batches(
+    model: nn.Module,
+    store: ClipStore,
+    batches: list[np.ndarray],
+    *,
+    targets: np.ndarray,
+    seen: int,
+    device: torch.device,
+    precision: str,
+    contexts: Callable[[np.ndarray], StepContext] | None,
+) -> tuple[np.ndarray, ...]:
+    """What `_rank` says of each clip, in the order of `batches`; modules are left in the modes they were found in."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
     rows = []
     for batch, pixels in read_batches(store, batches):
         if contexts is not None:
@@ -76,17 +97,7 @@ def predict_clips(
         provide_context(model, None)
     for module, training in modes.items():
         module.training = training
-    back = np.argsort(places)
-    predicted, rank, confidence = (np.concatenate(column)[back] for column in zip(*rows, strict=True))
-    return pd.DataFrame(
-        {
-            "clip": ids,
-            "label": order[targets[ids]],
-            "predicted": order[predicted],
-            "rank": rank,
-            "confidence": confidence.astype(np.float32),
-        }
-    )
+    return tuple(np.concatenate(column) for column in zip(*rows, strict=True))
 
 
 def _require_finite(logits: Tensor, model: nn.Module, inputs: Tensor) -> None:

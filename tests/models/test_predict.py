@@ -110,3 +110,13 @@ def test_norms_are_told_of_each_batch_and_left_without_a_context():
     predict(model, contexts=lambda ids: StepContext(torch.as_tensor(ids) * 10, 0, 0.5))
     assert told == [[50, 10], [40, 20], [90, 70]]
     assert model.norm.context is None
+
+
+def test_modules_are_left_in_the_modes_they_were_found_in():
+    model, modes = nn.Sequential(Linear("bn"), nn.Dropout(0.9)), []
+    model.train()
+    model[0].norm.eval()
+    model[1].register_forward_pre_hook(lambda dropout, inputs: modes.append(dropout.training))
+    predict(model)
+    assert modes == [False] * 3
+    assert [model.training, model[0].training, model[0].norm.training, model[1].training] == [True, True, False, True]

@@ -2,6 +2,7 @@
 
 import json
 import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,20 +16,13 @@ C = 12
 OPTIONS = ["bn_cma:reset=true", "bn_frozen:source=pretrained,affine=false", "gn:groups=1", "cn:groups=1", "cn:groups=3"]
 
 
-def judge(spec, channels=C):
-    """The status and detail of each check."""
-    report = check_norm(spec, channels)
-    assert [finding.check for finding in report.findings] == [check.name for check in CHECKS]
-    return {finding.check: (finding.status, finding.detail) for finding in report.findings}
-
-
 @pytest.mark.parametrize("spec", [*NORMS.names(), *OPTIONS])
-def test_every_norm_of_the_catalogue_keeps_the_contract(spec):
+def test_every_norm_of_the_catalogue_keeps_the_contract(spec, judge):
     failed = {name: detail for name, (status, detail) in judge(spec).items() if status is Status.FAILED}
     assert failed == {}
 
 
-def test_the_catalogues_batch_norm_passes_every_single_check():
+def test_the_catalogues_batch_norm_passes_every_single_check(judge):
     statuses = {name: status for name, (status, _) in judge("bn").items()}
     assert statuses == {check.name: Status.MEASURED if check.name == "cost" else Status.PASSED for check in CHECKS}
 
@@ -44,7 +38,7 @@ def test_the_catalogues_batch_norm_passes_every_single_check():
         ("torch.nn.InstanceNorm1d:affine=true", {"one position", "one value"}),
     ],
 )
-def test_classes_of_torch_and_timm_are_judged(spec, failed):
+def test_classes_of_torch_and_timm_are_judged(spec, failed, judge):
     found = judge(spec)
     assert {name for name, (status, _) in found.items() if status is Status.FAILED} == failed
     assert found["no context"] == (Status.NOT_APPLICABLE, "it takes no context")
@@ -60,18 +54,18 @@ def test_a_refusal_in_clnorms_words_is_no_pass_and_no_failure_and_is_quoted():
     assert report.failed == ()
 
 
-def test_a_norm_that_wants_a_calibration_first_gets_one_and_that_is_said():
+def test_a_norm_that_wants_a_calibration_first_gets_one_and_that_is_said(judge):
     assert "calibrated before each check, since otherwise it refuses" in judge(OPTIONS[1])["build"][1]
 
 
-def test_what_says_nothing_about_a_norm_is_not_applicable_with_the_reason():
+def test_what_says_nothing_about_a_norm_is_not_applicable_with_the_reason(judge):
     found = judge("identity")
     assert found["tracking off"] == (Status.NOT_APPLICABLE, "a training step changes no buffer")
     assert found["parameters"] == (Status.NOT_APPLICABLE, "it has no parameter that trains")
     assert judge("tbbn")["no context"] == (Status.NOT_APPLICABLE, "it needs tasks, experience")
 
 
-def test_the_cost_is_a_number_beside_bn():
+def test_the_cost_is_a_number_beside_bn(judge):
     status, detail = judge("identity")["cost"]
     assert status is Status.MEASURED
     assert float(detail.partition(" times bn, ")[0]) < 5
@@ -106,3 +100,26 @@ def test_the_report_in_json_and_in_a_line():
 def test_what_cannot_be_asked_for(arguments, message):
     with pytest.raises(UserError, match=message):
         check_norm(*arguments)
+
+
+def test_every_check_with_a_rule_is_broken_by_some_norm():
+    """Each file of checks has a test file here, which says this of the checks in it."""
+    files = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_checks_*.py")}
+    assert {check.examine.__module__.rpartition(".")[2] for check in CHECKS} == files
+
+
+class Unbroken:
+    pass
+
+
+def test_the_norm_that_others_break_is_good(try_norm):
+    assert Status.FAILED not in {status for status, _ in try_norm(Unbroken).values()}
+
+
+class FailsInTwoLines:
+    def forward(self, x):
+        raise ValueError("boom in\n  forward")
+
+
+def test_a_message_of_several_lines_is_joined(try_norm):
+    assert try_norm(FailsInTwoLines)["output"] == (Status.FAILED, "ValueError: boom in forward")

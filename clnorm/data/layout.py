@@ -26,13 +26,27 @@ class Match:
 
 
 def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """The entries of a folder that are not hidden."""
+    """The entries of a folder that are not hidden.
+
+    Raises:
+        UserError: the folder cannot be read, or a link in it leads nowhere: what it stood for would go missing unsaid.
+    """
     try:
         with os.scandir(folder) as found:
-            yield from (entry for entry in found if not entry.name.startswith("."))
+            for entry in found:
+                if not entry.name.startswith("."):
+                    require_target(Path(entry.path), link=entry.is_symlink())
+                    yield entry
     except OSError as error:
         hint = "pass the dataset's folder as --data-root"
         raise UserError(f"cannot read this folder: {error.strerror}", where=str(folder), hint=hint) from error
+
+
+def require_target(path: Path, *, link: bool) -> None:
+    """Refuse a link that leads nowhere."""
+    if link and not path.exists():
+        what = f"this link to {str(path.readlink())!r} leads nowhere"
+        raise UserError(what, where=str(path), hint="remove it, or bring back what it leads to")
 
 
 def list_folders(folder: Path) -> set[str]:

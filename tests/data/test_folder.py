@@ -190,6 +190,15 @@ def test_a_class_of_one_group_cannot_be_split(toy):
     assert "no test clips for: wave; legal: two groups or more a class" in message
 
 
+@pytest.mark.parametrize("place", ["extra", "wave/extra", "wave/extra.mp4"])
+@pytest.mark.parametrize("to_itself", [False, True])
+def test_a_link_that_leads_nowhere_is_no_class_or_video_less(toy, place, to_itself):
+    link = toy / place
+    target = link.name if to_itself else "gone"
+    link.symlink_to(target)
+    assert f"{link}: this link to '{target}' leads nowhere; remove it" in read_error(toy)
+
+
 def test_folders_that_are_wrong(toy, tmp_path):
     assert "pass --data-root" in read_error(None)
     assert "No such file" in read_error(tmp_path / "nowhere")

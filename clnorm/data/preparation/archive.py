@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import rarfile
 
+from clnorm.data.layout import require_target
 from clnorm.data.preparation.rar import TOOLS, is_link, open_rar, unpack_solid
 from clnorm.errors import ClnormError, UserError
 
@@ -51,12 +52,10 @@ def list_folder(folder: Path) -> list[Member]:
 
 
 def _size_of(file: Path) -> int:
+    require_target(file, link=file.is_symlink())
     try:
         return file.stat().st_size
     except OSError as error:
-        if file.is_symlink():
-            what = f"this link to {str(file.readlink())!r} leads nowhere: {error.strerror}"
-            raise UserError(what, where=str(file), hint="remove it, or bring back what it leads to") from error
         raise UserError(f"cannot read this file: {error.strerror}", where=str(file)) from error
 
 

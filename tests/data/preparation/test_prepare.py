@@ -202,7 +202,7 @@ def test_a_link_that_leads_nowhere_is_named(archives, tmp_path, capsys):
     for name in ("b.avi", "c.avi"):
         (clips / name).write_bytes(b"x")
     (clips / "a.avi").symlink_to("/gone/a.avi")
-    said = f"error: {clips}/a.avi: this link to '/gone/a.avi' leads nowhere: No such file or directory; remove it"
+    said = f"error: {clips}/a.avi: this link to '/gone/a.avi' leads nowhere; remove it"
     assert run(capsys, "hmdb51", tmp_path / "out", "--from", archives, code=2).startswith(said)
     assert run(capsys, "folder", archives, code=2).startswith(said)
     assert not (archives / "clips.csv").exists()

@@ -13,7 +13,7 @@ from clnorm.data.loader import read_batches
 from clnorm.data.store import ClipStore
 from clnorm.errors import ClnormError
 from clnorm.models.precision import autocast
-from clnorm.norms import StepContext, provide_context
+from clnorm.norms.context import StepContext, in_evaluation, provide_context
 from clnorm.norms.finite import find_nonfinite_site
 
 
@@ -82,21 +82,16 @@ def _rank_batches(
     contexts: Callable[[np.ndarray], StepContext] | None,
 ) -> tuple[np.ndarray, ...]:
     """What `_rank` says of each clip, in the order of `batches`; modules are left in the modes they were found in."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
     rows = []
-    for batch, pixels in read_batches(store, batches):
-        if contexts is not None:
-            provide_context(model, contexts(batch))
-        inputs = pixels_to_input(pixels.to(device, non_blocking=True))
-        with autocast(device, precision):
-            logits = model(inputs)
-            _require_finite(logits, model, inputs)
-        rows.append(_rank(logits[:, :seen].float().cpu().numpy(), targets[batch]))
-    if contexts is not None:
-        provide_context(model, None)
-    for module, training in modes.items():
-        module.training = training
+    with in_evaluation(model):
+        for batch, pixels in read_batches(store, batches):
+            if contexts is not None:
+                provide_context(model, contexts(batch))
+            inputs = pixels_to_input(pixels.to(device, non_blocking=True))
+            with autocast(device, precision):
+                logits = model(inputs)
+                _require_finite(logits, model, inputs)
+            rows.append(_rank(logits[:, :seen].float().cpu().numpy(), targets[batch]))
     return tuple(np.concatenate(column) for column in zip(*rows, strict=True))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from clnorm.errors import ClnormError, UserError
 from clnorm.norms.base import RunningNorm
-from clnorm.norms.context import StepContext, provide_context
+from clnorm.norms.context import StepContext, in_evaluation, provide_context
 from clnorm.norms.views import NormSite
 
 
@@ -126,22 +126,18 @@ def _find_trackers(model: nn.Module) -> list[_Tracker]:
 @contextmanager
 def _tracking(model: nn.Module, trackers: list[_Tracker]) -> Iterator[None]:
     """The trackers, and the norm sites around them, in training mode, averaging plainly; all others in evaluation."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
     tracked = {tracker.module for tracker in trackers}
-    for module in modes:
-        if module in tracked or (isinstance(module, NormSite) and tracked & set(module.modules())):
-            module.train()
-    hooks = [tracker.module.register_forward_pre_hook(tracker.step) for tracker in trackers]
-    for tracker in trackers:
-        tracker.begin()
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-        provide_context(model, None)
+    with in_evaluation(model):
+        for module in list(model.modules()):
+            if module in tracked or (isinstance(module, NormSite) and tracked & set(module.modules())):
+                module.train()
+        hooks = [tracker.module.register_forward_pre_hook(tracker.step) for tracker in trackers]
         for tracker in trackers:
-            tracker.restore()
-        for module, training in modes.items():
-            module.training = training
+            tracker.begin()
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+            for tracker in trackers:
+                tracker.restore()

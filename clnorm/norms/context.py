@@ -1,5 +1,7 @@
 """What a training loop tells norms beside the activations: whose clips these are, and how far the run has come."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -35,6 +37,19 @@ def provide_context(model: nn.Module, context: StepContext | None) -> None:
     for module in model.modules():
         if hasattr(module, "receive_context"):
             module.receive_context(context)
+
+
+@contextmanager
+def in_evaluation(model: nn.Module) -> Iterator[None]:
+    """The model in evaluation mode; afterwards each module in the mode that it was in, and no norm with a context."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        provide_context(model, None)
+        for module, training in modes.items():
+            module.training = training
 
 
 def take_auxiliary_loss(model: nn.Module) -> Tensor | None:

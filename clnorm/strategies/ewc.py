@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from clnorm.data.loader import read_batches
 from clnorm.models.execution import run_eagerly
 from clnorm.models.predict import pixels_to_input
-from clnorm.norms import provide_context
+from clnorm.norms.context import in_evaluation, provide_context
 
 Named = dict[str, Tensor]
 
@@ -112,16 +112,9 @@ class EWCPlugin(SupervisedPlugin):
 
     def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
         ids = strategy.training_stream.experiences[strategy.experience.current_experience].train_ids
-        modes = {module: module.training for module in strategy.model.modules()}
-        strategy.model.eval()
-        try:
+        with in_evaluation(strategy.model), run_eagerly(strategy.setup.execution):
             samples = _single_clips(strategy, ids)
-            with run_eagerly(strategy.setup.execution):
-                fisher = fisher_diagonal(strategy.model, samples, seen=strategy.seen_classes, exact=self.exact)
-        finally:
-            provide_context(strategy.model, None)
-            for module, training in modes.items():
-                module.training = training
+            fisher = fisher_diagonal(strategy.model, samples, seen=strategy.seen_classes, exact=self.exact)
         self.penalty.add(fisher, dict(strategy.model.named_parameters()))
 
     def state_dict(self) -> dict[str, Any]:

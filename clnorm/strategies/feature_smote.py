@@ -13,7 +13,7 @@ from clnorm.data.loader import read_batches
 from clnorm.errors import UserError
 from clnorm.models.precision import autocast
 from clnorm.models.predict import pixels_to_input
-from clnorm.norms import provide_context
+from clnorm.norms.context import in_evaluation, provide_context
 from clnorm.seeding import numpy_generator
 from clnorm.strategies.balance import Balancing
 from clnorm.strategies.head_fit import fit_head
@@ -108,15 +108,10 @@ class FeatureSMOTE(Balancing):
     def _features(self, strategy: "ClipStrategy", ids: np.ndarray) -> np.ndarray:
         """(n, d) float64: what the head sees of each clip in evaluation."""
         model, setup = strategy.evaluated_model, self.setup
-        modes = {module: module.training for module in model.modules()}
-        model.eval()
         parts = []
         batches = np.array_split(ids, math.ceil(len(ids) / setup.config.eval.batch_size))
-        with autocast(setup.device, setup.execution.precision):
+        with in_evaluation(model), autocast(setup.device, setup.execution.precision):
             for batch, pixels in read_batches(setup.store, batches):
                 provide_context(model, strategy.statistics.context_of(batch, device=setup.device))
                 parts.append(model.forward_features(pixels_to_input(pixels.to(setup.device))).double().cpu().numpy())
-        provide_context(model, None)
-        for module, training in modes.items():
-            module.training = training
         return np.concatenate(parts)

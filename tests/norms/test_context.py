@@ -6,6 +6,7 @@ from torch import nn
 
 from clnorm.errors import ClnormError, UserError
 from clnorm.norms import Norm, StepContext, build_norm, provide_context, take_auxiliary_loss
+from clnorm.norms.context import in_evaluation
 
 MODULE = """
 import torch
@@ -104,3 +105,20 @@ def test_auxiliary_losses_are_summed_and_taken_once():
     norms[0].auxiliary_loss, norms[2].auxiliary_loss = torch.tensor(0.5), torch.tensor(2.0)
     assert take_auxiliary_loss(norms) == 2.5
     assert take_auxiliary_loss(norms) is None
+
+
+def test_in_evaluation_ends_in_the_modes_found_and_without_a_context():
+    model = nn.Sequential(nn.Dropout(), nn.Linear(2, 2), build_norm("prepbn", 2))
+    model[1].eval()
+    told = StepContext(tasks=torch.zeros(1, dtype=torch.int64), experience=0, progress=0.5)
+
+    def fail_inside():
+        with in_evaluation(model):
+            assert not any(module.training for module in model.modules())
+            provide_context(model, told)
+            raise ClnormError("stopped")
+
+    with pytest.raises(ClnormError, match="stopped"):
+        fail_inside()
+    assert [module.training for module in model] == [True, False, True]
+    assert model[2].context is None

@@ -50,7 +50,7 @@ class Config(Section):
 
     Names are texts such as `"cn"` or `"replay:per_class=10"`; they are parsed when the configuration is built. A
     section may be given as a mapping; what it leaves open then has the defaults of pretrained runs where `model` names
-    weights.
+    weights, and so has the backbone.
 
     Raises:
         UserError: an unknown name or key, or a value of the wrong type or range.
@@ -58,7 +58,7 @@ class Config(Section):
 
     norm: Spec = name_field(NORMS, "ln", "normalization layer")
     strategy: Spec = name_field(STRATEGIES, "naive", "continual-learning strategy")
-    backbone: Spec = name_field(BACKBONES, "lsvit_nano", "video backbone")
+    backbone: Spec = name_field(BACKBONES, "lsvit_nano", "video backbone", pretrained="lsvit_signed_tiny:smif=frames")
     dataset: Spec = name_field(DATASETS, "synthetic", "dataset")
     protocol: Spec = name_field(PROTOCOLS, "even", "how classes become experiences")
     seed: int = value_field(0, "of class order, weights, batches, memory", low=0, high=2**31 - 1)
@@ -70,9 +70,13 @@ class Config(Section):
     eval: EvalConfig = section_field()
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         start = build_section(ModelConfig, self.model, where="model.")
         pretrained = start.pretrained or start.weights is not None
+        for name, default in pretrained_recipe(Config).items():
+            # What is the default itself, and not only equal to it, was left open.
+            if pretrained and getattr(self, name) is getattr(Config, name):
+                object.__setattr__(self, name, default)
+        super().__post_init__()
         for name, section in list_sections(Config).items():
             given = getattr(self, name)
             if pretrained and isinstance(given, Mapping):

@@ -1,10 +1,13 @@
 """Configurations: one merge, one validation, and an identity made of what changes the result."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clnorm import Config, load_config
+from clnorm.catalogue import BACKBONES
 from clnorm.config import merge_config, run_id, setting_id
 from clnorm.errors import UserError
 from clnorm.sections import TrainConfig
@@ -118,6 +121,12 @@ def test_pretrained_runs_have_defaults_of_their_own_wherever_the_configuration_c
     assert loaded.train.lr < plain.train.lr
     assert (loaded.data.image_size, loaded.data.augment.short, plain.data.augment.short) == (112, "light", "none")
     assert load_config(overrides={"model.weights": "w.safetensors"}).train.layer_decay == 0.75
+    best = "lsvit_signed_tiny:smif=frames"
+    assert (loaded.backbone.short, plain.backbone.short) == (best, "lsvit_nano")
+    assert replace(loaded, seed=1).backbone == loaded.backbone
+    for name in ("lsvit_nano", "vit_tiny", plain.backbone):
+        named = Config(model={"pretrained": True}, backbone=str(name)).backbone
+        assert named == BACKBONES.parse(str(name)), "one that is named wins, the plain default too"
     # Written out and read back, nothing is left open; a section that was built is complete.
     file.write_text(loaded.to_yaml())
     assert load_config(file) == loaded

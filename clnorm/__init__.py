@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "ClnormError": "clnorm.errors:ClnormError",
     "Config": "clnorm.config:Config",
     "RunRecord": "clnorm.records:RunRecord",
+    "UserError": "clnorm.errors:UserError",
     "build_norm": "clnorm.norms.factory:build_norm",
     "check_norm": "clnorm.conformance.kit:check_norm",
     "create_model": "clnorm.models.factory:create_model",
@@ -27,8 +29,10 @@ _PUBLIC = {
     "sweep": "clnorm.launch.sweep:sweep",
 }
 __all__ = [
+    "ClnormError",
     "Config",
     "RunRecord",
+    "UserError",
     "build_norm",
     "check_norm",
     "create_model",
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
     from clnorm.catalogue import register_norm, register_strategy
     from clnorm.config import Config, load_config
     from clnorm.conformance.kit import check_norm
+    from clnorm.errors import ClnormError, UserError
     from clnorm.evaluation import metrics
     from clnorm.experiment import run
     from clnorm.inference import load_model, predict

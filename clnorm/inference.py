@@ -1,4 +1,4 @@
-"""A run's model put to use: loaded, asked about videos, and exported."""
+"""A run's model put to use: loaded, and asked about videos."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,22 +14,15 @@ from torch import Tensor
 from clnorm.data.decode import PART_SECONDS, DecodedClip, read_parts
 from clnorm.data.sampling import keep_limit, middle_frames
 from clnorm.errors import ClnormError, UserError
-from clnorm.files import replace_file
-from clnorm.models.deploy import Simplification, largest_difference, simplify_norms
-from clnorm.models.onnx_export import create_onnx, require_onnx, run_onnx
 from clnorm.models.precision import resolve_device
 from clnorm.models.predict import pixels_to_input
-from clnorm.models.saved import MODEL_FILE, LoadedModel, read_model, save_model
+from clnorm.models.saved import MODEL_FILE, LoadedModel, read_model
 from clnorm.records import LABELS, RunFolder
 from clnorm.registry import Option
-from clnorm.seeding import torch_generator
 
-_FORMATS = Option("safetensors", "what is written", words=("safetensors", "onnx"))
 _CLIPS = Option("auto", f"parts of a video; auto = one each full {PART_SECONDS} s", kind=int, words=("auto",), low=1)
 _SHOWN = 5
 _BATCH = 8  # parts of a video that pass the model together
-_CHECKED = 4  # clips that an export is checked on
-_TOLERANCE = 1e-2  # of the largest logit: rounding stays below it, a mistake does not
 
 
 @dataclass(frozen=True)
@@ -55,46 +48,6 @@ class VideoPrediction:
     clips: int
     predictions: tuple[ActionProbability, ...]
     note: str = ""
-
-
-@dataclass(frozen=True)
-class ExportReport:
-    """What an export wrote, and how far it is from the trained model.
-
-    Args:
-        file: what was written.
-        format: `safetensors` or `onnx`.
-        norms: what became of each norm site.
-        difference: the largest absolute difference of a logit between the trained model and the exported one, which
-            for `onnx` ONNX Runtime computes, on `clips` clips of pixels drawn from a fixed seed.
-        largest: the largest absolute logit of the trained model on them.
-        clips: how many they are.
-        input_shape: of the model, without the batch: (T, 3, H, W).
-        note: how the accuracy in the run's record was measured otherwise; empty where it was not.
-    """
-
-    file: Path
-    format: str
-    norms: Simplification
-    difference: float
-    largest: float
-    clips: int
-    input_shape: tuple[int, int, int, int]
-    note: str = ""
-
-    def summary(self) -> str:
-        """Four lines, and one with the note if there is one."""
-        shape = ", ".join(map(str, self.input_shape))
-        return "\n".join(
-            [
-                f"wrote {self.file} ({self.format}, {self.file.stat().st_size / 1e6:.1f} MB)",
-                f"norms: {self.norms.summary()}",
-                f"logits differ by at most {self.difference:.1e} from the trained model's, which reach "
-                f"{self.largest:.1f} ({self.clips} clips of random pixels)",
-                f"input: clips (batch, {shape}), float32, pixel value / 127.5 - 1; output: logits (batch, classes)",
-                *([f"note: {self.note}"] if self.note else []),
-            ]
-        )
 
 
 def load_model(path: str | Path) -> LoadedModel:
@@ -123,7 +76,7 @@ def load_model(path: str | Path) -> LoadedModel:
     return loaded
 
 
-def _note_on(loaded: LoadedModel) -> str:
+def note_on_accuracy(loaded: LoadedModel) -> str:
     """What the record beside the model says of its accuracy that does not hold for the model as it is used here."""
     record = RunFolder(loaded.file.parent).load()
     if record is None or record.label != LABELS["batch"]:
@@ -159,7 +112,7 @@ def predict(
     count = (
         min(_SHOWN, known) if top is None else int(Option(None, kind=int, low=1, high=known).parse(top, where="top"))
     )
-    device, note = resolve_device("auto", "fp32"), _note_on(loaded)
+    device, note = resolve_device("auto", "fp32"), note_on_accuracy(loaded)
     loaded.model.to(device)
     found = [
         _predict_video(loaded, video, parts=None if parts == "auto" else int(parts), top=count, device=device)
@@ -219,45 +172,6 @@ def print_predictions(predictions: Iterable[VideoPrediction]) -> None:
         notes[prediction.note] = None
     for note in filter(None, notes):
         console.print(Text(f"note: {note}"), soft_wrap=True)
-
-
-def export_model(
-    run: str | Path,
-    *,
-    format: str = "safetensors",  # noqa: A002 - the word that users know
-    out: str | Path | None = None,
-) -> ExportReport:
-    """Write a run's model with its norms simplified (`clnorm.models.deploy`), checked against the trained one.
-
-    Args:
-        run: as for `load_model`.
-        format: safetensors, which `load_model` and `predict` read, or onnx, which needs the extra `onnx`.
-        out: the file; by default `export.safetensors` or `export.onnx` in the run's folder.
-
-    Raises:
-        UserError: an unknown format, a file to write that is the one to read, or as `load_model`.
-        ClnormError: the export failed, computes something else, or cannot be written; `out` is then as it was.
-    """
-    kind = str(_FORMATS.parse(format, where="format"))
-    if kind == "onnx":
-        require_onnx()
-    loaded = load_model(run)
-    file = Path(out) if out is not None else loaded.file.with_name(f"export.{kind}")
-    if file.resolve() == loaded.file.resolve():
-        raise UserError("is the model to export", where=str(file), hint="choose another --out")
-    norms, info = simplify_norms(loaded.model), loaded.info
-    content = create_onnx(norms.model, info) if kind == "onnx" else b""
-    shape = (info.num_frames, 3, info.image_size, info.image_size)
-    clips = torch.rand(_CHECKED, *shape, generator=torch_generator(0, "export check")) * 2 - 1
-    difference, largest = largest_difference(loaded.model, run_onnx(content) if content else norms.model, clips)
-    if not difference <= _TOLERANCE * max(largest, 1.0):  # nor where it is not a number
-        raise ClnormError(f"the exported model's logits differ by {difference:.1e} of {largest:.1e}", where=str(file))
-    if content:
-        replace_file(file, lambda opened: opened.write(content))
-    else:
-        merged = {"group_norms": info.group_norms | norms.group_norms, "folded": info.folded | norms.folded}
-        save_model(file, norms.model, replace(info, **merged))
-    return ExportReport(file, kind, norms, difference, largest, _CHECKED, shape, _note_on(loaded))
 
 
 def _find_model(folder: Path) -> Path:

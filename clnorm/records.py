@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -103,7 +104,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder, creating it; one process at a time.
+        """Hold the folder, creating it; one process at a time. Where nothing is written before an error, it is gone.
 
         Raises:
             UserError: another process holds it, or it cannot be written.
@@ -123,6 +124,10 @@ class RunFolder:
             ) from error
         try:
             yield
+        except BaseException:
+            if [path.name for path in self.path.iterdir()] == [".lock"]:
+                shutil.rmtree(self.path)
+            raise
         finally:
             lock.release()
 

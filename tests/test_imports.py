@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1] / "clnorm"
 LEVELS = [
     ["__main__"],
     ["cli"],
-    ["launch", "audit", "console", "listing", "doctor", "__init__"],
+    ["launch", "audit", "console", "listing", "doctor", "exporting", "__init__"],
     ["experiment", "inference", "report", "conformance", "norm_audit"],
     ["training"],
     ["strategies"],

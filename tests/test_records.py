@@ -6,7 +6,7 @@ import math
 import pytest
 
 from clnorm.errors import ClnormError, UserError
-from clnorm.records import SCHEMA, RunRecord, load_results, read_record
+from clnorm.records import SCHEMA, RunFolder, RunRecord, load_results, read_record
 
 # As the first version wrote it; it must be readable for ever.
 VERSION_1 = {
@@ -35,6 +35,27 @@ def save(tmp_path, name="run", **changes):
     folder.mkdir()
     (folder / "record.json").write_text(json.dumps(VERSION_1 | changes))
     return folder / "record.json"
+
+
+def fail_inside(folder, *, write):
+    with RunFolder(folder).locked():
+        if write:
+            RunFolder(folder).write("config.yaml", "norm: cn")
+        raise ClnormError("refused")
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_run_that_fails_before_it_writes_leaves_no_folder(tmp_path, earlier):
+    folder = tmp_path / "runs" / "run"
+    if earlier:
+        with pytest.raises(ClnormError, match="refused"):
+            fail_inside(folder, write=True)
+    with pytest.raises(ClnormError, match="refused"):
+        fail_inside(folder, write=False)
+    assert folder.exists() == earlier
+    assert [path.name for path in (tmp_path / "runs").rglob("*.yaml")] == ["config.yaml"] * earlier
+    with RunFolder(folder).locked():
+        assert folder.exists()
 
 
 def test_the_first_schema_loads_and_writes_back(tmp_path):

@@ -9,7 +9,11 @@ _DROP = {
     "dropout": Option(0.0, "dropout after attention and in the MLP", low=0.0, high=0.9),
     "ffn_bn": Option(False, "a Batch Normalization in each MLP, before its GELU, whatever the norm"),
 }
-_SMIF = Option("pixels", "where the motion of neighbouring frames goes", words=("pixels", "frames"))
+_SMIF = Option(
+    "pixels",
+    "where motion goes: added to pixels, or in frames of its own in place of every second one, of an even number",
+    words=("pixels", "frames"),
+)
 BACKBONES = Registry("backbone", plural="backbones", given=("image_size", "num_frames"))
 _VARIANTS = {
     "lsvit": "LS-ViT as published code defines it",

@@ -38,6 +38,6 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from clnorm.inference import export_model
+    from clnorm.exporting import export_model
 
     print_text(export_model(options.run, format=options.format, out=options.out).summary())

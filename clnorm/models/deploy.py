@@ -65,7 +65,8 @@ def simplify_norms(model: nn.Module) -> Simplification:
 
     - Continual Normalization becomes a Group Normalization of the same groups, eps and axis with weight a and bias c.
     - Batch Normalization y = a * x + c before a linear layer W y + b is left out, and the layer becomes
-      (W diag(a)) x + (b + W c): where one of clnorm's backbones or timm's ViT block has such a layer.
+      (W diag(a)) x + (b + W c): where one of clnorm's backbones or timm's ViT block has such a layer. A head that takes
+      y of several sets of tokens side by side has such a W for each.
     - Every other norm stays, a Batch Normalization elsewhere or at a site that the model shares among them.
     """
     model = deepcopy(model).eval()
@@ -155,8 +156,7 @@ def _set(norm: GroupNorm, scale: Tensor, shift: Tensor) -> None:
 
 @torch.no_grad()
 def _fold(linear: nn.Linear, scale: Tensor, shift: Tensor) -> None:
-    weight = linear.weight.double().unflatten(
-        1, (-1, len(scale))
-    )  # (out, runs, C): every run of C inputs is the norm's
+    # (out, runs, C): a head may take the norm's C channels more than once, of several sets of tokens.
+    weight = linear.weight.double().unflatten(1, (-1, len(scale)))
     linear.bias.copy_(linear.bias.double() + (weight @ shift).sum(dim=1))
     linear.weight.copy_((weight * scale).flatten(1))

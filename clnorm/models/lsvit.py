@@ -15,8 +15,7 @@ from clnorm.models.motion import LMI, SMIF
 from clnorm.models.signed import MotionFrames, SignedLMI, SignedSMIF
 from clnorm.models.vit import MLP, Attention, DropPath, PatchEmbed, require_clips
 
-# By variant, what makes the module before the patches and, for a width, those after the blocks; by `smif` for the
-# variant that has the choice.
+# (variant, smif): what makes the module before the patches, and, for a width, the one after each block.
 _MOTION: dict[tuple[str, str], tuple[Callable[[], nn.Module], Callable[[int], nn.Module]]] = {
     ("vit", "pixels"): (nn.Identity, lambda width: nn.Identity()),
     ("lsvit", "pixels"): (SMIF, LMI),
@@ -102,7 +101,9 @@ class VideoViT(nn.Module):
             )
         if smif == "frames" and num_frames % 2:
             legal = f"an even number, as {max(num_frames - 1, 2)}"
-            raise UserError(f"smif=frames takes frames two by two, not {num_frames}", where="data.frames", legal=legal)
+            hint = "or name a backbone without smif=frames"
+            what = f"smif=frames, as in the backbone of pretrained runs, takes frames two by two, not {num_frames}"
+            raise UserError(what, where="data.frames", legal=legal, hint=hint)
         make_smif, make_lmi = _MOTION[variant, smif]
         self._streams = 2 if smif == "frames" else 1
         self.input_shape = (num_frames, 3, image_size, image_size)

@@ -16,11 +16,13 @@ from clnorm.norms.batch import BatchNorm
 
 
 def require_clips(clips: Tensor, shape: tuple[int, ...]) -> None:
-    """Check that clips have the shape (B, *shape).
+    """Check that clips are floats of the shape (B, *shape).
 
     Raises:
-        ValueError: they have another one.
+        ValueError: they have another one, or are whole numbers, as pixels are before they become an input.
     """
+    if not clips.is_floating_point():
+        raise ValueError(f"clips are {clips.dtype}, not floats in [-1, 1], which are pixel value / 127.5 - 1")
     if clips.ndim != 5 or clips.shape[1:] != shape:
         raise ValueError(f"clips have shape {tuple(clips.shape)}, not (B, {', '.join(map(str, shape))})")
 

@@ -160,7 +160,7 @@ def _read_torch(path: Path, where: str) -> Any:
         hint = "save model.state_dict() alone, best as safetensors"
         raise UserError(what, where=where, legal=_LEGAL, hint=hint) from error
     except Exception as error:
-        reason = (str(error).splitlines() or [""])[0]
+        reason = str(error).partition("\n")[0].partition(". ")[0]  # the rest is advice to torch's developers
         raise UserError(f"is damaged or no torch file: {reason}", where=where, legal=_LEGAL) from error
     for key in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):

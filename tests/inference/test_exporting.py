@@ -6,8 +6,7 @@ import torch
 import clnorm
 from clnorm.cli import main
 from clnorm.errors import ClnormError, UserError
-from clnorm.inference import export_model
-from clnorm.seeding import torch_generator
+from clnorm.exporting import compare_logits, draw_colours, export_model
 
 
 @pytest.mark.parametrize(
@@ -23,7 +22,7 @@ def test_the_exported_file_predicts_as_the_run_does(tiny, tmp_path, video, norm,
     assert main(["export", str(run)]) == 0
     captured = capsys.readouterr()
     file = run / "export.safetensors"
-    for word in (str(file), said, "random pixels", "input: clips (batch, 4, 3, 16, 16)"):
+    for word in (str(file), said, "random colours", "input: clips (batch, 4, 3, 16, 16)"):
         assert word in captured.out
     assert captured.err == ""
     trained, exported = (
@@ -39,7 +38,7 @@ def test_the_exported_file_predicts_as_the_run_does(tiny, tmp_path, video, norm,
 def test_the_report_states_the_difference_it_measured(run):
     report = export_model(run, out=run / "other")
     assert report.file == run / "other"
-    clips = torch.rand(4, 4, 3, 16, 16, generator=torch_generator(0, "export check")) * 2 - 1
+    clips = draw_colours(4, (4, 3, 16, 16))
     trained, exported = (clnorm.load_model(path).model(clips).detach() for path in (run, run / "other"))
     assert report.difference == pytest.approx((trained - exported).abs().max().item())
     assert report.largest == pytest.approx(trained.abs().max().item())
@@ -65,10 +64,26 @@ def test_an_export_that_computes_something_else_is_not_written(run, monkeypatch)
         done.model.head.bias.data[0] += 1
         return done
 
-    monkeypatch.setattr("clnorm.inference.simplify_norms", wrong)
+    monkeypatch.setattr("clnorm.exporting.simplify_norms", wrong)
     with pytest.raises(ClnormError, match=r"export\.safetensors: the exported model's logits differ by 1\.0e\+00"):
         export_model(run)
     assert not (run / "export.safetensors").exists()
+
+
+class Cancelling(torch.nn.Module):
+    """Of the mean of each frame, what is left after adding and taking away a million."""
+
+    def forward(self, clips):
+        return (clips.mean((2, 3, 4)) + 1e6) - 1e6
+
+
+def test_the_rounding_of_the_trained_model_is_no_difference_of_the_export(tmp_path):
+    shape = (2, 3, 8, 8)
+    difference, largest = compare_logits(Cancelling(), lambda clips: clips.mean((2, 3, 4)), shape, tmp_path)
+    assert 0.01 < difference < 0.07, "more than is legal, but for rounding: a float32 near 1e6 has steps of 1/16"
+    assert largest < 1
+    with pytest.raises(ClnormError, match="differ by"):
+        compare_logits(Cancelling(), lambda clips: clips.mean((2, 3, 4)) + 0.2, shape, tmp_path)
 
 
 def test_the_model_of_the_run_is_not_overwritten(run):

@@ -7,7 +7,7 @@ import pytest
 import clnorm
 from clnorm.cli import main
 from clnorm.errors import UserError
-from clnorm.inference import export_model
+from clnorm.exporting import export_model
 from clnorm.models.factory import create_model
 from clnorm.models.saved import describe_model, save_model
 

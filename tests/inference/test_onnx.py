@@ -9,11 +9,11 @@ import pytest
 import clnorm
 from clnorm.cli import main
 from clnorm.errors import ClnormError
-from clnorm.inference import export_model
+from clnorm.exporting import export_model
 from clnorm.models.lsvit import VideoViT
 
 
-def shallow(num_classes, image_size, num_frames, variant: str = "lsvit"):
+def shallow(num_classes, image_size, num_frames, variant: str = "lsvit", smif: str = "pixels"):
     """A plug-in backbone: all that lsvit_nano has, at less depth, since ONNX's exporter takes its time."""
     sizes = {
         "width": 96,
@@ -23,6 +23,7 @@ def shallow(num_classes, image_size, num_frames, variant: str = "lsvit"):
         "drop_path": 0.0,
         "drop_path_per": "clip",
         "ffn_bn": True,
+        "smif": smif,
     }
     return VideoViT(
         variant, num_classes=num_classes, image_size=image_size, num_frames=num_frames, dropout=0.0, **sizes
@@ -47,7 +48,7 @@ def test_a_model_that_onnx_cannot_express_is_one_error(run, monkeypatch, capsys)
     assert sorted(path.name for path in run.iterdir()) == ["model.safetensors", "record.json"]
 
 
-@pytest.mark.parametrize("variant", ["lsvit", "lsvit_signed"])
+@pytest.mark.parametrize("variant", ["lsvit", "lsvit_signed,smif=frames"])
 def test_onnx_runtime_computes_the_same(tiny, tmp_path, variant, capsys, write_run, draw):
     import onnx
     import onnxruntime

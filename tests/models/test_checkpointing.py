@@ -40,10 +40,10 @@ class RunningScale(nn.Module):
         return y
 
 
-def create_pair(norm, **options):
+def create_pair(norm, backbone="lsvit_nano", **options):
     """The same model twice, the second one checkpointed."""
-    text = "lsvit_nano:" + ",".join(f"{key}={value}" for key, value in {"drop_path": 0.0, **options}.items())
-    plain = create_model(text, norm=norm if isinstance(norm, str) else "ln", num_classes=3, image_size=16, num_frames=2)
+    text = f"{backbone}:" + ",".join(f"{key}={value}" for key, value in {"drop_path": 0.0, **options}.items())
+    plain = create_model(text, norm=norm if isinstance(norm, str) else "ln", num_classes=3, image_size=16, num_frames=4)
     nn.init.normal_(plain.head.weight, generator=torch.Generator().manual_seed(0))
     if not isinstance(norm, str):
         for module in plain.modules():
@@ -57,7 +57,7 @@ def create_pair(norm, **options):
 def train_steps(model, count=2):
     generator = torch.Generator().manual_seed(1)
     for _ in range(count):
-        model(torch.rand(2, 2, 3, 16, 16, generator=generator)).square().sum().backward()
+        model(torch.rand(2, 4, 3, 16, 16, generator=generator)).square().sum().backward()
 
 
 def run_both(plain, checkpointed):
@@ -80,8 +80,9 @@ def test_gradients_and_running_statistics_are_those_of_the_plain_model(norm):
     assert list(plain.state_dict()) == list(checkpointed.state_dict())
 
 
-def test_dropout_and_stochastic_depth_draw_the_same_again():
-    plain, checkpointed = create_pair("cn", drop_path=0.5, dropout=0.3)
+@pytest.mark.parametrize("smif", ["pixels", "frames"])
+def test_dropout_and_stochastic_depth_draw_the_same_again(smif):
+    plain, checkpointed = create_pair("cn", "lsvit_signed_nano", drop_path=0.5, dropout=0.3, smif=smif)
     run_both(plain, checkpointed)
     for expected, value in zip(plain.parameters(), checkpointed.parameters(), strict=True):
         assert torch.equal(value.grad, expected.grad)
@@ -97,7 +98,7 @@ def count_saved(model):
         return tensor
 
     with saved_tensors_hooks(pack, lambda tensor: tensor):
-        model(torch.rand(2, 2, 3, 16, 16))
+        model(torch.rand(2, 4, 3, 16, 16))
     return saved
 
 
@@ -116,7 +117,7 @@ def test_the_buffers_come_back_when_the_second_computation_is_cut_short(again):
     # The second computation stops by an exception as soon as what backward needs is there: before the last norm's end.
     _, checkpointed = create_pair("bn")
     buffers = dict(checkpointed.named_buffers())
-    loss = checkpointed(torch.rand(2, 2, 3, 16, 16)).sum()
+    loss = checkpointed(torch.rand(2, 4, 3, 16, 16)).sum()
     after_forward = {name: buffer.clone() for name, buffer in buffers.items()}
     for index in range(again):
         loss.backward(retain_graph=index + 1 < again)
@@ -127,7 +128,7 @@ def test_the_buffers_come_back_when_the_second_computation_is_cut_short(again):
 
 def test_a_graph_that_is_kept_is_computed_again_from_the_same_statistics():
     _, checkpointed = create_pair(RunningScale)
-    loss = checkpointed(torch.rand(2, 2, 3, 16, 16)).square().sum()
+    loss = checkpointed(torch.rand(2, 4, 3, 16, 16)).square().sum()
     first = torch.autograd.grad(loss, list(checkpointed.parameters()), retain_graph=True)
     second = torch.autograd.grad(loss, list(checkpointed.parameters()))
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))

@@ -111,9 +111,16 @@ def test_motion_frames_see_the_direction_of_time_and_no_other_pair():
     assert not torch.allclose(model(batch), model(batch[:, [0, 2, 1, 3, 4, 5]]), atol=1e-3)
 
 
+def test_pixels_are_no_input():
+    with pytest.raises(
+        ValueError, match=r"clips are torch.uint8, not floats in \[-1, 1\], which are pixel value / 127"
+    ):
+        nano()(torch.zeros(1, 6, 3, 16, 16, dtype=torch.uint8))
+
+
 @pytest.mark.parametrize("frames", [1, 5])
 def test_motion_frames_of_an_odd_number_of_frames(frames):
-    with pytest.raises(UserError, match=f"data.frames: smif=frames takes frames two by two, not {frames}; legal: an e"):
+    with pytest.raises(UserError, match=f"data.frames: smif=frames, .*two by two, not {frames}; legal: an even number"):
         nano(backbone="lsvit_signed_nano:smif=frames", num_frames=frames)
 
 

@@ -237,6 +237,21 @@ def test_real_weights_give_timms_features(shared_data, size):
             torch.testing.assert_close(model.forward_features(batch), expected, atol=1e-5, rtol=1e-5)
 
 
+def test_real_weights_give_timms_features_of_motion(shared_data):
+    """In float64, since differences of random pixels are larger than any pixel."""
+    file, batch = shared_data / "weights" / FILE, clips(size=112).double()
+    source = timm.create_model("vit_tiny_patch16_224", img_size=112).eval()
+    source.load_state_dict(
+        timm.models.vision_transformer.checkpoint_filter_fn(dict(read_weights(file).tensors), source)
+    )
+    shape = {"num_classes": 4, "image_size": 112, "num_frames": 2}
+    model = create_model("lsvit_signed_tiny:smif=frames", weights=file, **shape).double().eval()
+    shown = batch[:, 1:], batch[:, 1:] - batch[:, :1]
+    expected = torch.cat([frame_features(source.double(), frames) for frames in shown], dim=1)
+    with torch.no_grad():
+        torch.testing.assert_close(model.forward_features(batch), expected, atol=1e-5, rtol=1e-5)
+
+
 def test_real_weights_through_the_file_with_another_input(shared_data):
     path = shared_data / "weights" / FILE
     with pytest.raises(UserError, match="clamps"):

@@ -40,7 +40,8 @@ class Notes(Reporter):
 
 def test_a_run_from_weights_starts_from_them_and_says_so(tiny, weights):
     reporter = Notes()
-    config = tiny(model__weights=str(weights), norm="bn", train__lr=0.0, train__epochs=1)
+    options = {"backbone": "lsvit_nano", "norm": "bn", "train__lr": 0.0, "train__epochs": 1}
+    config = tiny(model__weights=str(weights), **options)
     record = clnorm.run(config, reporter=reporter)
     assert record.weights["source"].startswith("weights.safetensors, sha256 ")
     assert sorted(record.weights["unused"]) == ["head.bias", "head.weight"]

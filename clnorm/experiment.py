@@ -64,16 +64,8 @@ def _note_changed_files(config: Config, table: "ClipTable", record: RunRecord, r
     """Say so where a finished run's clips hold something else now, in files of the same names and sizes."""
     from clnorm.data.store_name import describe_store, present_content
 
-    data = config.data
-    meta = describe_store(
-        table,
-        frames=data.frames,
-        size=data.image_size,
-        keep=data.keep,
-        cache=data.cache,
-        decoder=data.decoder,
-    )
-    content = present_content(meta, table, workers=data.workers)
+    meta = describe_store(table, **_store_shape(config))
+    content = present_content(meta, table, workers=config.data.workers)
     if content is not None and content != record.data.get("content", content):
         reporter.note("Its clips hold something else now than when it ran; delete its folder to run it anew.")
 
@@ -233,21 +225,23 @@ def read_table(config: Config, reporter: Reporter) -> "ClipTable":
     return table
 
 
+def _store_shape(config: Config) -> dict[str, Any]:
+    """What decides which store of a table it is."""
+    data = config.data
+    shape = {"frames": data.frames, "size": data.image_size, "keep": data.keep}
+    return shape | {"cache": data.cache, "decoder": data.decoder}
+
+
 def open_store(config: Config, table: "ClipTable", reporter: Reporter) -> "ClipStore":
     """The clips decoded as the configuration says."""
     from clnorm.data.store import ClipStore
 
-    data = config.data
     with count_steps(reporter, "decoding") as progress:
         store = ClipStore.open(
             table,
-            frames=data.frames,
-            size=data.image_size,
-            keep=data.keep,
-            cache=data.cache,
-            decoder=data.decoder,
-            skip_bad=data.skip_bad,
-            workers=data.workers,
+            **_store_shape(config),
+            skip_bad=config.data.skip_bad,
+            workers=config.data.workers,
             progress=progress,
             note=reporter.note,
         )

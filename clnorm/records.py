@@ -125,7 +125,7 @@ class RunFolder:
         try:
             yield
         except BaseException:
-            if [path.name for path in self.path.iterdir()] == [".lock"]:
+            if [path.name for path in self.path.glob("*")] == [".lock"]:
                 shutil.rmtree(self.path)
             raise
         finally:

@@ -11,7 +11,7 @@ _DROP = {
 }
 _SMIF = Option(
     "pixels",
-    "where motion goes: added to pixels, or in frames of its own in place of every second one, of an even number",
+    "motion is added to the pixels, or takes the place of every second frame, of which there must be an even number",
     words=("pixels", "frames"),
 )
 BACKBONES = Registry("backbone", plural="backbones", given=("image_size", "num_frames"))

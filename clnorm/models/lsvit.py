@@ -102,7 +102,7 @@ class VideoViT(nn.Module):
         if smif == "frames" and num_frames % 2:
             legal = f"an even number, as {max(num_frames - 1, 2)}"
             hint = "or name a backbone without smif=frames"
-            what = f"smif=frames, as in the backbone of pretrained runs, takes frames two by two, not {num_frames}"
+            what = f"smif=frames takes frames two by two, not {num_frames}"
             raise UserError(what, where="data.frames", legal=legal, hint=hint)
         make_smif, make_lmi = _MOTION[variant, smif]
         self._streams = 2 if smif == "frames" else 1

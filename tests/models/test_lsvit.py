@@ -120,7 +120,9 @@ def test_pixels_are_no_input():
 
 @pytest.mark.parametrize("frames", [1, 5])
 def test_motion_frames_of_an_odd_number_of_frames(frames):
-    with pytest.raises(UserError, match=f"data.frames: smif=frames, .*two by two, not {frames}; legal: an even number"):
+    with pytest.raises(
+        UserError, match=f"data.frames: smif=frames takes frames two by two, not {frames}; legal: an even number"
+    ):
         nano(backbone="lsvit_signed_nano:smif=frames", num_frames=frames)
 
 

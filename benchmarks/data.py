@@ -27,15 +27,15 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from clnorm.config import merge_config
-from clnorm.data import hmdb51
-from clnorm.data.decode import DecodeError, read_clip, return_memory, sample_indices
-from clnorm.data.loader import read_batches
-from clnorm.data.store import ClipStore
+from clnorm.config.load import merge_config
+from clnorm.data.datasets import hmdb51
+from clnorm.data.store.decode import DecodeError, read_clip, return_memory, sample_indices
+from clnorm.data.store.loader import read_batches
+from clnorm.data.store.store import ClipStore
 from clnorm.data.table import ClipTable
-from clnorm.models.factory import create_model
-from clnorm.models.predict import pixels_to_input
-from clnorm.strategies.optim import create_optimizer
+from clnorm.execution.inputs import pixels_to_input
+from clnorm.models.create import create_model
+from clnorm.training.optim import create_optimizer
 
 WORKERS, BATCH, STEPS, DECODES = 2, 16, 4, 5000
 

@@ -23,7 +23,7 @@ from torch.profiler import profile
 
 from clnorm.catalogue import NORMS
 from clnorm.norms import StepContext, build_norm, provide_context, take_auxiliary_loss
-from clnorm.norms.passes import use_passes
+from clnorm.norms.kernels.passes import use_passes
 
 CURRENT = 2
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}

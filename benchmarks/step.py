@@ -25,9 +25,9 @@ from literal import LiteralLSViT
 from torch import Tensor, nn
 
 from clnorm.environment import peak_memory_mb, reset_peak_memory
-from clnorm.models.attention import set_attention
-from clnorm.models.factory import create_model
-from clnorm.models.precision import autocast
+from clnorm.execution.attention import set_attention
+from clnorm.execution.precision import autocast
+from clnorm.models.create import create_model
 
 FRAMES, SIZE, CLASSES = 16, 112, 21
 REFERENCE = "timm ViT-Tiny"

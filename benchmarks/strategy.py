@@ -17,20 +17,21 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from clnorm.config import Config, merge_config
+from clnorm.config.config import Config
+from clnorm.config.load import merge_config
 from clnorm.data.augment.presets import create_augmentation
-from clnorm.data.loader import plan_epoch
-from clnorm.data.store import ClipStore
-from clnorm.data.synthetic import read
-from clnorm.models.execution import Execution
-from clnorm.models.factory import create_model
-from clnorm.models.predict import pixels_to_input
+from clnorm.data.store.store import ClipStore
+from clnorm.data.synthetic.reader import read
+from clnorm.execution.execution import Execution
+from clnorm.execution.inputs import pixels_to_input
+from clnorm.models.create import create_model
 from clnorm.progress import Reporter
 from clnorm.seeding import derive_seed, numpy_generator
-from clnorm.strategies.builtin import naive
-from clnorm.strategies.optim import create_optimizer, create_schedule
-from clnorm.strategies.template import Setup
+from clnorm.strategies.baselines import naive
 from clnorm.streams.stream import create_stream
+from clnorm.training.epochs import plan_epoch
+from clnorm.training.optim import create_optimizer, create_schedule
+from clnorm.training.setup import Setup
 
 
 def new_model(config: Config, classes: int) -> torch.nn.Module:

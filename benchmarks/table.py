@@ -73,8 +73,8 @@ def main() -> None:
 
 
 def import_streams() -> tuple[Callable[..., object], Callable[..., object]]:
-    from clnorm.streams.benchmark import create_benchmark
     from clnorm.streams.stream import create_stream
+    from clnorm.training.benchmark import create_benchmark
 
     return create_stream, create_benchmark
 

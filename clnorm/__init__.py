@@ -10,22 +10,22 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "ClnormError": "clnorm.errors:ClnormError",
-    "Config": "clnorm.config:Config",
-    "RunRecord": "clnorm.records:RunRecord",
+    "Config": "clnorm.config.config:Config",
+    "RunRecord": "clnorm.results.record:RunRecord",
     "UserError": "clnorm.errors:UserError",
-    "build_norm": "clnorm.norms.factory:build_norm",
+    "build_norm": "clnorm.norms.sites.build:build_norm",
     "check_norm": "clnorm.conformance.kit:check_norm",
-    "create_model": "clnorm.models.factory:create_model",
-    "load_config": "clnorm.config:load_config",
-    "load_model": "clnorm.inference:load_model",
-    "load_results": "clnorm.records:load_results",
-    "make_table": "clnorm.report.tables:make_table",
+    "create_model": "clnorm.models.create:create_model",
+    "load_config": "clnorm.config.load:load_config",
+    "load_model": "clnorm.deploy.predict:load_model",
+    "load_results": "clnorm.results.load:load_results",
+    "make_table": "clnorm.results.tables:make_table",
     "metrics": "clnorm.evaluation.metrics",
-    "predict": "clnorm.inference:predict",
+    "predict": "clnorm.deploy.predict:predict",
     "register_norm": "clnorm.catalogue:register_norm",
     "register_strategy": "clnorm.catalogue:register_strategy",
     "run": "clnorm.experiment:run",
-    "swap_norms": "clnorm.norms.swap:swap_norms",
+    "swap_norms": "clnorm.norms.sites.swap:swap_norms",
     "sweep": "clnorm.launch.sweep:sweep",
 }
 __all__ = [
@@ -51,18 +51,20 @@ __all__ = [
 
 if TYPE_CHECKING:
     from clnorm.catalogue import register_norm, register_strategy
-    from clnorm.config import Config, load_config
+    from clnorm.config.config import Config
+    from clnorm.config.load import load_config
     from clnorm.conformance.kit import check_norm
+    from clnorm.deploy.predict import load_model, predict
     from clnorm.errors import ClnormError, UserError
     from clnorm.evaluation import metrics
     from clnorm.experiment import run
-    from clnorm.inference import load_model, predict
     from clnorm.launch.sweep import sweep
-    from clnorm.models.factory import create_model
-    from clnorm.norms.factory import build_norm
-    from clnorm.norms.swap import swap_norms
-    from clnorm.records import RunRecord, load_results
-    from clnorm.report.tables import make_table
+    from clnorm.models.create import create_model
+    from clnorm.norms.sites.build import build_norm
+    from clnorm.norms.sites.swap import swap_norms
+    from clnorm.results.load import load_results
+    from clnorm.results.record import RunRecord
+    from clnorm.results.tables import make_table
 
 
 def __getattr__(name: str) -> Any:

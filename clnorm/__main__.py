@@ -2,6 +2,6 @@
 
 import sys
 
-from clnorm.cli import main
+from clnorm.cli.main import main
 
 sys.exit(main())

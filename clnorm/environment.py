@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clnorm.errors import ClnormError
+
 if TYPE_CHECKING:
     import torch
 
@@ -61,3 +63,25 @@ def peak_memory_mb(device: "torch.device") -> float:
         line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024 / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def require_ffmpeg() -> None:
+    """Load torchcodec and, through it, FFmpeg.
+
+    Raises:
+        ClnormError: FFmpeg's shared libraries, or others that torchcodec needs, cannot be loaded.
+    """
+    try:
+        import torchcodec
+    except (ImportError, OSError, RuntimeError) as error:
+        raise _no_ffmpeg() from error
+    if torchcodec.ffmpeg_major_version is None:
+        raise _no_ffmpeg()
+
+
+def _no_ffmpeg() -> ClnormError:
+    return ClnormError(
+        "torchcodec cannot load FFmpeg's shared libraries, without which no video is decoded",
+        hint="apt-get install ffmpeg, brew install ffmpeg, or conda install -c conda-forge ffmpeg; "
+        "where FFmpeg is installed, torch and torchcodec do not belong together: see clnorm doctor",
+    )

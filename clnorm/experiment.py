@@ -1,29 +1,29 @@
 """One run, from a configuration to its record: the method section of a paper, as a program."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clnorm.catalogue import DATASETS, STRATEGIES
-from clnorm.config import Config, setting_id
+from clnorm.catalogue import STRATEGIES
+from clnorm.config.config import Config
+from clnorm.config.identity import setting_id
+from clnorm.data.open import open_store, read_table, store_shape
 from clnorm.errors import ClnormError, UserError
 from clnorm.progress import Reporter
-from clnorm.records import LABELS, RunFolder, RunRecord, run_name
+from clnorm.results.folder import RunFolder, run_name
+from clnorm.results.record import LABELS, RunRecord
+from clnorm.training.describe import describe_data, describe_memory, measure
 
 if TYPE_CHECKING:
-    import pandas as pd
     import torch
     from torch import nn
 
-    from clnorm.data.store import ClipStore
+    from clnorm.data.store.store import ClipStore
     from clnorm.data.table import ClipTable
-    from clnorm.models.execution import Execution
+    from clnorm.execution.execution import Execution
     from clnorm.models.pretrained import WeightsReport
-    from clnorm.norms.swap import SwapReport
-    from clnorm.strategies.template import ClipStrategy
-    from clnorm.streams.stream import ClipStream
+    from clnorm.norms.sites.swap import SwapReport
+    from clnorm.training.trainer import ClipStrategy
 
 
 def run(config: Config, *, reporter: Reporter | None = None) -> RunRecord:
@@ -62,9 +62,9 @@ def _load_finished(config: Config, table: "ClipTable", folder: RunFolder, report
 
 def _note_changed_files(config: Config, table: "ClipTable", record: RunRecord, reporter: Reporter) -> None:
     """Say so where a finished run's clips hold something else now, in files of the same names and sizes."""
-    from clnorm.data.store_name import describe_store, present_content
+    from clnorm.data.store.naming import describe_store, present_content
 
-    meta = describe_store(table, **_store_shape(config))
+    meta = describe_store(table, **store_shape(config))
     content = present_content(meta, table, workers=config.data.workers)
     if content is not None and content != record.data.get("content", content):
         reporter.note("Its clips hold something else now than when it ran; delete its folder to run it anew.")
@@ -72,17 +72,17 @@ def _note_changed_files(config: Config, table: "ClipTable", record: RunRecord, r
 
 def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Reporter) -> RunRecord:
     """Everything between a locked folder and its finished record."""
-    from clnorm.models.precision import resolve_device
-    from clnorm.norms.passes import use_passes
-    from clnorm.training import train_stream
+    from clnorm.execution.precision import resolve_device
+    from clnorm.norms.kernels.passes import use_passes
+    from clnorm.training.loop import train_stream
 
     device = resolve_device(config.train.device, config.train.precision)
     _check_kernels(config, device.type)
     with use_passes(config.train.kernels):
         strategy, record = _prepare(config, table, folder, device, reporter)
         predictions, cost = train_stream(strategy, folder)
-    memory = _describe_memory(strategy)
-    measured = _measure(predictions, strategy.setup.stream)
+    memory = describe_memory(strategy)
+    measured = measure(predictions, strategy.setup.stream)
     record = replace(record, status="finished", cost=cost, memory=memory, **measured)
     if config.keep_model:
         _keep_model(strategy, table, folder)
@@ -95,10 +95,10 @@ def _prepare(
 ) -> "tuple[ClipStrategy, RunRecord]":
     """The strategy, ready to train, and the record of the run that begins, which is written."""
     from clnorm.data.augment.presets import create_augmentation
-    from clnorm.data.device import check_choice, keep_on_device
+    from clnorm.data.store.device import check_choice, keep_on_device
     from clnorm.environment import read_versions
-    from clnorm.strategies.template import Setup
     from clnorm.streams.stream import create_stream
+    from clnorm.training.setup import Setup
 
     # Before anything is decoded: what the configuration alone gets wrong is said at once.
     check_choice(config.data.device_cache, device=device)
@@ -119,7 +119,7 @@ def _prepare(
         config=config.to_dict(),
         classes=list(table.classes),
         experiences=[list(experience.classes) for experience in stream.experiences],
-        data=_describe_data(table, store, stream),
+        data=describe_data(table, store, stream),
         weights=loaded.to_dict() if loaded is not None else {},
         swap=swap.to_dict(),
         execution=execution.to_dict(),
@@ -157,7 +157,7 @@ def _build_model(
     config: Config, num_classes: int, reporter: Reporter
 ) -> "tuple[nn.Module, SwapReport, WeightsReport | None]":
     """The model: built, weights loaded, norms swapped."""
-    from clnorm.models.factory import create_model_with_report
+    from clnorm.models.create import create_model_with_report
     from clnorm.models.weights import read_model_weights
 
     start = config.model
@@ -181,8 +181,8 @@ def _choose_execution(
     config: Config, model: "nn.Module", folder: RunFolder, device: "torch.device", reporter: Reporter
 ) -> "Execution":
     """How the run executes its model, which is made ready for it."""
-    from clnorm.models.execution import Execution, prepare_model
-    from clnorm.models.probe import choose_execution
+    from clnorm.execution.execution import Execution, prepare_model
+    from clnorm.execution.timing import choose_execution
 
     begun = folder.load()
     if begun is not None and begun.execution:  # what a probe chose once holds for the whole run
@@ -199,7 +199,7 @@ def _choose_execution(
 def _calibrate(strategy: "ClipStrategy") -> dict[str, Any]:
     """Estimate the norms' running statistics on the first clips to be trained on; a state read later replaces them."""
     from clnorm.seeding import numpy_generator
-    from clnorm.strategies.statistics import calibrate_on
+    from clnorm.training.norm_statistics import calibrate_on
 
     ids = strategy.training_stream.experiences[0].train_ids
     generator = numpy_generator(strategy.setup.config.seed, "calibration")
@@ -207,117 +207,10 @@ def _calibrate(strategy: "ClipStrategy") -> dict[str, Any]:
 
 
 def _keep_model(strategy: "ClipStrategy", table: "ClipTable", folder: RunFolder) -> None:
-    from clnorm.models.saved import MODEL_FILE, describe_model, save_model
+    from clnorm.deploy.saved import MODEL_FILE, describe_model, save_model
 
     setup = strategy.setup
     info = describe_model(
         setup.config, classes=table.classes, order=setup.stream.order, precision=setup.execution.precision
     )
     save_model(folder.path / MODEL_FILE, strategy.evaluated_model, info)
-
-
-def read_table(config: Config, reporter: Reporter) -> "ClipTable":
-    """The clips of the configuration's dataset."""
-    read = DATASETS.get(config.dataset.name).load()
-    root = Path(config.data.root).expanduser() if config.data.root is not None else None
-    with count_steps(reporter, "making clips") as progress:
-        table: ClipTable = read(root, progress=progress, **config.dataset.kwargs)
-    return table
-
-
-def _store_shape(config: Config) -> dict[str, Any]:
-    """What decides which store of a table it is."""
-    data = config.data
-    shape = {"frames": data.frames, "size": data.image_size, "keep": data.keep}
-    return shape | {"cache": data.cache, "decoder": data.decoder}
-
-
-def open_store(config: Config, table: "ClipTable", reporter: Reporter) -> "ClipStore":
-    """The clips decoded as the configuration says."""
-    from clnorm.data.store import ClipStore
-
-    with count_steps(reporter, "decoding") as progress:
-        store = ClipStore.open(
-            table,
-            **_store_shape(config),
-            skip_bad=config.data.skip_bad,
-            workers=config.data.workers,
-            progress=progress,
-            note=reporter.note,
-        )
-    if store.bad:
-        reporter.note(f"{len(store.bad)} clips cannot be decoded and are left out; they stand by name in the results.")
-    return store
-
-
-def _describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream") -> dict[str, Any]:
-    paths = table.frame["path"]
-    return {
-        "fingerprint": table.fingerprint,
-        "content": store.content,
-        "train_clips": [len(experience.train_ids) for experience in stream.experiences],
-        "test_clips": [len(experience.test_ids) for experience in stream.experiences],
-        "train_clips_per_class": stream.train_clips_per_class.tolist(),
-        "frames": store.frames,
-        "image_size": store.size,
-        "bad": {paths.iloc[clip]: reason for clip, reason in store.bad.items()},
-    }
-
-
-def _describe_memory(strategy: "ClipStrategy") -> dict[str, Any]:
-    store = strategy.setup.store
-    frames = int(store.kept[strategy.memory].sum())
-    return {"clips": len(strategy.memory), "frames": frames, "megabytes": frames * 3 * store.size**2 / 1e6}
-
-
-def _measure(predictions: "pd.DataFrame", stream: "ClipStream") -> dict[str, Any]:
-    """The accuracy matrix and all metrics, as fields of the record."""
-    from clnorm.evaluation.matrix import accuracy_matrix, class_accuracies
-    from clnorm.evaluation.metrics import ClassContext, MatrixContext, compute
-    from clnorm.training import UNTRAINED
-
-    def matrix(rows: "pd.DataFrame") -> Any:
-        owner = stream.experience_of_class
-        return accuracy_matrix(rows, experience_of_class=owner, num_experiences=len(stream.experiences))
-
-    trained = predictions[predictions["after"] != UNTRAINED]
-    before = predictions[predictions["after"] == UNTRAINED]
-    untrained = matrix(before.assign(after=0))[0] if len(before) else None
-    context = MatrixContext(
-        clips_per_experience=[len(experience.test_ids) for experience in stream.experiences],
-        classes_per_experience=[len(experience.classes) for experience in stream.experiences],
-        untrained=untrained,
-        classes=ClassContext(
-            accuracies=class_accuracies(trained, num_classes=stream.num_classes),
-            experiences=stream.experience_of_class,
-            train_clips=stream.train_clips_per_class,
-        ),
-    )
-    accuracies = matrix(trained)
-    return {
-        "matrix": [[_defined(value) for value in row] for row in accuracies],
-        "untrained": None if untrained is None else [_defined(value) for value in untrained],
-        "metrics": {name: _defined(value) for name, value in compute(accuracies, context).items()},
-    }
-
-
-def _defined(value: float) -> float | None:
-    """JSON has no NaN: what is undefined is null."""
-    return None if value != value else float(value)
-
-
-@contextmanager
-def count_steps(reporter: Reporter, title: str) -> Iterator[Callable[[int, int], None]]:
-    """A callback `(done, total)` that opens the reporter's step when work really begins."""
-    done = 0
-
-    def progress(count: int, total: int) -> None:
-        nonlocal done
-        if not done:
-            reporter.start(title, total=total, unit="clips")
-        reporter.advance(count - done)
-        done = count
-
-    yield progress
-    if done:
-        reporter.finish()

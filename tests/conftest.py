@@ -54,9 +54,41 @@ def tiny(tmp_path):
     """Builds configurations of a run that takes about a second: four classes, two experiences, runs in `tmp_path`."""
 
     def build(**changes):
-        from clnorm.config import merge_config
+        from clnorm.config.load import merge_config
 
         dotted = {key.replace("__", "."): value for key, value in changes.items()}
         return merge_config({}, {**TINY, "out": str(tmp_path / "runs"), **dotted})
+
+    return build
+
+
+@pytest.fixture
+def build_setup(tiny):
+    """Builds a `Setup` on the CPU; `backend` is what compiles the model where `execution` says so."""
+
+    def build(*, execution=None, backend="eager", **changes):
+        import torch
+
+        from clnorm.data.augment.presets import create_augmentation
+        from clnorm.data.store.store import ClipStore
+        from clnorm.data.synthetic.reader import read
+        from clnorm.execution.execution import Execution, prepare_model
+        from clnorm.models.create import create_model
+        from clnorm.progress import Reporter
+        from clnorm.streams.stream import create_stream
+        from clnorm.training.setup import Setup
+
+        config = tiny(**changes)
+        table = read(None, **config.dataset.kwargs)
+        data = config.data
+        store = ClipStore.open(table, frames=data.frames, size=data.image_size, keep=data.keep)
+        stream = create_stream(table, config.protocol, seed=config.seed, bad={})
+        sizes = {"image_size": config.data.image_size, "num_frames": config.data.frames}
+        model = create_model(config.backbone, norm=config.norm, num_classes=stream.num_classes, **sizes)
+        augment = create_augmentation(config.data.augment, table.classes)
+        execution = execution or Execution()
+        prepare_model(model, config.train, execution, backend=backend)
+        device, log = torch.device("cpu"), lambda record: None
+        return Setup(config, model, store, stream, device, Reporter(), log, execution, augment)
 
     return build

@@ -1,9 +1,9 @@
-"""Files are whole or not there."""
+"""Files are whole or not there; the cache folder is where it should be, and an unusable one is named."""
 
 import pytest
 
-from clnorm.errors import ClnormError
-from clnorm.files import new_file, replace_file
+from clnorm.errors import ClnormError, UserError
+from clnorm.files import cache_dir, new_file, replace_file
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -31,3 +31,40 @@ def test_a_new_file_overwrites_nothing(tmp_path):
     with pytest.raises(FileExistsError), new_file(tmp_path / "clip.avi"):
         pass
     assert (tmp_path / "clip.avi").read_bytes() == b"there"
+
+
+def test_own_variable_comes_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLNORM_CACHE", str(tmp_path / "own" / "deep"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_dir() == tmp_path / "own" / "deep"
+    assert cache_dir().is_dir()
+    assert not (tmp_path / "xdg").exists()
+
+
+def test_then_the_desktop_standard_then_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLNORM_CACHE", "")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_dir() == tmp_path / "xdg" / "clnorm"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_dir() == tmp_path / "home" / ".cache" / "clnorm"
+
+
+def test_a_relative_folder_is_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CLNORM_CACHE", "here")
+    assert cache_dir() == tmp_path / "here"
+
+
+def test_a_folder_that_cannot_be_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("CLNORM_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(UserError, match=r"file/cache: Not a directory; set CLNORM_CACHE"):
+        cache_dir()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLNORM_CACHE", str(tmp_path))
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(UserError, match="no permission to write; set CLNORM_CACHE"):
+        cache_dir()

@@ -1,4 +1,4 @@
-"""The arrows of the architecture, read from the source."""
+"""The arrows of the architecture, read from the source: who may import whom, no circle, and Avalanche's two places."""
 
 import ast
 from pathlib import Path
@@ -7,69 +7,87 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "clnorm"
 
-# Each layer may import itself and the layers named after it in this list of levels.
-LEVELS = [
+# Each room may import itself and the rooms of the floors below its own.
+FLOORS = [
     ["__main__"],
     ["cli"],
-    ["launch", "audit", "console", "listing", "doctor", "exporting", "__init__"],
-    ["experiment", "inference", "report", "conformance", "norm_audit"],
-    ["training"],
+    ["launch"],
+    ["experiment"],
     ["strategies"],
-    ["streams", "models", "records"],
-    ["norms", "data", "evaluation", "environment", "progress"],
-    ["config"],
-    ["sections"],
-    ["fields", "catalogue"],
-    ["registry"],
-    ["files"],
-    ["errors", "seeding"],
+    ["training", "audit", "conformance", "deploy"],
+    ["execution", "streams"],
+    ["data", "models", "results"],
+    ["config", "norms"],
+    ["catalogue", "evaluation", "console", "environment", "files"],
+    ["errors", "seeding", "progress"],
 ]
-LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
-MODULES = sorted(path for path in ROOT.rglob("*.py"))
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+FILES = {
+    ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(ROOT.rglob("*.py"))
+}
 
 
-def imported_by(path: Path) -> set[str]:
-    """All modules that a file imports, inside of functions too, but not those imported for types alone."""
+def imports_of(path: Path) -> set[str]:
+    """All that a file imports, modules and names in them, inside of functions and for types alone too."""
     names: set[str] = set()
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    typing_only = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
-    for node in ast.walk(tree):
-        if id(node) in typing_only:
-            continue
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
 
 
-def layer(path: Path) -> str:
-    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+# The package's face hands out names of all rooms, when they are asked for.
+ARROWS = {
+    name: {other for other in imports_of(path) if other in FILES and other not in (name, "clnorm")}
+    for name, path in FILES.items()
+    if name != "clnorm"
+}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_point_down(path):
-    own = layer(path)
-    for name in imported_by(path):
-        if not name.startswith("clnorm.") or own == "__init__":
-            continue
-        other = name.split(".")[1]
-        if other != own:
-            assert LEVEL_OF[own] < LEVEL_OF[other], f"{own} imports {other}"
+def room(module: str) -> str:
+    return module.split(".")[1]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_avalanche_stays_behind_streams_and_strategies(path):
-    if layer(path) not in ("streams", "strategies"):
-        assert not any(name.split(".")[0] == "avalanche" for name in imported_by(path))
+def test_every_room_has_a_floor():
+    assert {room(name) for name in ARROWS} == set(FLOOR_OF)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("name", ARROWS)
+def test_imports_point_down(name):
+    for other in ARROWS[name]:
+        if room(other) != room(name):
+            assert FLOOR_OF[room(name)] < FLOOR_OF[room(other)], f"{name} imports {other}"
+
+
+@pytest.mark.parametrize("name", ARROWS)
+def test_avalanche_is_for_training_and_strategies(name):
+    if room(name) not in ("training", "strategies"):
+        assert not any(other.split(".")[0] == "avalanche" for other in imports_of(FILES[name]))
+
+
+@pytest.mark.parametrize("name", ["config", "catalogue", "evaluation", "results", "streams"])
+def test_rooms_that_know_no_torch_where_they_are_imported(name):
+    """At the top of a file, that is: a function that reads a state may import it."""
+    for path in sorted((ROOT / name).rglob("*.py")):
+        top = ast.parse(path.read_text(encoding="utf-8")).body
+        for node in top:
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+                assert not any(each.split(".")[0] == "torch" for each in names), path
+
+
+@pytest.mark.parametrize("path", FILES.values(), ids=FILES)
 def test_no_print(path):
     calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     assert not any(getattr(call, "id", "") == "print" for call in calls)
+
+
+def test_no_folder_is_crowded():
+    folders = [folder for folder in [ROOT, *ROOT.rglob("*")] if folder.is_dir()]
+    crowded = {str(folder): len(list(folder.glob("*.py"))) for folder in folders}
+    assert {folder: count for folder, count in crowded.items() if count > 24} == {}
+    loose = {path.stem for path in ROOT.glob("*.py")} - {"__init__", "__main__"}
+    assert len(loose) <= 9, loose

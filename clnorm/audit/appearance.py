@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from clnorm.audit.charts import draw_heat, draw_histograms
+from clnorm.audit.dataset import Subject
 from clnorm.audit.distances import Floats, SourceShuffle, class_share, scaled_distance
-from clnorm.audit.pixels import APPEARANCE, MOTION, Statistic
-from clnorm.audit.subject import Subject
+from clnorm.audit.measures import APPEARANCE, MOTION, Statistic
 from clnorm.audit.verdicts import Figure, Grid, Mark, Section, Verdict
 from clnorm.evaluation.stats import holm
 from clnorm.seeding import numpy_generator

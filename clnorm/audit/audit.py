@@ -1,14 +1,16 @@
 """The audit of a dataset, from a configuration to a report."""
 
-from clnorm.audit import appearance, counts, drift, duplicates, files, leakage, probe
-from clnorm.audit.pixels import measure_store
-from clnorm.audit.subject import Subject
+from clnorm.audit import appearance, counts, drift, duplicates, leakage
+from clnorm.audit import neighbours as probe
+from clnorm.audit import video_files as files
+from clnorm.audit.dataset import Subject
+from clnorm.audit.measures import measure_store
 from clnorm.audit.verdicts import AuditReport
 from clnorm.catalogue import PROTOCOLS
-from clnorm.config import Config
+from clnorm.config.config import Config
+from clnorm.data.open import open_store, read_table
 from clnorm.errors import UserError
-from clnorm.experiment import count_steps, open_store, read_table
-from clnorm.progress import Reporter
+from clnorm.progress import Reporter, count_steps
 
 IMAGE_SIZE = 112
 """Height and width in pixels that clips are looked at in unless told otherwise."""

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clnorm.audit.charts import draw_bars
-from clnorm.audit.subject import Subject
+from clnorm.audit.dataset import Subject
 from clnorm.audit.verdicts import Figure, Grid, Mark, Section, Verdict
 from clnorm.data.table import SPLITS, Ids
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from clnorm.audit.charts import draw_heat
+from clnorm.audit.dataset import Subject
 from clnorm.audit.distances import Floats
-from clnorm.audit.pixels import STATISTICS
-from clnorm.audit.subject import Subject
+from clnorm.audit.measures import STATISTICS
 from clnorm.audit.verdicts import Figure, Grid, Mark, Section, Verdict
 from clnorm.data.table import Ids
 from clnorm.seeding import numpy_generator

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from clnorm.audit.pixels import LUMA, THUMB
-from clnorm.audit.subject import Subject
+from clnorm.audit.dataset import Subject
+from clnorm.audit.measures import LUMA, THUMB
 from clnorm.audit.verdicts import Grid, Mark, Pair, Section, Verdict
 from clnorm.data.table import Ids
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from clnorm.audit.subject import Subject
+from clnorm.audit.dataset import Subject
 from clnorm.audit.verdicts import Grid, Mark, Section, Verdict
 from clnorm.data.table import Ids
 

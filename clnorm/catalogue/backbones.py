@@ -1,6 +1,7 @@
 """The backbones."""
 
-from clnorm.registry import Entry, Option, Registry
+from clnorm.catalogue.option import Option
+from clnorm.catalogue.registry import Entry, Registry
 
 _DROP_PATH = Option(0.1, "stochastic depth at the last block, rising linearly from 0", low=0.0, high=0.9)
 _DROP = {

@@ -1,6 +1,7 @@
 """The datasets."""
 
-from clnorm.registry import Entry, Option, Registry
+from clnorm.catalogue.option import Option
+from clnorm.catalogue.registry import Entry, Registry
 
 _TAIL = {
     "imbalance": Option(1.0, "largest over smallest class in training, by leaving clips out", low=1.0),
@@ -10,7 +11,7 @@ DATASETS = Registry("dataset", plural="datasets", given=("progress",))
 DATASETS.add(
     Entry(
         "synthetic",
-        "clnorm.data.synthetic:read",
+        "clnorm.data.synthetic.reader:read",
         "moving shapes in real video files, made once into the cache",
         {
             "classes": Option(10, "number of classes", low=2, high=51),
@@ -25,7 +26,7 @@ DATASETS.add(
 DATASETS.add(
     Entry(
         "hmdb51",
-        "clnorm.data.hmdb51:read",
+        "clnorm.data.datasets.hmdb51:read",
         "HMDB51 or any subset of its classes, from --data-root",
         {
             "split": Option(1, "official split", low=1, high=3),
@@ -37,7 +38,7 @@ DATASETS.add(
 DATASETS.add(
     Entry(
         "ucf101",
-        "clnorm.data.ucf101:read",
+        "clnorm.data.datasets.ucf101:read",
         "UCF101 or any subset of its classes, from --data-root",
         {"split": Option(1, "official split", low=1, high=3), **_TAIL},
     )
@@ -45,7 +46,7 @@ DATASETS.add(
 DATASETS.add(
     Entry(
         "folder",
-        "clnorm.data.folder:read",
+        "clnorm.data.datasets.folder:read",
         "any videos, from --data-root: a folder a class, or clips.csv",
         {
             "group": Option(

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from clnorm.registry import Entry, Option, Registry
+from clnorm.catalogue.option import Option
+from clnorm.catalogue.registry import Entry, Registry
 
 _PIXEL_SMOTE = (
     "the average of two clips is a cross-fade, no clip; in 602,112 dimensions of pixels, 38 % of the nearest "
@@ -22,15 +23,15 @@ _BETA = Option(
     0.999, "of the effective number of clips; 0 weighs all alike, 1 by inverse frequency", low=0.0, high=0.999999
 )
 for _name, _target, _what, _options in (
-    ("none", "balance:Balancing", "every clip once an epoch, plain cross-entropy", {}),
-    ("oversample", "balance:oversample", "every class as often as the experience's largest: longer epochs", {}),
-    ("undersample", "balance:undersample", "every class as often as the experience's smallest: shorter epochs", {}),
-    ("balanced", "balance:balanced", "every class equally often, in epochs of the usual length", {}),
-    ("sqrt", "balance:sqrt", "every class by the square root of its clips, in epochs of the usual length", {}),
-    ("class_balanced", "balanced_losses:ClassBalanced", "loss weighted by the effective number", {"beta": _BETA}),
+    ("none", "base:Balancing", "every clip once an epoch, plain cross-entropy", {}),
+    ("oversample", "base:oversample", "every class as often as the experience's largest: longer epochs", {}),
+    ("undersample", "base:undersample", "every class as often as the experience's smallest: shorter epochs", {}),
+    ("balanced", "base:balanced", "every class equally often, in epochs of the usual length", {}),
+    ("sqrt", "base:sqrt", "every class by the square root of its clips, in epochs of the usual length", {}),
+    ("class_balanced", "losses:ClassBalanced", "loss weighted by the effective number", {"beta": _BETA}),
     (
         "logit_adjustment",
-        "balanced_losses:LogitAdjustment",
+        "losses:LogitAdjustment",
         "logits plus tau log prior in the loss; tau=1 is Balanced Softmax",
         {
             "tau": Option(
@@ -40,7 +41,7 @@ for _name, _target, _what, _options in (
     ),
     (
         "focal",
-        "balanced_losses:Focal",
+        "losses:Focal",
         "focal loss: clips that are right already count less",
         {"gamma": Option(2.0, "how much less; 0 is plain cross-entropy", low=0.0)},
     ),
@@ -65,4 +66,4 @@ for _name, _target, _what, _options in (
         },
     ),
 ):
-    IMBALANCE.add(Entry(_name, f"clnorm.strategies.{_target}", _what, _options))
+    IMBALANCE.add(Entry(_name, f"clnorm.training.imbalance.{_target}", _what, _options))

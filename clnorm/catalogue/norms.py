@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from clnorm.registry import Entry, Option, Registry
+from clnorm.catalogue.option import Option
+from clnorm.catalogue.registry import Entry, Registry
 
 AXIS = Option(
     "frame",

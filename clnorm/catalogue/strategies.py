@@ -1,13 +1,14 @@
 """The strategies, and the protocols that cut a dataset into experiences."""
 
-from clnorm.registry import Entry, Option, Registry
+from clnorm.catalogue.option import Option
+from clnorm.catalogue.registry import Entry, Registry
 
 STRATEGIES = Registry("strategy", plural="strategies")
-STRATEGIES.add(Entry("naive", "clnorm.strategies.builtin:naive", "fine-tuning on each experience: the lower bound"))
+STRATEGIES.add(Entry("naive", "clnorm.strategies.baselines:naive", "fine-tuning on each experience: the lower bound"))
 STRATEGIES.add(
     Entry(
         "replay",
-        "clnorm.strategies.builtin:replay",
+        "clnorm.strategies.replay:replay",
         "class-balanced memory of clips, in a batch of constant total size",
         {
             "per_class": Option(5, "clips kept for each class", low=1),
@@ -18,7 +19,7 @@ STRATEGIES.add(
 STRATEGIES.add(
     Entry(
         "ewc",
-        "clnorm.strategies.builtin:ewc",
+        "clnorm.strategies.ewc:ewc",
         "Elastic Weight Consolidation with a per-sample Fisher",
         {
             "lam": Option(100.0, "weight lambda of the quadratic penalty", low=0.0),
@@ -30,7 +31,7 @@ STRATEGIES.add(
         },
     )
 )
-STRATEGIES.add(Entry("joint", "clnorm.strategies.builtin:joint", "all experiences at once: the upper bound"))
+STRATEGIES.add(Entry("joint", "clnorm.strategies.baselines:joint", "all experiences at once: the upper bound"))
 
 PROTOCOLS = Registry("protocol", plural="protocols", given=("seed",))
 PROTOCOLS.add(

@@ -4,7 +4,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from clnorm.cli.flags import FLAGS, add_set, merge_flags
+from clnorm.cli.flags import FLAGS, Verbs, add_set, merge_flags
 from clnorm.cli.output import print_json, print_text
 from clnorm.errors import ClnormError, UserError
 
@@ -16,7 +16,7 @@ def add_data(data: argparse.ArgumentParser, common: argparse.ArgumentParser) -> 
     _add_audit(verbs, common)
 
 
-def _add_prepare(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+def _add_prepare(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     prepare = verbs.add_parser(
         "prepare",
         parents=[common],
@@ -45,7 +45,7 @@ def _add_prepare(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", c
     prepare.set_defaults(verb=_prepare_data)
 
 
-def _add_check(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+def _add_check(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     check = verbs.add_parser(
         "check", parents=[common], help="count clips, splits and groups; name what is missing or superfluous"
     )
@@ -58,8 +58,8 @@ def _add_check(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", com
 def _prepare_data(options: argparse.Namespace) -> None:
     from clnorm.catalogue import DATASETS
     from clnorm.console import ConsoleReporter
-    from clnorm.data.preparation.archives import READERS, prepare_archives
-    from clnorm.data.preparation.folder import prepare_folder
+    from clnorm.data.prepare.any_folder import prepare_folder
+    from clnorm.data.prepare.official import READERS, prepare_archives
 
     dataset = DATASETS.parse(options.dataset, where="dataset")
     root = Path(options.root).expanduser()
@@ -99,7 +99,7 @@ def _check_data(options: argparse.Namespace) -> None:
     if options.json:
         print_json(survey.to_dict())
     else:
-        from clnorm.report.survey import print_survey
+        from clnorm.cli.show.dataset import print_survey
 
         print_survey(survey)
     if survey.problems:
@@ -108,7 +108,7 @@ def _check_data(options: argparse.Namespace) -> None:
         raise ClnormError(what + survey.problems[0])
 
 
-def _add_audit(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser) -> None:
+def _add_audit(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     audit = verbs.add_parser(
         "audit", parents=[common], help="class counts, looks, motion, leaks, duplicates and drift of a dataset"
     )
@@ -125,8 +125,8 @@ def _add_audit(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", com
 def _audit(options: argparse.Namespace) -> None:
     from clnorm.audit.audit import IMAGE_SIZE, audit_dataset
     from clnorm.audit.html import write_html
-    from clnorm.audit.terminal import print_audit
-    from clnorm.config import load_config
+    from clnorm.cli.show.audit import print_audit
+    from clnorm.config.load import load_config
     from clnorm.console import ConsoleReporter
 
     given = merge_flags(options, ("dataset", "data-root", "protocol", "seed"))

@@ -2,8 +2,11 @@
 
 import argparse
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from clnorm.errors import UserError
+
+Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 FLAGS = {
     "norm": "normalization layer, such as cn or cn:groups=16,axis=token",
@@ -29,7 +32,7 @@ def merge_flags(options: argparse.Namespace, flags: Iterable[str]) -> dict[str, 
     Raises:
         UserError: a key is given twice.
     """
-    from clnorm.config import parse_overrides
+    from clnorm.config.load import parse_overrides
 
     given: dict[str, object] = dict(parse_overrides(options.set))
     for flag in flags:

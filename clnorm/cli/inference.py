@@ -2,12 +2,11 @@
 
 import argparse
 
+from clnorm.cli.flags import Verbs
 from clnorm.cli.output import print_json, print_text
 
 
-def add_inference(
-    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
-) -> None:
+def add_inference(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     predict = verbs.add_parser("predict", parents=[common], help="the most probable actions in videos")
     predict.add_argument("run", help="folder of a finished run, or a file that clnorm export wrote")
     predict.add_argument("videos", nargs="+", metavar="video", help="video file; if one cannot be read, none is shown")
@@ -26,7 +25,8 @@ def add_inference(
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from clnorm.inference import predict, print_predictions
+    from clnorm.cli.show.predictions import print_predictions
+    from clnorm.deploy.predict import predict
 
     predictions = predict(options.run, options.videos, top=options.top, clips=options.clips)
     if options.json:
@@ -38,6 +38,6 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from clnorm.exporting import export_model
+    from clnorm.deploy.export import export_model
 
     print_text(export_model(options.run, format=options.format, out=options.out).summary())

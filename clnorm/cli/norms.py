@@ -31,7 +31,7 @@ def _check_norm(options: argparse.Namespace) -> None:
     if options.json:
         print_json(report.to_dict())
     else:
-        from clnorm.conformance.printing import print_report
+        from clnorm.cli.show.conformance import print_report
 
         print_report(report)
     if report.failed:
@@ -40,7 +40,8 @@ def _check_norm(options: argparse.Namespace) -> None:
 
 
 def _audit_norms(options: argparse.Namespace) -> None:
-    from clnorm.norm_audit import audit_norms, print_audit
+    from clnorm.cli.show.sites import print_audit
+    from clnorm.conformance.swap_audit import audit_norms
 
     audit = audit_norms(options.backbone, options.norm, image_size=options.image_size, num_frames=options.frames)
     if options.json:

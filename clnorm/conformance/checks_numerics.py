@@ -8,10 +8,10 @@ from torch.autograd import gradcheck
 from torch.func import functional_call
 
 from clnorm.conformance.compare import require_close, require_same
+from clnorm.conformance.norm_under_test import MODES, NOW, Subject, create_context, draw, evaluate, list_state, step
 from clnorm.conformance.report import NotApplicable, Violation
-from clnorm.conformance.subject import MODES, NOW, Subject, create_context, draw, evaluate, list_state, step
 from clnorm.norms.context import provide_context
-from clnorm.norms.factory import build_norm
+from clnorm.norms.sites.build import build_norm
 
 _TOLERANCE = 1e-5
 _BFLOAT16 = 2.0**-7  # twice the distance of neighbours relative to their size

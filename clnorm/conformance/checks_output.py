@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from clnorm.conformance.compare import require_close, require_finite, require_same
+from clnorm.conformance.norm_under_test import MODES, NOW, SAMPLES, Outcome, Subject, evaluate, list_state, step
 from clnorm.conformance.report import NotApplicable, Violation
-from clnorm.conformance.subject import MODES, NOW, SAMPLES, Outcome, Subject, evaluate, list_state, step
 from clnorm.errors import ClnormError
 
 _ROUNDING = 1e-5

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from clnorm.conformance.compare import require_close, require_same
-from clnorm.conformance.report import NotApplicable, Violation
-from clnorm.conformance.subject import (
+from clnorm.conformance.norm_under_test import (
     NOW,
     SAMPLES,
     STEPS,
@@ -19,8 +18,9 @@ from clnorm.conformance.subject import (
     run,
     step,
 )
+from clnorm.conformance.report import NotApplicable, Violation
 from clnorm.errors import ClnormError
-from clnorm.models.checkpointing import checkpoint_blocks
+from clnorm.execution.checkpointing import checkpoint_blocks
 from clnorm.norms.context import provide_context
 
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from clnorm.conformance.norm_under_test import Outcome
 from clnorm.conformance.report import Violation
-from clnorm.conformance.subject import Outcome
 
 
 def require_same(got: Outcome, expected: Outcome, *, when: str, tolerance: float = 0.0) -> None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from clnorm.catalogue import NORMS
+from clnorm.catalogue.option import Option
+from clnorm.catalogue.registry import Spec
 from clnorm.conformance import checks_numerics, checks_output, checks_state
+from clnorm.conformance.norm_under_test import Subject, step
 from clnorm.conformance.report import ConformanceReport, Finding, NotApplicable, Status, Violation
-from clnorm.conformance.subject import Subject, step
 from clnorm.errors import ClnormError
-from clnorm.registry import Option, Spec
 
 _CHANNELS = Option(48, low=1)
 _LONGEST = 300  # characters of an exception's message

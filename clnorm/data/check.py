@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from clnorm.catalogue import DATASETS
-from clnorm.data.clip_list import INDEX
-from clnorm.data.folder import is_video
-from clnorm.data.layout import few_clips, list_clips, match_clips
-from clnorm.data.preparation.archive import list_folder
-from clnorm.data.preparation.archives import READERS
-from clnorm.data.published import PUBLISHED, Published
-from clnorm.data.splits import leaking_groups
+from clnorm.catalogue.registry import Spec
+from clnorm.data.datasets.clip_list import INDEX
+from clnorm.data.datasets.folder import is_video
+from clnorm.data.datasets.layout import few_clips, list_clips, match_clips
+from clnorm.data.datasets.published import PUBLISHED, Published
+from clnorm.data.datasets.splits import leaking_groups
+from clnorm.data.prepare.archive import list_folder
+from clnorm.data.prepare.official import READERS
 from clnorm.data.table import SPLITS, ClipTable
 from clnorm.errors import UserError
-from clnorm.registry import Spec
 
 
 @dataclass(frozen=True)

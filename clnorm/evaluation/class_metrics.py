@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from clnorm.errors import UserError
-from clnorm.evaluation.definition import ClassContext, MatrixContext, Metric
 from clnorm.evaluation.formulas import NAN, Floats
+from clnorm.evaluation.metric import ClassContext, MatrixContext, Metric
 
 Groups = npt.NDArray[np.int64]
 

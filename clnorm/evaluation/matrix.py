@@ -95,3 +95,6 @@ def _shares(cell: Ints, correct: Bools, *, size: int) -> Floats:
     shares: Floats = np.full(size, np.nan)
     np.divide(hits, total, out=shares, where=total > 0)
     return shares
+
+
+UNTRAINED = -1  # `after` of predictions made before any training, as row -1 of R in the literature

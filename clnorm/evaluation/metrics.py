@@ -8,7 +8,6 @@ from types import MappingProxyType
 import numpy.typing as npt
 
 from clnorm.evaluation.class_metrics import CLASS_METRICS
-from clnorm.evaluation.definition import ClassContext, MatrixContext, Metric
 from clnorm.evaluation.formulas import (
     accuracy,
     average_incremental_accuracy,
@@ -22,6 +21,7 @@ from clnorm.evaluation.formulas import (
     tcd_forgetting,
     vclimb_forgetting,
 )
+from clnorm.evaluation.metric import ClassContext, MatrixContext, Metric
 
 __all__ = [
     "METRICS",

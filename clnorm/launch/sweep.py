@@ -5,11 +5,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from clnorm.config import Config, merge_config, read_yaml
+from clnorm.config.config import Config
+from clnorm.config.load import merge_config, read_yaml
 from clnorm.errors import UserError
 from clnorm.experiment import run
 from clnorm.progress import Reporter
-from clnorm.records import RunRecord
+from clnorm.results.record import RunRecord
 
 _KEYS = ("config", "grid")
 

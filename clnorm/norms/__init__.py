@@ -2,9 +2,9 @@
 
 from clnorm.norms.base import Norm, RunningNorm
 from clnorm.norms.context import StepContext, provide_context, take_auxiliary_loss
-from clnorm.norms.factory import build_norm
-from clnorm.norms.swap import SiteReport, SwapReport, swap_norms
-from clnorm.norms.views import NormSite
+from clnorm.norms.sites.adapter import NormSite
+from clnorm.norms.sites.build import build_norm
+from clnorm.norms.sites.swap import SiteReport, SwapReport, swap_norms
 
 __all__ = [
     "Norm",

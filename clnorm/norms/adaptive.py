@@ -11,8 +11,8 @@ from clnorm.errors import UserError
 from clnorm.norms.base import RunningNorm
 from clnorm.norms.batch import batch_norm, fixed_norm
 from clnorm.norms.context import StepContext
-from clnorm.norms.moments import batch_moments, fixed_stage, require_batch_of_two
-from clnorm.norms.transform import transform
+from clnorm.norms.kernels.moments import batch_moments, fixed_stage, require_batch_of_two
+from clnorm.norms.kernels.transform import transform
 
 
 def _coefficients(

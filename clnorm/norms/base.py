@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from clnorm.errors import ClnormError
 from clnorm.norms.context import StepContext
-from clnorm.norms.moments import require_batch_of_two
+from clnorm.norms.kernels.moments import require_batch_of_two
 
 
 class Norm(nn.Module):

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from clnorm.norms.base import RunningNorm
-from clnorm.norms.moments import batch_moments, batch_stage
-from clnorm.norms.passes import passes_for
-from clnorm.norms.transform import is_small, refuse_second_derivative, transform
+from clnorm.norms.kernels.moments import batch_moments, batch_stage
+from clnorm.norms.kernels.passes import passes_for
+from clnorm.norms.kernels.transform import is_small, refuse_second_derivative, transform
 
 
 def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, *tracked: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:

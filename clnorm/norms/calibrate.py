@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from clnorm.errors import ClnormError, UserError
 from clnorm.norms.base import RunningNorm
 from clnorm.norms.context import StepContext, in_evaluation, provide_context
-from clnorm.norms.views import NormSite
+from clnorm.norms.sites.adapter import NormSite
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from torch import Tensor
 from clnorm.norms.base import RunningNorm
 from clnorm.norms.batch import batch_norm, fixed_norm
 from clnorm.norms.group import normalize_tokens
-from clnorm.norms.moments import batch_stage, count_groups, fixed_stage, group_stage, require_group_of_two
-from clnorm.norms.transform import transform
+from clnorm.norms.kernels.moments import batch_stage, count_groups, fixed_stage, group_stage, require_group_of_two
+from clnorm.norms.kernels.transform import transform
 
 
 def _batch_coefficients(

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from clnorm.norms.views import NormSite, core_of
+from clnorm.norms.sites.adapter import NormSite, core_of
 
 
 @torch.no_grad()

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from clnorm.norms.base import Norm
-from clnorm.norms.moments import count_groups, group_stage, require_group_of_two
-from clnorm.norms.transform import transform
+from clnorm.norms.kernels.moments import count_groups, group_stage, require_group_of_two
+from clnorm.norms.kernels.transform import transform
 
 
 def _coefficients(

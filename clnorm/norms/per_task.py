@@ -9,7 +9,7 @@ from torch import Tensor
 from clnorm.errors import ClnormError, UserError
 from clnorm.norms.base import RunningNorm
 from clnorm.norms.context import StepContext
-from clnorm.norms.transform import transform
+from clnorm.norms.kernels.transform import transform
 
 
 def _task_moments(mean: Tensor, var: Tensor, tasks: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

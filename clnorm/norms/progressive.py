@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from clnorm.norms.base import RunningNorm
 from clnorm.norms.batch import fixed_norm
 from clnorm.norms.context import StepContext
-from clnorm.norms.moments import batch_stage
-from clnorm.norms.transform import transform
+from clnorm.norms.kernels.moments import batch_stage
+from clnorm.norms.kernels.transform import transform
 
 
 def _coefficients(

@@ -8,8 +8,8 @@ from torch import Tensor
 from clnorm.errors import UserError
 from clnorm.norms.batch import BatchNorm
 from clnorm.norms.context import StepContext
-from clnorm.norms.moments import batch_moments
-from clnorm.norms.transform import transform
+from clnorm.norms.kernels.moments import batch_moments
+from clnorm.norms.kernels.transform import transform
 
 
 def _coefficients(

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from clnorm.norms.base import RunningNorm
-from clnorm.norms.moments import batch_moments, group_moments
-from clnorm.norms.transform import transform
+from clnorm.norms.kernels.moments import batch_moments, group_moments
+from clnorm.norms.kernels.transform import transform
 
 
 def _mix(

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from clnorm.norms.base import RunningNorm
 from clnorm.norms.batch import batch_norm, fixed_norm
-from clnorm.norms.moments import batch_moments
-from clnorm.norms.transform import transform
+from clnorm.norms.kernels.moments import batch_moments
+from clnorm.norms.kernels.transform import transform
 
 
 def _joint_moments(mean: Tensor, var: Tensor, members: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,10 +13,12 @@ import torch
 from avalanche.core import SupervisedPlugin
 from torch import Tensor, nn
 
-from clnorm.data.loader import read_batches
-from clnorm.models.execution import run_eagerly
-from clnorm.models.predict import pixels_to_input
+from clnorm.data.store.loader import read_batches
+from clnorm.execution.execution import run_eagerly
+from clnorm.execution.inputs import pixels_to_input
 from clnorm.norms.context import in_evaluation, provide_context
+from clnorm.training.setup import Setup
+from clnorm.training.trainer import ClipStrategy
 
 Named = dict[str, Tensor]
 
@@ -136,3 +138,8 @@ def _single_clips(strategy: Any, ids: np.ndarray) -> Iterator[tuple[Tensor, int]
             told = strategy.statistics.context_of(batch[place : place + 1], device=strategy.device)
             provide_context(strategy.model, told)
             yield clip[None], target
+
+
+def ewc(setup: Setup, *, lam: float, fisher: str) -> ClipStrategy:
+    """Elastic Weight Consolidation, one quadratic penalty accumulated over experiences."""
+    return ClipStrategy(setup=setup, plugins=[EWCPlugin(QuadraticPenalty(lam), exact=fisher == "exact")])

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from clnorm.catalogue import PROTOCOLS
+from clnorm.catalogue.registry import Spec
 from clnorm.data.table import ClipTable
 from clnorm.errors import UserError
-from clnorm.registry import Spec
 
 
 @dataclass(frozen=True)

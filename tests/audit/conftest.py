@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from clnorm.audit.pixels import measure_store
-from clnorm.audit.subject import Subject
-from clnorm.data.store import ClipStore
+from clnorm.audit.dataset import Subject
+from clnorm.audit.measures import measure_store
+from clnorm.data.store.store import ClipStore
 from clnorm.data.table import ClipTable
 
 SIZE, FRAMES = 28, 4

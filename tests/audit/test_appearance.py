@@ -5,7 +5,7 @@ import pytest
 
 from clnorm.audit.appearance import examine_appearance, examine_motion, measure_shifts
 from clnorm.audit.distances import scaled_distance
-from clnorm.audit.pixels import APPEARANCE, MOTION
+from clnorm.audit.measures import APPEARANCE, MOTION
 from clnorm.audit.verdicts import Mark
 
 

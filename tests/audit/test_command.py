@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from clnorm.cli import main
+from clnorm.cli.main import main
 
 SECTIONS = ["counts", "files", "appearance", "motion", "leakage", "duplicates", "probe", "drift"]
 SMALL = ["--set", "data.frames=4", "--set", "data.image_size=28"]
@@ -126,7 +126,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(arguments, words, capsys):
 
 def test_help_loads_nothing_heavy():
     code = (
-        "import sys; from clnorm.cli import main\n"
+        "import sys; from clnorm.cli.main import main\n"
         "try: main(['data', 'audit', '--help'])\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'pandas', 'scipy', 'numpy', 'torchcodec', 'rich', 'jinja2', 'PIL'} & set(sys.modules)\n"

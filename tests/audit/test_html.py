@@ -11,8 +11,8 @@ import pytest
 
 from clnorm.audit.charts import draw_bars, draw_heat, draw_histograms, draw_intervals
 from clnorm.audit.html import render_html, write_html
-from clnorm.audit.terminal import print_audit
 from clnorm.audit.verdicts import AuditReport, Figure, Grid, Mark, Pair, Section, Verdict
+from clnorm.cli.show.audit import print_audit
 from clnorm.errors import ClnormError, UserError
 
 EVIL = '<script>alert("x")</script>&\'[red]'

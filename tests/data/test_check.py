@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from clnorm.catalogue import DATASETS
-from clnorm.cli import main
+from clnorm.cli.main import main
 from clnorm.data.check import check_dataset
-from clnorm.data.hmdb51 import parse_group
-from clnorm.data.published import HMDB51, UCF101
+from clnorm.data.datasets.hmdb51 import parse_group
+from clnorm.data.datasets.published import HMDB51, UCF101
 
 TAGS = "f_cm_np1_le_bad"
 TOY = {label: {f"s{k}_{label}_{TAGS}_0.avi": 1 + k % 2 for k in range(4)} for label in ("dive", "wave")}

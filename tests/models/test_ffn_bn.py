@@ -9,17 +9,17 @@ import torch.nn.functional as F
 
 import clnorm
 from clnorm import create_model
-from clnorm.models.checkpointing import checkpoint_blocks
-from clnorm.models.deploy import largest_difference, simplify_norms
-from clnorm.models.factory import create_model_with_report
-from clnorm.models.saved import ModelInfo, read_model, save_model
+from clnorm.config.sections import TrainConfig
+from clnorm.deploy.saved import ModelInfo, read_model, save_model
+from clnorm.deploy.simplify import largest_difference, simplify_norms
+from clnorm.execution.checkpointing import checkpoint_blocks
+from clnorm.models.create import create_model_with_report
 from clnorm.models.vit import FFNBN, MLP
 from clnorm.models.weights import Weights
 from clnorm.norms import StepContext, provide_context, swap_norms
 from clnorm.norms.calibrate import calibrate_norms
-from clnorm.sections import TrainConfig
-from clnorm.strategies.averaging import WeightAverage
-from clnorm.strategies.optim import create_optimizer
+from clnorm.training.averaging import WeightAverage
+from clnorm.training.optim import create_optimizer
 
 BACKBONE = "lsvit_nano:drop_path=0,ffn_bn=true"
 SIZES = {"num_classes": 3, "image_size": 16, "num_frames": 4}

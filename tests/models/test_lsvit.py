@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from clnorm import create_model
 from clnorm.errors import UserError
-from clnorm.models.attention import set_attention
+from clnorm.execution.attention import set_attention
 from clnorm.models.lsvit import lsvit_base, lsvit_small
 from clnorm.models.motion import LMI, SMIF
 from clnorm.models.vit import Attention, DropPath

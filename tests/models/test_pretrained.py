@@ -7,7 +7,7 @@ import timm
 import torch
 
 from clnorm.errors import UserError
-from clnorm.models.factory import create_model, create_model_with_report
+from clnorm.models.create import create_model, create_model_with_report
 from clnorm.models.pretrained import load_pretrained
 from clnorm.models.weights import Weights, read_weights
 from clnorm.seeding import torch_generator

@@ -8,7 +8,7 @@ import torch
 
 import clnorm
 from clnorm.errors import UserError
-from clnorm.models.factory import create_model_with_report
+from clnorm.models.create import create_model_with_report
 from clnorm.models.weights import Weights
 from clnorm.seeding import torch_generator
 

@@ -11,7 +11,7 @@ import torch
 
 from clnorm.errors import ClnormError, UserError
 from clnorm.models import weights as module
-from clnorm.models.factory import create_model
+from clnorm.models.create import create_model
 from clnorm.models.weights import fetch_weights, read_model_weights, read_weights
 
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

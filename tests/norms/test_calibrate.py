@@ -111,7 +111,7 @@ def test_the_statistics_of_a_plugin_are_found_within_its_site():
             assert self.training
             return self.inner(x.transpose(1, 2)).transpose(1, 2)
 
-    from clnorm.norms.views import NormSite
+    from clnorm.norms.sites.adapter import NormSite
 
     model = NormSite(Wrapped(), "frame").eval()
     report = calibrate_norms(model, [rows(8, 1)])

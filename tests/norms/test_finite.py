@@ -7,7 +7,7 @@ from torch import nn
 from clnorm import create_model
 from clnorm.errors import ClnormError
 from clnorm.norms.finite import find_nonfinite_site
-from clnorm.norms.views import NormSite
+from clnorm.norms.sites.adapter import NormSite
 
 CLIPS = torch.linspace(-1, 1, 2 * 2 * 3 * 16 * 16).view(2, 2, 3, 16, 16)
 

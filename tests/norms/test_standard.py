@@ -7,7 +7,7 @@ from torch import nn
 
 from clnorm.errors import ClnormError, UserError
 from clnorm.norms import build_norm
-from clnorm.norms.moments import count_groups
+from clnorm.norms.kernels.moments import count_groups
 
 ALL = ["ln", "bn", "gn:groups=4", "cn:groups=4"]
 C = 12

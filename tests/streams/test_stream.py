@@ -9,8 +9,8 @@ import pytest
 from clnorm.catalogue import PROTOCOLS
 from clnorm.data.table import ClipTable
 from clnorm.errors import UserError
-from clnorm.streams.benchmark import create_benchmark
 from clnorm.streams.stream import create_stream
+from clnorm.training.benchmark import create_benchmark
 
 EVEN = PROTOCOLS.parse("even:experiences=2")
 

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from clnorm.catalogue import AUGMENTATIONS
+from clnorm.catalogue.registry import Spec
 from clnorm.data.augment.colour import change_colours
 from clnorm.data.augment.damage import add_noise, erase_box
 from clnorm.data.augment.draws import OPERATIONS, Changes, draw_changes
 from clnorm.data.augment.geometry import blur_clips, crop_and_flip, flip_clips
 from clnorm.errors import UserError
-from clnorm.registry import Spec
 
 _WHERE = "data.augment"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clnorm.data import hmdb51
+from clnorm.data.datasets import hmdb51
 from clnorm.data.table import ClipTable
 
 CLIPS = {"dive": {"a": 12, "b": 5, "c": 30}, "wave": {"d": 8, "e": 1}}

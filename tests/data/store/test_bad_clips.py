@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from clnorm.data.build import BadClipsError
-from clnorm.data.decode import read_clip
-from clnorm.data.store import ClipStore
+from clnorm.data.store.build import BadClipsError
+from clnorm.data.store.decode import read_clip
+from clnorm.data.store.store import ClipStore
 from clnorm.errors import ClnormError
 
 

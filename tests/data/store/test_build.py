@@ -6,9 +6,10 @@ import resource
 import pytest
 import torch
 
-from clnorm.data import build, hmdb51
-from clnorm.data.decode import read_clip
-from clnorm.data.store import ClipStore
+from clnorm.data.datasets import hmdb51
+from clnorm.data.store import build
+from clnorm.data.store.decode import read_clip
+from clnorm.data.store.store import ClipStore
 from clnorm.errors import ClnormError
 
 

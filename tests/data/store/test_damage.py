@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from clnorm.data import build
-from clnorm.data.decode import read_clip
-from clnorm.data.store import ClipStore
+from clnorm.data.store import build
+from clnorm.data.store.decode import read_clip
+from clnorm.data.store.store import ClipStore
 from clnorm.errors import ClnormError
 
 
@@ -22,8 +22,8 @@ def open_in_process(root: Path, code: str) -> subprocess.Popen[str]:
     script = f"""
 import os, signal, sys, time
 from pathlib import Path
-from clnorm.data import hmdb51
-from clnorm.data.store import ClipStore
+from clnorm.data.datasets import hmdb51
+from clnorm.data.store.store import ClipStore
 calls = []
 def progress(done, total):
     calls.append(done)

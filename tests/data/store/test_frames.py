@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from clnorm.data import decode, hmdb51
-from clnorm.data.decode import read_clip, sample_indices
-from clnorm.data.store import ClipStore
+from clnorm.data.datasets import hmdb51
+from clnorm.data.store import decode
+from clnorm.data.store.decode import read_clip, sample_indices
+from clnorm.data.store.store import ClipStore
 from clnorm.data.table import ClipTable
 from clnorm.errors import ClnormError
 

@@ -1,0 +1,63 @@
+"""Importing what a user names as `package.module:Name`, and reading its options off its signature."""
+
+import importlib.metadata
+import inspect
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from clnorm.catalogue.option import Option
+from clnorm.errors import UserError, nearest
+
+
+def import_target(target: str) -> Any:
+    """Import `package.module:Name`."""
+    module_name, _, attribute = target.partition(":")
+    module = import_module(module_name)
+    if module is None:
+        raise UserError(
+            f"there is no module {module_name!r}",
+            where=target,
+            hint="install it, or run from the folder that holds it",
+        )
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        match = nearest(attribute, vars(module))
+        hint = f"did you mean {match!r}?" if match else None
+        raise UserError(f"module {module_name!r} has no {attribute!r}", where=target, hint=hint) from None
+
+
+def import_module(name: str) -> ModuleType | None:
+    """The module, or None where there is none; the current folder counts, as it does for `python -m`."""
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        return None
+
+
+def read_options(target: Any, given: Collection[str]) -> dict[str, Option]:
+    """The arguments of a plug-in as options, but for its first one and those of `given`, which clnorm gives.
+
+    An argument whose default is no plain value cannot be written on a command line and stays at that default.
+    """
+    options: dict[str, Option] = {}
+    try:
+        signature = inspect.signature(target, eval_str=True)
+    except NameError:  # annotations that only a type checker can resolve
+        signature = inspect.signature(target)
+    for parameter in list(signature.parameters.values())[1:]:
+        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL) or parameter.name in given:
+            continue
+        kind = parameter.annotation if parameter.annotation in (bool, int, float, str) else None
+        if parameter.default is parameter.empty:
+            options[parameter.name] = Option(None, kind=kind)
+        elif isinstance(parameter.default, (bool, int, float, str)):
+            options[parameter.name] = Option(parameter.default, kind=kind)
+    return options

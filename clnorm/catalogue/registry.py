@@ -1,0 +1,238 @@
+"""Names for things: one registry class and one grammar, `name:option=value,option=value`, for everything selectable.
+
+An entry may point to its object as `"package.module:Name"`, which is imported only when it is used: that is what lets
+`clnorm list` answer without loading torch. A family is one entry for many names, `family:WORD`. Names come from
+clnorm's own catalogue, from the `register` decorator, from an entry point of another package, or are given outright as
+`package.module:Name`, or `package.module.Name`, which is the same.
+"""
+
+import hashlib
+import importlib
+import importlib.metadata
+import inspect
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from clnorm.catalogue.option import Option, Value
+from clnorm.catalogue.plugins import import_module, import_target, read_options
+from clnorm.errors import UserError
+
+_PLUGIN = re.compile(r"^(?P<target>[A-Za-z_][\w.]*:[A-Za-z_]\w*)(?::(?P<options>.*))?$")
+_DOTTED = re.compile(r"(?P<module>[A-Za-z_][\w.]*)\.(?P<attribute>[A-Za-z_]\w*)")
+_WORD = re.compile(r"[\w.-]+")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered thing.
+
+    Args:
+        name: what it is asked for by; a family is registered without the word, and asked for with it.
+        target: the object, or where to import it from.
+        summary: one line on it.
+        options: what can be set.
+        takes: of a family, what the word after the name is, such as `NAME`.
+        word: of a member of a family, that word.
+    """
+
+    name: str
+    target: Any
+    summary: str = ""
+    options: Mapping[str, Option] = field(default_factory=dict)
+    takes: str = ""
+    word: str = ""
+
+    def load(self) -> Any:
+        """The object itself, imported now if it was named by a string; a family's takes the word as first argument."""
+        target = import_target(self.target) if isinstance(self.target, str) else self.target
+        return partial(target, self.word) if self.word else target
+
+    @property
+    def source(self) -> str:
+        """The hash of a plug-in's file, empty for a built-in: an edited plug-in is another one."""
+        if isinstance(self.target, str):
+            return ""
+        try:
+            file = inspect.getsourcefile(self.target)
+        except TypeError:
+            file = None
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else ""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A name with every option decided: what a configuration holds and what a run's identity is made of."""
+
+    name: str
+    options: tuple[tuple[str, Value], ...] = ()
+    short: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return format_spec(self.name, dict(self.options))
+
+    @property
+    def kwargs(self) -> dict[str, Value]:
+        return dict(self.options)
+
+
+def format_spec(name: str, options: Mapping[str, Value]) -> str:
+    """`name:option=value,...`, the text that `Registry.parse` reads back."""
+    words = [f"{key}={str(value).lower() if isinstance(value, bool) else value}" for key, value in options.items()]
+    return f"{name}:{','.join(words)}" if words else name
+
+
+class Registry:
+    """The things of one kind that can be asked for by name.
+
+    Args:
+        kind: the singular in messages, such as `norm`.
+        plural: the word after `clnorm list`.
+        plugin_options: options that clnorm itself reads and that every plug-in therefore has.
+        given: arguments beside the first that clnorm gives, so that they are no options.
+        unfit: objects that cannot be taken by their name, as `package.module:Name` of where they are defined, each with
+            what is wrong with it and what to write instead.
+        refused: names that one may look for and that do not exist, each with the reason and what to write instead.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        *,
+        plural: str,
+        plugin_options: Mapping[str, Option] | None = None,
+        given: Collection[str] = (),
+        unfit: Mapping[str, str] | None = None,
+        refused: Mapping[str, str] | None = None,
+    ) -> None:
+        self.kind, self.plural, self.group = kind, plural, f"clnorm.{plural}"
+        self._plugin_options, self._given = dict(plugin_options or {}), frozenset(given)
+        self._unfit, self._refused = dict(unfit or {}), dict(refused or {})
+        self._entries: dict[str, Entry] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Add an entry; a name can be taken only once."""
+        if entry.name in self._entries:
+            raise UserError(f"the {self.kind} {entry.name!r} is registered already", hint="choose another name")
+        self._entries[entry.name] = entry
+
+    def register(self, name: str, *, summary: str = "") -> Callable[[Any], Any]:
+        """Decorator: register a class or function under `name`; its keyword arguments become its options."""
+
+        def decorate(target: Any) -> Any:
+            self.add(self._entry_of(name, target, summary=summary))
+            return target
+
+        return decorate
+
+    def names(self) -> list[str]:
+        """All names: the registered ones in their order, a family as `family:WORD`; then those of plug-ins."""
+        own = [f"{name}:{entry.takes}" if entry.takes else name for name, entry in self._entries.items()]
+        return list(dict.fromkeys([*own, *sorted(point.name for point in self._points())]))
+
+    def get(self, name: str, *, where: str | None = None) -> Entry:
+        """The entry called `name`, or the object that `package.module:Name` names.
+
+        Raises:
+            UserError: there is no such name; the nearest one is named.
+        """
+        family, _, word = name.partition(":")
+        if family in self._entries and (entry := self._entries[family]).takes:
+            if not _WORD.fullmatch(word):
+                what = f"{name!r} does not say which" if not word else f"{word!r} cannot be a name"
+                raise UserError(
+                    what, where=where, legal=f"{family}:{entry.takes}", hint=f"write {family}:{entry.takes}"
+                )
+            return replace(entry, name=name, word=word)
+        if name in self._entries:
+            return self._entries[name]
+        for point in self._points():
+            if point.name == name:
+                return self._entry_of(name, import_target(point.value))
+        if name in self._refused:
+            raise UserError(f"there is no {self.kind} {name!r}: {self._refused[name]}", where=where)
+        if ":" in name:
+            return self._entry_of(name, import_target(name))
+        raise UserError(
+            f"unknown {self.kind} {name!r}",
+            where=where,
+            legal=self.names(),
+            given=name,
+            hint=f"see: clnorm list {self.plural}",
+        )
+
+    def parse(self, text: object, *, where: str | None = None) -> Spec:
+        """`name`, `name:option=value,...` or `package.module:Name:option=value,...` with every option decided.
+
+        Raises:
+            UserError: an unknown name or option, an illegal value, or an object that is unfit for its use here.
+        """
+        where = where or self.kind
+        if isinstance(text, Spec):
+            text = str(text)
+        if not isinstance(text, str) or not text.strip():
+            raise UserError(
+                f"{text!r} is not a name", where=where, legal=self.names(), hint=f"see: clnorm list {self.plural}"
+            )
+        name, given = self._split(text.strip(), where=where)
+        entry = self.get(name, where=where)
+        decided, changed = {}, {}
+        for key in given:
+            if key not in entry.options:
+                known = entry.options or "none, it takes no options"
+                raise UserError(f"{name!r} has no option {key!r}", where=where, legal=known, given=key)
+        for key, option in entry.options.items():
+            if key in given:
+                decided[key] = option.parse(given[key], where=f"{where}: option {key!r} of {name!r}")
+                if decided[key] != option.default:
+                    changed[key] = decided[key]
+            elif option.default is None:
+                raise UserError(
+                    f"{name!r} needs a value for its option {key!r}", where=where, hint=f"write {name}:{key}=VALUE"
+                )
+            else:
+                decided[key] = option.default
+        return Spec(name, tuple(sorted(decided.items())), format_spec(name, changed))
+
+    def _split(self, text: str, *, where: str) -> tuple[str, dict[str, str]]:
+        """The name and the option texts; the name holds a colon as `package.module:Name`, or as a family's member."""
+        name, _, options = text.partition(":")
+        if name in self._entries and self._entries[name].takes:
+            word, _, options = options.partition(":")
+            name = f"{name}:{word.strip()}"
+        elif name not in self._entries and (match := _PLUGIN.match(text)):
+            name, options = match["target"], match["options"] or ""
+        elif (match := _DOTTED.fullmatch(name)) and name not in self.names():
+            if not import_module(match["module"]):
+                raise UserError(
+                    f"unknown {self.kind} {name!r}, and there is no module {match['module']!r}",
+                    where=where,
+                    legal=self.names(),
+                    given=name,
+                    hint=f"see: clnorm list {self.plural}",
+                )
+            name = f"{match['module']}:{match['attribute']}"
+        pairs: dict[str, str] = {}
+        for word in filter(None, options.split(",")):
+            key, equals, value = (part.strip() for part in word.partition("="))
+            if not (key and equals and value):
+                raise UserError(f"{word!r} is not option=value", where=where, hint=f"write {name}:option=value")
+            if key in pairs:
+                raise UserError(f"option {key!r} is given twice", where=where)
+            pairs[key] = value
+        return name, pairs
+
+    def _entry_of(self, name: str, target: Any, *, summary: str = "") -> Entry:
+        if not callable(target):
+            raise UserError(f"{name!r} is no class or function", where=self.kind, hint="name one that can be called")
+        home = f"{getattr(target, '__module__', '')}:{getattr(target, '__qualname__', '')}"
+        if home in self._unfit:
+            raise UserError(f"{name!r} cannot be taken: {self._unfit[home]}", where=self.kind)
+        summary = summary or (inspect.getdoc(target) or "").partition("\n")[0]
+        return Entry(name, target, summary, {**read_options(target, self._given), **self._plugin_options})
+
+    def _points(self) -> list[importlib.metadata.EntryPoint]:
+        return list(importlib.metadata.entry_points(group=self.group))

@@ -1,0 +1,77 @@
+"""`clnorm list`: every legal name and value, with its default."""
+
+import argparse
+from dataclasses import fields
+
+from clnorm.catalogue import REGISTRIES
+from clnorm.catalogue.registry import Registry
+from clnorm.cli.flags import Verbs
+from clnorm.cli.output import print_text
+from clnorm.config.config import Config
+from clnorm.config.fields import list_sections
+from clnorm.errors import UserError
+
+
+def add_listing(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+    names = verbs.add_parser("list", parents=[common], help="every legal name with its options")
+    names.add_argument("what", help="norms, strategies, backbones, datasets, protocols, metrics or config")
+    names.set_defaults(verb=_list)
+
+
+def _list(options: argparse.Namespace) -> None:
+    print_text(list_names(options.what))
+
+
+def list_names(what: str) -> str:
+    """The names of one kind, or the keys of the configuration.
+
+    Raises:
+        UserError: there is no such kind.
+    """
+    if what in REGISTRIES:
+        return _list_registry(REGISTRIES[what])
+    if what == "config":
+        return _list_config()
+    if what == "metrics":
+        return _list_metrics()
+    raise UserError(f"cannot list {what!r}", legal=[*REGISTRIES, "config", "metrics"], given=what)
+
+
+def _list_registry(registry: Registry) -> str:
+    lines = []
+    for name in registry.names():
+        entry = registry.get(name)
+        lines.append(f"{name:<20}{entry.summary}")
+        for key, option in entry.options.items():
+            default = "must be given" if option.default is None else f"default {_plain(option.default)}"
+            lines.append(f"    {key:<16}{option.doc} ({option.legal}; {default})")
+    return "\n".join(lines)
+
+
+def _list_config() -> str:
+    lines = []
+    sections = {"": Config, **{f"{name}.": section for name, section in list_sections(Config).items()}}
+    for prefix, section in sections.items():
+        for item in fields(section):
+            if not item.metadata:
+                continue
+            if registry := item.metadata.get("registry"):
+                legal, default = f"see: clnorm list {registry.plural}", item.default.short
+            elif option := item.metadata.get("option"):
+                legal, default = option.legal, _plain(option.default)
+            else:
+                legal, default = "a path", item.default
+            if (pretrained := item.metadata.get("pretrained")) is not None:
+                default += f", with pretrained weights {_plain(pretrained)}"
+            lines.append(f"{prefix + item.name:<30}{item.metadata['doc']} ({legal}; default {default})")
+    return "\n".join(lines)
+
+
+def _list_metrics() -> str:
+    from clnorm.evaluation.metrics import METRICS
+
+    return "\n".join(f"{name:<36}{metric.formula} ({metric.source})" for name, metric in METRICS.items())
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

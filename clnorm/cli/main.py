@@ -1,0 +1,75 @@
+"""The command line: verbs to library calls. It imports nothing heavy; each verb loads what it needs."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from clnorm.cli.data import add_data
+from clnorm.cli.doctor import add_doctor
+from clnorm.cli.inference import add_inference
+from clnorm.cli.listing import add_listing
+from clnorm.cli.norms import add_norms
+from clnorm.cli.run import add_run
+from clnorm.cli.sweep import add_sweep
+from clnorm.cli.table import add_table
+from clnorm.errors import ClnormError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit code: 0, 1 for a failure, 2 for a mistake of the user's, 130 when interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    debug = getattr(options, "debug", False)
+    try:
+        options.verb(options)
+    except KeyboardInterrupt:
+        return _fail("interrupted; a run continues when the same command is given again", 130)
+    except BrokenPipeError:
+        # The reader of stdout left, as `head` does; nothing more can be written there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except ClnormError as error:
+        if debug:
+            raise
+        return _fail(str(error), error.exit_code)
+    except Exception as error:
+        if debug:
+            raise
+        return _fail(f"{type(error).__name__}: {error}; add --debug for the traceback", 1)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    from clnorm import __version__
+
+    common = argparse.ArgumentParser(add_help=False)
+    # Without a default of its own, so that `clnorm --debug run` and `clnorm run --debug` are the same.
+    common.add_argument(
+        "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
+    )
+    parser = argparse.ArgumentParser(
+        prog="clnorm", description="Continual learning on video, with normalization as the variable.", parents=[common]
+    )
+    parser.add_argument("--version", action="version", version=f"clnorm {__version__}")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    add_run(verbs, common)
+    add_sweep(verbs, common)
+    add_table(verbs, common)
+    add_inference(verbs, common)
+    add_data(verbs.add_parser("data", help="prepare, check or audit a dataset"), common)
+    add_norms(verbs.add_parser("norms", help="check a norm's contract, or audit a swap in a backbone"), common)
+
+    add_listing(verbs, common)
+    add_doctor(verbs, common)
+    return parser
+
+
+def _fail(text: str, code: int) -> int:
+    sys.stdout.flush()
+    sys.stderr.write(f"error: {' '.join(text.split())}\n")
+    return code

@@ -1,0 +1,33 @@
+"""`clnorm run`."""
+
+import argparse
+from pathlib import Path
+
+from clnorm.cli.flags import FLAGS, Verbs, add_set, merge_flags
+from clnorm.cli.output import print_text
+
+
+def add_run(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+    run = verbs.add_parser("run", parents=[common], help="train and evaluate one configuration")
+    run.add_argument("--config", metavar="FILE", help="YAML file of the configuration")
+    for flag, text in FLAGS.items():
+        run.add_argument(f"--{flag}", help=text)
+    add_set(run)
+    run.add_argument("--dry-run", action="store_true", help="print the resolved configuration and stop")
+    run.set_defaults(verb=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from clnorm.config.load import load_config
+
+    config = load_config(options.config, merge_flags(options, FLAGS))
+    if options.dry_run:
+        print_text(config.to_yaml())
+        return
+    from clnorm.cli.show.run import print_summary
+    from clnorm.console import ConsoleReporter
+    from clnorm.experiment import run
+
+    with ConsoleReporter() as reporter:
+        record = run(config, reporter=reporter)
+    print_summary(record, path=str(Path(config.out).expanduser() / record.run / "record.json"))

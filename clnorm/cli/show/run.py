@@ -1,0 +1,73 @@
+"""What a run shows when it ends: the accuracy matrix as a heat table, the metrics with their definitions, the cost."""
+
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from clnorm.evaluation.metrics import METRICS
+from clnorm.results.record import NOTES, RunRecord, label_norm
+
+SHOWN = ("accuracy", "average_incremental_accuracy", "forgetting", "bwt", "learning_accuracy")
+
+
+def render_summary(record: RunRecord, *, path: str) -> Group:
+    """The summary of a finished run, for `rich.console.Console.print`."""
+    notes = [Text(f"{record.label}: {NOTES[record.label]}")] if record.label else []
+    return Group(_matrix(record), *notes, _metrics(record), _cost(record), Text(f"record: {path}", no_wrap=True))
+
+
+def print_summary(record: RunRecord, *, path: str) -> None:
+    """The summary on stdout."""
+    console = Console()
+    if not console.is_terminal:
+        # A pipe has no width of its own: as wide as the matrix needs, and wide enough for the definitions.
+        console.width = max(120, 10 + 10 * len(record.experiences))
+    console.print(render_summary(record, path=path), soft_wrap=True)
+
+
+def _matrix(record: RunRecord) -> Table:
+    names = record.names
+    norm = label_norm(names["norm"], record.label)
+    title = f"{norm} x {names['strategy']} on {names['dataset']}, {names['protocol']}, seed {record.seed}"
+    table = Table(title=f"{title}\naccuracy in % on each experience (columns) after training (rows)")
+    table.add_column("after", justify="right")
+    for index, clips in enumerate(record.data["test_clips"]):
+        table.add_column(f"{index + 1}\nn={clips}", justify="right", no_wrap=True, min_width=5)
+    for index, row in enumerate(record.matrix):
+        step = "all" if len(record.matrix) < len(row) else str(index + 1)
+        table.add_row(step, *[_cell(value) for value in row])
+    return table
+
+
+def _cell(value: float | None) -> Text:
+    """A number on a background from red (0) over yellow to green (1)."""
+    if value is None:
+        return Text("")
+    red, green = min(1.0, 2 - 2 * value), min(1.0, 2 * value)
+    style = f"black on #{round(80 + 175 * red):02x}{round(80 + 175 * green):02x}50"
+    return Text(f" {100 * value:5.1f} ", style=style)
+
+
+def _metrics(record: RunRecord) -> Table:
+    table = Table(title="metrics")
+    table.add_column("metric")
+    table.add_column("%", justify="right")
+    table.add_column("definition")
+    for name in SHOWN:
+        value, metric = record.metrics[name], METRICS[name]
+        shown = "--" if value is None else f"{100 * value:.1f}"
+        table.add_row(metric.title, shown, escape(f"{metric.formula} ({metric.source})"))
+    return table
+
+
+def _cost(record: RunRecord) -> Text:
+    cost, memory = record.cost, record.memory
+    parts = [
+        f"time: {cost['seconds']:.0f} s",
+        f"clips trained: {cost['clips_trained']:,}",
+        f"peak memory: {cost['peak_memory_mb']:,.0f} MB",
+    ]
+    if memory["clips"]:
+        parts.append(f"replay memory: {memory['clips']} clips, {memory['frames']} frames, {memory['megabytes']:.1f} MB")
+    return Text("  ".join(parts))

@@ -1,0 +1,30 @@
+"""`clnorm table`."""
+
+import argparse
+import sys
+
+from clnorm.cli.flags import Verbs
+from clnorm.cli.output import print_text
+
+
+def add_table(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+    table = verbs.add_parser("table", parents=[common], help="norms x strategies as a table, from finished runs")
+    table.add_argument("folder", help="folder of run folders")
+    table.add_argument("--format", default="rich", help="rich, markdown, latex or csv")
+    table.add_argument("--metrics", default="accuracy,forgetting", help="metrics, separated by commas")
+    table.add_argument("--versus", metavar="NORM", help="add paired differences to this norm, such as bn")
+    table.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE", help="take only these runs")
+    table.set_defaults(verb=_table)
+
+
+def _table(options: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from clnorm.results.load import load_results
+    from clnorm.results.selection import select
+    from clnorm.results.tables import make_table
+
+    results = select(load_results(options.folder), options.where)
+    metrics = [name.strip() for name in options.metrics.split(",") if name.strip()]
+    console = Console() if sys.stdout.isatty() else None
+    print_text(make_table(results, metrics=metrics, format=options.format, versus=options.versus, console=console))

@@ -1,0 +1,77 @@
+"""The configuration of one run: typed, frozen and closed.
+
+YAML, `--set a.b=c` and the named flags are merged into one plain dictionary, which is validated once; unknown keys are
+refused. A `Config` that exists is therefore legal and complete.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from clnorm.catalogue import BACKBONES, DATASETS, NORMS, PROTOCOLS, STRATEGIES
+from clnorm.catalogue.registry import Spec
+from clnorm.config.fields import (
+    Section,
+    build_section,
+    list_sections,
+    name_field,
+    path_field,
+    plain_values,
+    pretrained_recipe,
+    section_field,
+    value_field,
+)
+from clnorm.config.sections import DataConfig, EvalConfig, ModelConfig, TrainConfig
+from clnorm.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Section):
+    """One run: a norm, a strategy, a backbone, a dataset cut by a protocol, and a seed.
+
+    Names are texts such as `"cn"` or `"replay:per_class=10"`; they are parsed when the configuration is built. A
+    section may be given as a mapping; what it leaves open then has the defaults of pretrained runs where `model` names
+    weights, and so has the backbone.
+
+    Raises:
+        UserError: an unknown name or key, or a value of the wrong type or range.
+    """
+
+    norm: Spec = name_field(NORMS, "ln", "normalization layer")
+    strategy: Spec = name_field(STRATEGIES, "naive", "continual-learning strategy")
+    backbone: Spec = name_field(BACKBONES, "lsvit_nano", "video backbone", pretrained="lsvit_signed_tiny:smif=frames")
+    dataset: Spec = name_field(DATASETS, "synthetic", "dataset")
+    protocol: Spec = name_field(PROTOCOLS, "even", "how classes become experiences")
+    seed: int = value_field(0, "of class order, weights, batches, memory", low=0, high=2**31 - 1)
+    out: str = path_field("runs", "folder that run folders go into")
+    keep_model: bool = value_field(True, "keep the trained model, which predict and export need")
+    data: DataConfig = section_field()
+    model: ModelConfig = section_field()
+    train: TrainConfig = section_field()
+    eval: EvalConfig = section_field()
+
+    def __post_init__(self) -> None:
+        start = build_section(ModelConfig, self.model, where="model.")
+        pretrained = start.pretrained or start.weights is not None
+        for name, default in pretrained_recipe(Config).items():
+            # What is the default itself, and not only equal to it, was left open.
+            if pretrained and getattr(self, name) is getattr(Config, name):
+                object.__setattr__(self, name, default)
+        super().__post_init__()
+        for name, section in list_sections(Config).items():
+            given = getattr(self, name)
+            if pretrained and isinstance(given, Mapping):
+                given = {**pretrained_recipe(section), **given}
+            object.__setattr__(self, name, build_section(section, given, where=f"{name}."))
+        if self.out is None:
+            raise UserError("a path is needed", where="out")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration as plain values; names in full, with every option."""
+        return plain_values(self)
+
+    def to_yaml(self) -> str:
+        """The configuration as YAML that `load_config` reads back to an equal one."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,118 @@
+"""Sections of a configuration: dataclasses that check and convert each of their fields when they are built.
+
+A field is declared by `name_field`, `value_field` or `path_field`, which say what is legal; unknown keys are refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import field, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from clnorm.catalogue.option import Option, Value
+from clnorm.catalogue.registry import Registry, Spec
+from clnorm.errors import UserError
+
+
+def name_field(registry: Registry, default: str, doc: str, *, pretrained: str | None = None) -> Any:
+    """A name of a registry, with its options; the arguments are those of `value_field`."""
+    metadata = {"registry": registry, "doc": doc, "pretrained": pretrained}
+    return field(default=registry.parse(default), metadata=metadata)
+
+
+def value_field(default: Value, doc: str, *, pretrained: Value | None = None, **legal: Any) -> Any:
+    """A plain value.
+
+    Args:
+        default: the value where none is given.
+        doc: what it does, in a few words.
+        pretrained: the default where the model starts from pretrained weights, if it is another one.
+        legal: what `Option` takes.
+    """
+    metadata = {"option": Option(default, doc, **legal), "doc": doc, "pretrained": pretrained}
+    return field(default=default, metadata=metadata)
+
+
+def path_field(default: str | None, doc: str) -> Any:
+    return field(default=default, metadata={"path": True, "doc": doc})
+
+
+def section_field() -> Any:
+    return field(default_factory=dict)
+
+
+class Section:
+    """A group of fields that checks and converts each of them when it is built."""
+
+    def __post_init__(self) -> None:
+        for item in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
+            checked = _check(item.metadata, getattr(self, item.name), where=item.name)
+            object.__setattr__(self, item.name, checked)
+
+
+def _check(metadata: Mapping[str, Any], given: Any, *, where: str) -> Any:
+    if registry := metadata.get("registry"):
+        return registry.parse(given, where=where)
+    if option := metadata.get("option"):
+        return option.parse(given, where=where)
+    if metadata.get("path"):
+        if given is not None and not isinstance(given, (str, Path)):
+            raise UserError(f"{given!r} is not a path", where=where)
+        return None if given is None else str(given)
+    return given
+
+
+def build_section(cls: type, given: Any, *, where: str = "") -> Any:
+    """An instance of a section from a mapping, refusing unknown keys; an instance passes through."""
+    if isinstance(given, cls):
+        return given
+    given = {} if given is None else given
+    if not isinstance(given, Mapping):
+        raise UserError(
+            f"{given!r} is not a mapping of keys", where=where.rstrip(".") or "config", legal=list_keys(cls)
+        )
+    known = {item.name for item in fields(cls)}
+    for key in given:
+        if key not in known:
+            legal = [*list_keys(cls, where), *([] if where else list_keys(cls, deep=True))]
+            hint = "write it nested, as section: {key: value}" if where + str(key) in legal else None
+            raise UserError(f"unknown key {where + str(key)!r}", legal=legal, given=where + str(key), hint=hint)
+    try:
+        return cls(**given)
+    except UserError as error:
+        if where and not str(error).startswith(where):
+            raise UserError(f"{where}{error}") from error
+        raise
+
+
+def list_keys(cls: type, prefix: str = "", *, deep: bool = False) -> list[str]:
+    """The keys of a section; with `deep`, only those inside of its own sections."""
+    if deep:
+        return [key for name, section in list_sections(cls).items() for key in list_keys(section, f"{name}.")]
+    return [prefix + item.name for item in fields(cls)]
+
+
+def pretrained_recipe(cls: type) -> dict[str, Value]:
+    """The defaults of a section that differ where the model starts from pretrained weights."""
+    recipe = {item.name: item.metadata.get("pretrained") for item in fields(cls)}
+    return {name: default for name, default in recipe.items() if default is not None}
+
+
+@cache
+def list_sections(cls: type) -> dict[str, type]:
+    """The fields of a configuration that are sections of it."""
+    return {
+        name: kind for name, kind in get_type_hints(cls).items() if isinstance(kind, type) and issubclass(kind, Section)
+    }
+
+
+def plain_values(section: Any) -> dict[str, Any]:
+    """A section as nested plain values; names in full, with every option."""
+    plain: dict[str, Any] = {}
+    for item in fields(section):
+        value = getattr(section, item.name)
+        if isinstance(value, Spec):
+            plain[item.name] = str(value)
+        else:
+            plain[item.name] = plain_values(value) if is_dataclass(value) else value
+    return plain

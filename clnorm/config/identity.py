@@ -1,0 +1,83 @@
+"""What decides a run's id: the hash of what changes its result."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from clnorm.config.config import Config
+from clnorm.config.fields import Section
+from clnorm.errors import UserError
+
+# What a run's identity leaves out: it changes where or how fast a run happens; the device, only by rounding.
+_NOT_IDENTITY = {
+    "out",
+    "keep_model",
+    "data.root",
+    "data.workers",
+    "data.cache",
+    "data.device_cache",
+    "model.weights",
+    "train.device",
+}
+
+
+def run_id(config: Config, *, data: str = "") -> str:
+    """Eight hex digits of what changes a run's result.
+
+    Args:
+        config: the run's configuration; device, workers, data root and output folder do not count, and a file of
+            weights counts by its content.
+        data: the fingerprint of the clips, which stands for the data root.
+
+    Raises:
+        UserError: the file of weights cannot be read.
+    """
+    return _digest(config, data, leave_out=_NOT_IDENTITY)
+
+
+def setting_id(config: Config, *, data: str = "") -> str:
+    """Eight hex digits of what runs must share to stand in one table: all but norm, strategy and seed.
+
+    Nor does `eval.stats` count, which some norms need their own of: a table labels its rows by it.
+    """
+    return _digest(config, data, leave_out={*_NOT_IDENTITY, "norm", "strategy", "seed", "eval.stats"})
+
+
+def _flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return flat
+
+
+def _digest(config: Config, data: str, *, leave_out: set[str]) -> str:
+    flat = {key: value for key, value in _flatten(config.to_dict()).items() if key not in leave_out}
+    flat |= {f"{key}.source": source for key, source in _plugin_sources(config).items() if key in flat}
+    weights = _digest_file(config.model.weights) if config.model.weights else ""
+    text = json.dumps({**flat, "data": data, "weights": weights}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _plugin_sources(section: Section, prefix: str = "") -> dict[str, str]:
+    """The hash of the file of each plug-in that a section names, by dotted key."""
+    sources: dict[str, str] = {}
+    for item in fields(section):  # type: ignore[arg-type]  # every subclass is a dataclass
+        value = getattr(section, item.name)
+        if isinstance(value, Section):
+            sources |= _plugin_sources(value, f"{prefix}{item.name}.")
+        elif (registry := item.metadata.get("registry")) and (source := registry.get(value.name).source):
+            sources[prefix + item.name] = source
+    return sources
+
+
+def _digest_file(path: str) -> str:
+    try:
+        with Path(path).expanduser().open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(
+            f"cannot be read ({error.strerror})", where=f"model.weights {path}", hint="give an existing file"
+        ) from error

@@ -1,0 +1,89 @@
+"""A configuration from YAML, `--set key=value` and flags: one merge, one validation."""
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from clnorm.config.config import Config
+from clnorm.config.fields import build_section, list_keys
+from clnorm.errors import UserError
+
+
+def load_config(path: str | Path | None = None, overrides: Iterable[str] | Mapping[str, Any] = ()) -> Config:
+    """A configuration from a YAML file and overrides, which win.
+
+    Args:
+        path: a YAML file of nested keys; None starts from the defaults.
+        overrides: `"a.b=c"` texts, or a mapping from dotted keys to values.
+
+    Raises:
+        UserError: an unreadable file, an unknown key, or an illegal value.
+    """
+    if not isinstance(overrides, Mapping):
+        overrides = parse_overrides(overrides)
+    return merge_config(read_yaml(path) if path is not None else {}, overrides)
+
+
+def merge_config(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> Config:
+    """A configuration from nested values and overrides by dotted key, which win; raises as `load_config`."""
+    merged = deepcopy(dict(values))
+    for dotted, value in overrides.items():
+        _set(merged, dotted, value)
+    config: Config = build_section(Config, merged)
+    return config
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """The mapping in a YAML file, read without running anything in it.
+
+    Raises:
+        UserError: no such file, no YAML, or no mapping; the line is named.
+    """
+    try:
+        loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot be read ({error.strerror})", where=str(path), hint="give an existing file") from error
+    except UnicodeDecodeError as error:
+        raise UserError("is not UTF-8 text", where=str(path), hint="give a YAML file") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        raise UserError(f"is not YAML: {problem}", where=f"{path}{line}") from error
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise UserError(
+            f"holds a {type(loaded).__name__}, not keys with values", where=str(path), legal=list_keys(Config)
+        )
+    return loaded
+
+
+def parse_overrides(texts: Iterable[str]) -> dict[str, str]:
+    """`key=value` texts as a mapping.
+
+    Raises:
+        UserError: a text of another form, or a key given twice.
+    """
+    overrides: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not key:
+            raise UserError(f"{text!r} is not of the form key=value", where="--set", hint="write --set train.epochs=5")
+        if key in overrides:
+            raise UserError(f"{key!r} is given twice", where="--set", hint="give it once")
+        overrides[key] = value
+    return overrides
+
+
+def _set(target: dict[str, Any], dotted: str, value: Any) -> None:
+    *sections, last = dotted.split(".")
+    for section in sections:
+        inner = target[section] = {} if target.get(section) is None else target[section]
+        if not isinstance(inner, dict):
+            raise UserError(f"{section!r} holds a value, not keys", where=dotted, legal=list_keys(Config))
+        target = inner
+    target[last] = value

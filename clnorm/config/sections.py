@@ -1,0 +1,145 @@
+"""The sections of a run's configuration: every key in them, its default, what it means and what is legal."""
+
+from dataclasses import dataclass
+
+from clnorm.catalogue import AUGMENTATIONS, IMBALANCE, MIXES
+from clnorm.catalogue.registry import Spec
+from clnorm.config.fields import Section, name_field, path_field, value_field
+from clnorm.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig(Section):
+    """What a clip is, and where clips come from."""
+
+    root: str | None = path_field(None, "folder of the videos and split files")
+    frames: int = value_field(16, "frames T taken from a clip at equal intervals", low=1, high=512, pretrained=8)
+    keep: str = value_field(
+        "T",
+        "frames of each clip that the store keeps, at equal intervals, for data.jitter",
+        words=("T", "2T", "all"),
+        pretrained="2T",
+    )
+    jitter: bool = value_field(
+        False,
+        "in training show of T equal segments of the kept frames one at random each, not the middle one",
+        pretrained=True,
+    )
+    image_size: int = value_field(32, "height and width of a frame, in pixels", low=8, high=1024, pretrained=112)
+    augment: Spec = name_field(AUGMENTATIONS, "none", "random changes of training clips", pretrained="light")
+    mix: Spec = name_field(
+        MIXES,
+        "none",
+        "mixing of the training clips of a batch, and of their targets",
+        pretrained="mixup:alpha=0.8",
+    )
+    skip_bad: bool = value_field(False, "leave out clips that cannot be decoded, and record it")
+    workers: int = value_field(2, "threads that decode", low=1, high=256)
+    decoder: str = value_field("cpu", "what decodes; the pixels of the two differ by rounding", words=("cpu", "cuda"))
+    cache: str = value_field(
+        "store", "keep decoded frames on the disk; none decodes each batch when it is read", words=("store", "none")
+    )
+    device_cache: bool | str = value_field(
+        "auto", "all clips in the GPU's memory; auto where they take half of it at most", kind=bool, words=("auto",)
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.jitter and self.keep == "T":
+            what = "of T kept frames each is a segment of its own, so that there is nothing to draw from"
+            raise UserError(what, where="jitter", hint="use --set data.keep=2T, data.keep=all, or data.jitter=false")
+        if self.device_cache is True and self.cache == "none":
+            raise UserError("with data.cache=none there is no store to keep", where="device_cache", legal="auto, false")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(Section):
+    """What the backbone starts from."""
+
+    pretrained: bool = value_field(False, "download the backbone's ImageNet weights from timm's hub")
+    weights: str | None = path_field(None, "file of pretrained weights, safetensors or a state dict")
+    input: str = value_field(
+        "auto",
+        "mean and std of the input that the weights want; auto is what they state, else half",
+        words=("auto", "half", "imagenet"),
+    )
+    calibrate: bool = value_field(False, "estimate the norms' running statistics on training clips before training")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Section):
+    """How each experience is trained."""
+
+    epochs: int = value_field(10, "passes over the clips of each experience", low=1, pretrained=15)
+    batch_size: int = value_field(16, "clips in a batch, those from memory included", low=1)
+    accumulate: int = value_field(1, "pieces that a batch passes the model in, their gradients added up", low=1)
+    lr: float = value_field(2e-3, "peak learning rate of AdamW", low=0.0, pretrained=2.5e-4)
+    head_scale: float = value_field(1.0, "learning rate of the head over train.lr", low=0.0, pretrained=10.0)
+    motion_scale: float = value_field(
+        1.0, "learning rate of the motion modules over train.lr", low=0.0, pretrained=10.0
+    )
+    layer_decay: float = value_field(
+        1.0, "learning rate of a block over that of the block after it", low=0.0, high=1.0, pretrained=0.75
+    )
+    freeze_blocks: int = value_field(0, "first blocks, with all before them, that do not train", low=0)
+    weight_decay: float = value_field(0.05, "AdamW's weight decay, not on norms, biases and scalars", low=0.0)
+    grad_clip: float = value_field(1.0, "most that the gradient's norm may be; 0 leaves it", low=0.0)
+    warmup: float = value_field(0.1, "share of an experience's steps with rising learning rate", low=0.0, high=1.0)
+    loss: str = value_field("seen", "classes in the cross-entropy: those seen so far, or all", words=("seen", "all"))
+    label_smoothing: float = value_field(
+        0.0, "share of the target spread over these classes", low=0.0, high=0.99, pretrained=0.1
+    )
+    imbalance: Spec = name_field(IMBALANCE, "none", "what is done about unequal classes, one thing at a time")
+    ema: float = value_field(
+        0.0,
+        "decay of an average of the weights, which is what is evaluated; 0 is off",
+        low=0.0,
+        high=0.99999,
+        pretrained=0.995,
+    )
+    stats_update: str = value_field(
+        "all",
+        "clips of a batch that running statistics take in; balanced: each experience's weigh alike",
+        words=("all", "current_only", "memory_only", "balanced", "none"),
+    )
+    recalibrate_after_exp: str = value_field(
+        "none",
+        "clips that running statistics are estimated anew on after an experience: of the memory, or of the experience",
+        words=("none", "buffer", "current"),
+    )
+    freeze_after_exp: int = value_field(
+        0, "experiences after which norms train by running statistics, which then stay; 0 is never", low=0
+    )
+    precision: str = value_field(
+        "fp32",
+        "of the forward pass; fp16 scales its gradients and needs CUDA; auto takes the fastest",
+        words=("fp32", "bf16", "fp16", "auto"),
+    )
+    attention: str = value_field(
+        "auto",
+        "kernel; auto is fused, or with precision=auto the faster one",
+        words=("auto", "fused", "explicit"),
+    )
+    compile: bool | str = value_field(
+        "auto", "torch.compile; auto is off, or with precision=auto on a GPU as is faster", kind=bool, words=("auto",)
+    )
+    kernels: str = value_field(
+        "torch",
+        "what norms by statistics are computed by on a CPU; native is C++ that g++ compiles once",
+        words=("torch", "native"),
+    )
+    checkpointing: bool = value_field(False, "compute activations again in the backward pass, to save memory")
+    device: str = value_field("auto", "auto takes CUDA where there is a GPU", words=("auto", "cpu", "cuda"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalConfig(Section):
+    """How the test clips are evaluated after each experience."""
+
+    batch_size: int = value_field(64, "clips in an evaluation batch", low=1)
+    stats: str = value_field(
+        "running",
+        "statistics that norms evaluate by; batch: of the test clips in a batch; task: of each clip's experience",
+        words=("running", "batch", "task"),
+    )
+    unseen: bool = value_field(False, "evaluate experiences not yet trained too (needed for FWT)")

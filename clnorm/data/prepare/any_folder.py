@@ -1,0 +1,40 @@
+"""Prepare any folder of videos: read it as a run would, and write down what was read as `clips.csv`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clnorm.data.datasets.clip_list import INDEX, write_clip_list
+from clnorm.data.datasets.folder import is_video, read
+from clnorm.data.datasets.layout import few_clips
+from clnorm.data.prepare.archive import list_folder
+from clnorm.data.table import ClipTable
+from clnorm.errors import UserError
+
+if TYPE_CHECKING:
+    from clnorm.progress import Reporter
+
+
+def prepare_folder(root: Path, *, reporter: "Reporter", **options: Any) -> ClipTable:
+    """Write `root/clips.csv` with every clip's path, label, split, group and size; one that is there stays.
+
+    The split that the options cut is written too, so that every run has the same.
+
+    Returns:
+        The table, as every run will read it.
+
+    Raises:
+        UserError: the folder cannot be read as the dataset `folder`, or an option is for runs only.
+        ClnormError: the list cannot be written.
+    """
+    if options["imbalance"] != 1:
+        raise UserError("imbalance is chosen for a run, not for a folder", where="folder", hint="leave it out here")
+    listed = (root / INDEX).is_file()
+    table = read(root, **options)
+    others = [str(m.path) for m in list_folder(root) if not is_video(m.path.name) and str(m.path) != INDEX]
+    if others:
+        reporter.note(f"no videos by their suffix, and left out: {few_clips(others).replace('clip', 'file', 1)}")
+    if listed:
+        reporter.note(f"{root / INDEX} is there already and was checked; delete it to list the folder anew.")
+    else:
+        write_clip_list(root, table.frame.assign(label=[table.classes[label] for label in table.labels]))
+    return table

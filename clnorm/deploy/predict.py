@@ -1,0 +1,170 @@
+"""A run's model put to use: loaded, and asked about videos."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clnorm.catalogue.option import Option
+from clnorm.data.store.decode import PART_SECONDS, DecodedClip, read_parts
+from clnorm.data.store.sampling import keep_limit, middle_frames
+from clnorm.deploy.saved import MODEL_FILE, LoadedModel, read_model
+from clnorm.errors import ClnormError, UserError
+from clnorm.execution.inputs import pixels_to_input
+from clnorm.execution.precision import resolve_device
+from clnorm.results.folder import RunFolder
+from clnorm.results.record import LABELS
+
+_CLIPS = Option("auto", f"parts of a video; auto = one each full {PART_SECONDS} s", kind=int, words=("auto",), low=1)
+_SHOWN = 5
+_BATCH = 8  # parts of a video that pass the model together
+
+
+@dataclass(frozen=True)
+class ActionProbability:
+    """P(action | clip), 0 to 1."""
+
+    action: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class VideoPrediction:
+    """What a model predicts for one video.
+
+    Args:
+        video: the file, as it was given.
+        clips: the parts that it was cut into, whose probabilities were averaged.
+        predictions: the most probable actions, best first.
+        note: how the accuracy in the run's record was measured otherwise; empty where it was not.
+    """
+
+    video: str
+    clips: int
+    predictions: tuple[ActionProbability, ...]
+    note: str = ""
+
+
+def load_model(path: str | Path) -> LoadedModel:
+    """The trained model of a run, or of a file that `clnorm export --format safetensors` wrote.
+
+    Args:
+        path: the folder of a finished run, or a safetensors file.
+
+    Returns:
+        The model in evaluation mode on the CPU, with its classes and what builds it.
+
+    Raises:
+        UserError: there is no such folder or file, the run is not finished or kept no model, the file is no kept model,
+            a plug-in that the model is made of cannot be imported, or its norm is an oracle, which nobody tells here.
+        ClnormError: the file is damaged, or does not fit the model that it describes.
+    """
+    path = Path(path)
+    loaded = read_model(_find_model(path) if path.is_dir() else path)
+    if any(getattr(module, "oracle", False) for module in loaded.model.modules()):
+        raise UserError(
+            f"its norm {loaded.info.norm} is an oracle, which must be told the experience of each clip",
+            where=str(path),
+            legal="a run with another norm, such as bn",
+            hint="in your own loop, load it with clnorm.deploy.saved.read_model and call clnorm.norms.provide_context",
+        )
+    return loaded
+
+
+def note_on_accuracy(loaded: LoadedModel) -> str:
+    """What the record beside the model says of its accuracy that does not hold for the model as it is used here."""
+    record = RunFolder(loaded.file.parent).load()
+    if record is None or record.label != LABELS["batch"]:
+        return ""
+    return "the model goes by its running statistics here; the run's accuracy is transductive (eval.stats=batch)"
+
+
+def predict(
+    run: str | Path, videos: Iterable[str | Path], *, top: int | None = None, clips: int | str = "auto"
+) -> list[VideoPrediction]:
+    """The most probable actions in each video, among all classes that the run's model knows.
+
+    A video is cut into equal consecutive parts. Each is sampled and resized as the clips of the training were, and the
+    softmax of the logits is averaged over the parts. The model computes in float32, on a GPU where there is one.
+
+    Args:
+        run: as for `load_model`.
+        videos: files, decoded one after the other; the first that cannot be is an error, and nothing is returned.
+        top: how many actions; None gives five, or all where there are fewer.
+        clips: how many parts; `auto` takes one for each full 5 seconds, and at least one.
+
+    Raises:
+        UserError: `top` or `clips` out of range, a folder in place of a video, one path in place of several, or as
+            `load_model`.
+        DecodeError: a video cannot be decoded.
+        ClnormError: the model's outputs are not finite, or as `load_model`.
+    """
+    if isinstance(videos, str | Path):
+        raise UserError(f"{str(videos)!r} is one path", where="videos", legal="a list of paths", hint="write [path]")
+    parts = _CLIPS.parse(clips, where="clips")
+    loaded = load_model(run)
+    known = len(loaded.info.classes)
+    count = (
+        min(_SHOWN, known) if top is None else int(Option(None, kind=int, low=1, high=known).parse(top, where="top"))
+    )
+    device, note = resolve_device("auto", "fp32"), note_on_accuracy(loaded)
+    loaded.model.to(device)
+    found = [
+        _predict_video(loaded, video, parts=None if parts == "auto" else int(parts), top=count, device=device)
+        for video in videos
+    ]
+    return [replace(prediction, note=note) for prediction in found]
+
+
+def _predict_video(
+    loaded: LoadedModel, video: str | Path, *, parts: int | None, top: int, device: torch.device
+) -> VideoPrediction:
+    path, info = Path(video), loaded.info
+    if path.is_dir():
+        raise UserError("is a folder, not a video", where=str(path), hint=f"give the files in it: {path}/*")
+    # As in evaluation, which shows the middle ones of the frames kept; of all frames they are those of T.
+    kept = keep_limit("T" if info.keep == "all" else info.keep, frames=info.num_frames)
+    decoded = read_parts(path, frames=kept, size=info.image_size, parts=parts)
+    probabilities = _average_probabilities(loaded, decoded, device=device)
+    best = probabilities.argsort(descending=True, stable=True)[:top].tolist()
+    return VideoPrediction(
+        str(video),
+        len(decoded),
+        tuple(ActionProbability(info.classes[index], float(probabilities[index])) for index in best),
+    )
+
+
+@torch.no_grad()
+def _average_probabilities(loaded: LoadedModel, parts: list[DecodedClip], *, device: torch.device) -> Tensor:
+    """(classes,) float64 on the CPU: the mean over the parts of their softmax."""
+    total = torch.zeros(len(loaded.info.classes), dtype=torch.float64)
+    for start in range(0, len(parts), _BATCH):
+        batch = parts[start : start + _BATCH]
+        kept = np.array([min(part.decoded, len(part.frames)) for part in batch])
+        shown = middle_frames(kept, frames=loaded.info.num_frames).tolist()
+        pixels = torch.stack([part.frames[chosen] for part, chosen in zip(batch, shown, strict=True)])  # (b, T, 3, ...)
+        logits = loaded.model(pixels_to_input(pixels.to(device))).cpu().double()
+        if not torch.isfinite(logits).all():
+            raise ClnormError("the model's outputs are not finite", where=str(loaded.file))
+        total += logits.softmax(dim=1).sum(dim=0)
+    return total / len(parts)
+
+
+def _find_model(folder: Path) -> Path:
+    """The kept model in a run's folder."""
+    record = RunFolder(folder).load()
+    if record is None:
+        runs = sorted(file.parent.name for file in folder.glob("*/record.json"))
+        hint = f"give one of the runs in it, such as {folder / runs[0]}" if runs else "see: clnorm run --help"
+        raise UserError("is not the folder of a run", where=str(folder), hint=hint)
+    if record.status != "finished":
+        hint = f"finish it: clnorm run --config {folder / 'config.yaml'}"
+        raise UserError("this run is not finished", where=str(folder), hint=hint)
+    file = folder / MODEL_FILE
+    if not file.exists():
+        hint = "delete the folder and run it again with --set keep_model=true"
+        raise UserError(f"this run kept no model ({MODEL_FILE})", where=str(folder), hint=hint)
+    return file

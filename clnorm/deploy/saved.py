@@ -1,0 +1,205 @@
+"""The trained model that a run keeps: its weights, and all that is needed to build it, in one safetensors file."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import safetensors.torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from clnorm import __version__
+from clnorm.catalogue import BACKBONES, NORMS
+from clnorm.config.config import Config
+from clnorm.deploy.simplify import restructure
+from clnorm.errors import ClnormError, UserError
+from clnorm.files import replace_file
+from clnorm.models.create import create_model
+
+MODEL_FILE = "model.safetensors"
+"""The name of the kept model in a run's folder."""
+
+SCHEMA = 1
+
+_KEY = "clnorm"  # of the description, among the file's metadata
+_REGISTRIES = {"backbone": BACKBONES, "norm": NORMS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """What builds a kept model, and what its inputs and outputs mean.
+
+    Attributes:
+        backbone: spec of the backbone, every option included.
+        norm: spec of the norm that it was trained with.
+        classes: the name of the class that each output stands for.
+        image_size: height and width of a frame, in pixels.
+        num_frames: T, the frames of a clip.
+        keep: what `data.keep` was, which decides the frames of a clip that are shown.
+        precision: in which the model was trained and evaluated.
+        sources: the hash of the file of a plug-in backbone or norm.
+        group_norms: see `clnorm.deploy.simplify.Simplification`; empty for a model as it was trained.
+        folded: likewise.
+        version: of clnorm.
+        schema: version of this layout.
+    """
+
+    backbone: str
+    norm: str
+    classes: tuple[str, ...]
+    image_size: int
+    num_frames: int
+    precision: str
+    keep: str = "T"
+    sources: dict[str, str] = field(default_factory=dict)
+    group_norms: dict[str, str] = field(default_factory=dict)
+    folded: dict[str, str] = field(default_factory=dict)
+    version: str = __version__
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A kept model.
+
+    Args:
+        model: in evaluation mode on the CPU; clips (B, T, 3, H, W), floats in [-1, 1], to logits (B, classes).
+        info: what its inputs and outputs mean.
+        file: the file that it was read from.
+    """
+
+    model: nn.Module
+    info: ModelInfo
+    file: Path
+
+
+def describe_model(config: Config, *, classes: Sequence[str], order: Sequence[int], precision: str) -> ModelInfo:
+    """The description of a run's model.
+
+    Args:
+        config: of the run.
+        classes: names of the classes, by class id.
+        order: the class id that each output stands for.
+        precision: of the forward pass, which the configuration may leave open.
+    """
+    return ModelInfo(
+        backbone=str(config.backbone),
+        norm=str(config.norm),
+        classes=tuple(classes[int(label)] for label in order),
+        image_size=config.data.image_size,
+        num_frames=config.data.frames,
+        keep=config.data.keep,
+        precision=precision,
+        sources={kind: source for kind in _REGISTRIES if (source := _read_source(kind, getattr(config, kind).name))},
+    )
+
+
+def save_model(path: Path, model: nn.Module, info: ModelInfo) -> None:
+    """Write weights and buffers, with their description, into a safetensors file, which is replaced at once.
+
+    Tensors that several modules share are written for each of them.
+
+    Raises:
+        ClnormError: the model holds state that is no tensor, or the file cannot be written.
+    """
+    tensors = {}
+    for name, value in model.state_dict().items():
+        if not isinstance(value, Tensor):
+            hint = "keep it in buffers, or run with keep_model=false"
+            raise ClnormError(f"{name} is a {type(value).__name__} and no tensor", where=str(path), hint=hint)
+        tensors[name] = value.detach().cpu().contiguous().clone()  # safetensors refuses tensors that share memory
+    content = safetensors.torch.save(tensors, {_KEY: json.dumps(asdict(info))})
+    replace_file(path, lambda file: file.write(content))
+
+
+def read_model(path: Path) -> LoadedModel:
+    """The model in a file that `save_model` wrote, every tensor of it accounted for.
+
+    Raises:
+        UserError: there is no such file, it is no kept model, or its plug-in cannot be imported.
+        ClnormError: it is damaged, of a newer layout, or does not fit the model that it describes.
+    """
+    info, tensors = _read(path)
+    model = _build(info, path)
+    _refuse_other_tensors(model.state_dict(), tensors, path)
+    model.load_state_dict(tensors)
+    return LoadedModel(model.eval(), info, path)
+
+
+def _build(info: ModelInfo, path: Path) -> nn.Module:
+    """The model that `info` describes, with weights to be replaced."""
+    try:
+        model = create_model(
+            info.backbone,
+            norm=info.norm,
+            num_classes=len(info.classes),
+            image_size=info.image_size,
+            num_frames=info.num_frames,
+        )
+        _refuse_changed_plugins(info)
+        restructure(model, group_norms=info.group_norms, folded=info.folded)
+    except ClnormError as error:
+        raise type(error)(f"its model cannot be built: {error}", where=str(path)) from error
+    except AttributeError as error:
+        raise ClnormError(f"its description does not fit its model: {error}", where=str(path)) from error
+    return model
+
+
+def _read(path: Path) -> tuple[ModelInfo, dict[str, Tensor]]:
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            described = (file.metadata() or {}).get(_KEY)
+            # Not read where the file is another's: it may be a large one.
+            tensors = {} if described is None else {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise UserError("there is no such file", where=str(path), hint="give the folder of a finished run") from error
+    except (OSError, SafetensorError) as error:
+        raise ClnormError(f"is damaged, or no safetensors file ({error})", where=str(path)) from error
+    if described is None:
+        raise UserError(
+            "is a safetensors file, but no model that clnorm kept",
+            where=str(path),
+            legal=f"the folder of a finished run, its {MODEL_FILE}, or what clnorm export wrote",
+        )
+    return _parse_info(described, path), tensors
+
+
+def _parse_info(described: str, path: Path) -> ModelInfo:
+    try:
+        loaded = json.loads(described)
+        newer = loaded["schema"] > SCHEMA
+        info = None if newer else ModelInfo(**{**loaded, "classes": tuple(loaded["classes"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise ClnormError(f"its description is damaged ({error})", where=str(path)) from error
+    if info is None:
+        raise ClnormError(f"has schema {loaded['schema']}, newer than {SCHEMA}", where=str(path), hint="update clnorm")
+    return info
+
+
+def _read_source(kind: str, name: str) -> str:
+    return _REGISTRIES[kind].get(name).source
+
+
+def _refuse_changed_plugins(info: ModelInfo) -> None:
+    for kind, source in info.sources.items():
+        name = _REGISTRIES[kind].parse(getattr(info, kind)).name
+        if _read_source(kind, name) != source:
+            raise ClnormError(
+                f"the file of the {kind} {name!r} has changed since this model was trained",
+                hint="bring back the version that it was trained with",
+            )
+
+
+def _refuse_other_tensors(wanted: dict[str, Tensor], given: dict[str, Tensor], path: Path) -> None:
+    missing = [name for name in wanted if name not in given]
+    unknown = [name for name in given if name not in wanted]
+    unlike = [
+        f"{name} ({given[name].dtype} {tuple(given[name].shape)}, not {value.dtype} {tuple(value.shape)})"
+        for name, value in wanted.items()
+        if name in given and (given[name].shape != value.shape or given[name].dtype != value.dtype)
+    ]
+    faults = {"missing": missing, "unknown": unknown, "of another shape": unlike}
+    said = [f"{len(names)} tensors {fault}: {', '.join(names[:3])}" for fault, names in faults.items() if names]
+    if said:
+        raise ClnormError(f"does not fit the model that it describes: {'; '.join(said)}", where=str(path))

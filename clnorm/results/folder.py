@@ -1,0 +1,120 @@
+"""A run's folder: what it leaves behind, never half-written."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clnorm.config.config import Config
+from clnorm.config.identity import run_id
+from clnorm.errors import ClnormError, UserError
+from clnorm.files import replace_file
+from clnorm.results.record import RunRecord, read_record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def run_name(config: Config, *, data: str) -> str:
+    """The name of a run's folder: readable parts, then the hash of what changes the result."""
+    parts = [config.dataset, config.backbone, config.norm, config.strategy]
+    words = [part.name.rpartition(":")[2] for part in parts]
+    return "-".join([*words, f"s{config.seed}", run_id(config, data=data)])
+
+
+class RunFolder:
+    """One run's folder; its `record.json` says whether the run is finished."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def load(self) -> RunRecord | None:
+        """The record, finished or not, or None where no run has begun."""
+        file = self.path / "record.json"
+        return read_record(file) if file.exists() else None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder, creating it; one process at a time. Where nothing is written before an error, it is gone.
+
+        Raises:
+            UserError: another process holds it, or it cannot be written.
+        """
+        from filelock import FileLock, Timeout
+
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock", timeout=0)
+            lock.acquire()
+        except Timeout:
+            raise UserError("another process runs this now", where=str(self.path), hint="wait for it") from None
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UserError(
+                f"cannot be written ({reason})", where=str(self.path), hint="choose another --out"
+            ) from error
+        try:
+            yield
+        except BaseException:
+            if [path.name for path in self.path.glob("*")] == [".lock"]:
+                shutil.rmtree(self.path)
+            raise
+        finally:
+            lock.release()
+
+    def write(self, name: str, text: str) -> None:
+        """Replace a text file at once."""
+        replace_file(self.path / name, lambda file: file.write(text.encode()))
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Append one line to `log.jsonl`."""
+        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """The lines of `log.jsonl`, but for one that a kill cut short."""
+        file = self.path / "log.jsonl"
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        """Keep what the next experience needs."""
+        import torch
+
+        # Through memory, because torch turns a full disk into an error of its own.
+        buffer = BytesIO()
+        torch.save(state, buffer)
+        replace_file(self.path / "state.pt", lambda file: file.write(buffer.getbuffer()))
+
+    def has_state(self) -> bool:
+        """Whether a run that was stopped can go on from here."""
+        return (self.path / "state.pt").exists()
+
+    def load_state(self) -> dict[str, Any] | None:
+        """The saved state, read without pickle's power to run code; None where there is none.
+
+        Raises:
+            ClnormError: the file is not a state.
+        """
+        import torch
+
+        if not self.has_state():
+            return None
+        file = self.path / "state.pt"
+        try:
+            state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises many kinds for one cause
+            raise ClnormError("is damaged", where=str(file), hint="delete it to start this run anew") from error
+        return state
+
+    def write_results(self, record: RunRecord, predictions: "pd.DataFrame") -> None:
+        """Write a finished run's files, its record last, and drop the state that is no longer needed."""
+        replace_file(self.path / "predictions.parquet", lambda file: predictions.to_parquet(file, index=False))
+        lines = [",".join("" if value is None else repr(value) for value in row) for row in record.matrix]
+        header = ",".join(f"experience_{index}" for index in range(len(record.experiences)))
+        self.write("matrix.csv", "\n".join([header, *lines]) + "\n")
+        self.write("record.json", record.to_json())
+        (self.path / "state.pt").unlink(missing_ok=True)

@@ -1,0 +1,152 @@
+"""The same grid as text for a terminal, a README, a paper, or a program."""
+
+import csv
+import io
+import re
+import sys
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from clnorm.results.dialects import (
+    LATEX,
+    MARKDOWN,
+    PLAIN,
+    Dialect,
+    write_caption,
+    write_difference,
+    write_heading,
+    write_mean,
+    write_versus,
+)
+from clnorm.results.grid import Cell, Grid
+
+WIDTH = 120
+
+
+def to_rich(grid: Grid, console: Console | None = None) -> str:
+    """A table for the terminal.
+
+    Args:
+        grid: the numbers.
+        console: the terminal where it will be shown: its width and styles. Without a terminal, plain text as wide as
+            the table is.
+    """
+    table = Table()
+    table.add_column("norm", overflow="fold")
+    for heading in _headings(grid, PLAIN, separator="\n"):
+        table.add_column(Text(heading), justify="right", overflow="fold")
+    for norm in grid.norms:
+        table.add_row(Text(norm), *_styled(grid, norm))
+    if console is None or not console.is_terminal:
+        console = Console(file=io.StringIO(), width=WIDTH)
+        widest = Measurement.get(console, console.options.update(max_width=sys.maxsize), table).maximum
+        console.width = max(WIDTH, widest)
+    legend = "Bold best, underlined second within a strategy. " if console.is_terminal else ""
+    with console.capture() as capture:
+        console.print(table)
+        console.print(Text(legend + write_caption(grid, PLAIN)))
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+
+
+def to_markdown(grid: Grid) -> str:
+    """A table in GitHub's Markdown, with its caption below."""
+    rows = [
+        ["norm", *_headings(grid, MARKDOWN, separator=" ")],
+        [":--", *("--:" for _ in _headings(grid, MARKDOWN, separator=" "))],
+        *([MARKDOWN.escape(norm), *_texts(grid, norm, MARKDOWN)] for norm in grid.norms),
+    ]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([*lines, "", write_caption(grid, MARKDOWN)]) + "\n"
+
+
+def to_latex(grid: Grid) -> str:
+    """A floating table for a paper; it needs the package booktabs."""
+    width = len(list(_group_headings(grid, LATEX)))
+    count = len(grid.strategies)
+    groups = [rf"\multicolumn{{{width}}}{{c}}{{{LATEX.escape(strategy)}}}" for strategy in grid.strategies]
+    rules = [rf"\cmidrule(lr){{{2 + width * index}-{1 + width * (index + 1)}}}" for index in range(count)]
+    rows = [
+        " & ".join(["", *groups]).strip() + r" \\",
+        " ".join(rules),
+        " & ".join(["norm", *list(_group_headings(grid, LATEX)) * count]) + r" \\",
+        r"\midrule",
+        *(" & ".join([LATEX.escape(norm), *_texts(grid, norm, LATEX)]) + r" \\" for norm in grid.norms),
+    ]
+    label = re.sub(r"[^a-z0-9]+", "-", "-".join(grid.setting.values()).lower()).strip("-")
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering\small\setlength{\tabcolsep}{4pt}",
+        rf"\caption{{{write_caption(grid, LATEX)}}}",
+        rf"\label{{tab:{label}}}",
+        rf"\begin{{tabular}}{{l{'r' * width * count}}}",
+        r"\toprule",
+        *rows,
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def to_csv(grid: Grid) -> str:
+    """One line a cell, as shares at full precision; numbers that an incomplete cell lacks are left empty.
+
+    `n` counts the finished seeds that have a value, so that a gap shows what is missing.
+    """
+    compared = ["difference", "difference_half_width", "p", "p_holm"] if grid.versus else []
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["norm", "strategy", "metric", "mean", "half_width", "n", "complete", *compared])
+    for (norm, strategy, metric), cell in grid.cells.items():
+        mean, half_width = (cell.interval.mean, cell.interval.half_width) if cell.interval else (None, None)
+        numbers = [_number(mean), _number(half_width), len(cell.values), str(cell.complete).lower()]
+        writer.writerow([norm, strategy, metric, *numbers, *(_compared(cell) if compared else [])])
+    return text.getvalue()
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None or value != value else repr(value)
+
+
+def _compared(cell: Cell) -> list[str]:
+    found = cell.difference
+    values = [found.mean, found.half_width, found.p, cell.p_holm] if found else [None] * 4
+    return [_number(value) for value in values]
+
+
+def _group_headings(grid: Grid, dialect: Dialect) -> Iterator[str]:
+    for metric in grid.metrics:
+        yield write_heading(metric, dialect)
+        if grid.versus is not None:
+            yield write_versus(grid.versus, dialect)
+
+
+def _headings(grid: Grid, dialect: Dialect, *, separator: str) -> list[str]:
+    groups = [dialect.escape(strategy) for strategy in grid.strategies]
+    return [f"{group}{separator}{heading}" for group in groups for heading in _group_headings(grid, dialect)]
+
+
+def _row(grid: Grid, norm: str) -> list[Cell]:
+    return [grid.cells[norm, strategy, metric.key] for strategy in grid.strategies for metric in grid.metrics]
+
+
+def _texts(grid: Grid, norm: str, dialect: Dialect) -> Iterator[str]:
+    for cell in _row(grid, norm):
+        yield write_mean(cell, dialect)
+        if grid.versus is not None:
+            yield "" if norm == grid.versus else write_difference(cell, dialect)
+
+
+def _styled(grid: Grid, norm: str) -> Iterator[Text]:
+    styles = {"best": "bold", "second": "underline", "": ""}
+    for cell in _row(grid, norm):
+        text = Text(write_mean(cell, PLAIN))
+        text.stylize(styles[cell.mark], 0, len(text.plain.partition(" ")[0]))
+        yield text
+        if grid.versus is not None:
+            yield Text("" if norm == grid.versus else write_difference(cell, PLAIN))

@@ -1,0 +1,177 @@
+"""The numbers of a table: norms x strategies x metrics, each cell complete or empty, independent of any format."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import pandas as pd
+
+from clnorm.catalogue import NORMS, STRATEGIES
+from clnorm.catalogue.registry import Registry
+from clnorm.errors import UserError
+from clnorm.evaluation.metrics import METRICS, Metric
+from clnorm.evaluation.stats import Interval, PairedDifference, holm, paired_difference, t_interval
+from clnorm.results.record import NOTES, label_norm
+from clnorm.results.selection import SETTING, check_one_setting
+
+Mark = Literal["best", "second", ""]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One norm under one strategy in one metric.
+
+    Args:
+        values: the value by seed, of finished runs that have one.
+        complete: whether that is every seed of the table.
+        interval: the mean over seeds with its t interval; None where the cell is incomplete.
+        mark: its place among the complete cells of its column.
+        difference: the paired difference to the norm compared with; None where there is none.
+        p_holm: that difference's p-value, Holm-corrected over the norms of its column.
+    """
+
+    values: Mapping[int, float]
+    complete: bool
+    interval: Interval | None
+    mark: Mark = ""
+    difference: PairedDifference | None = None
+    p_holm: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table's rows, columns and cells, and what all its runs share.
+
+    Args:
+        norms: the rows, in the order of display: norms with their labels.
+        labels: those that any row has.
+        strategies: the column groups, in the order of display.
+        metrics: the columns within each group.
+        seeds: the seeds that a complete cell has: all those of any run in the table.
+        setting: dataset, protocol and backbone.
+        versus: the norm that the others are compared with, or None.
+        cells: by (norm, strategy, metric key).
+    """
+
+    norms: tuple[str, ...]
+    labels: tuple[str, ...]
+    strategies: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    seeds: tuple[int, ...]
+    setting: Mapping[str, str]
+    versus: str | None
+    cells: Mapping[tuple[str, str, str], Cell]
+
+
+def create_grid(df: pd.DataFrame, *, metrics: Sequence[str], versus: str | None = None) -> Grid:
+    """The cells of a table, from the long frame of results.
+
+    A cell is complete when every seed of the table has a finished run and a value; otherwise it has no mean.
+
+    Raises:
+        UserError: no run, several settings, two runs for one place, or an unknown metric, label or norm to compare to.
+    """
+    if not metrics:
+        raise UserError("no metric is named", where="table", legal=METRICS)
+    for key in metrics:
+        if key not in METRICS:
+            raise UserError(f"unknown metric {key!r}", where="table", legal=METRICS, given=key)
+    check_one_setting(df)
+    df = df.astype({"norm": str, "strategy": str, "label": str, "metric": str})
+    labels = tuple(sorted(set(df["label"]) - {""}))
+    for label in labels:
+        if label not in NOTES:
+            raise UserError(f"unknown label {label!r}", where="table", legal=NOTES, given=label)
+    df = df.assign(norm=[label_norm(norm, label) for norm, label in zip(df["norm"], df["label"], strict=True)])
+    _refuse_doubles(df)
+    norms = _ordered(set(df["norm"]), NORMS)
+    if versus is not None and versus not in norms:
+        raise UserError(f"no run has the norm {versus!r}", where="table", legal=norms, given=versus)
+    grid = Grid(
+        norms=norms,
+        labels=labels,
+        strategies=_ordered(set(df["strategy"]), STRATEGIES),
+        metrics=tuple(METRICS[key] for key in dict.fromkeys(metrics)),
+        seeds=tuple(sorted(int(seed) for seed in df["seed"].unique())),
+        setting={column: str(df[column].iloc[0]) for column in SETTING},
+        versus=versus,
+        cells={},
+    )
+    return replace(grid, cells=_cells(df, grid))
+
+
+def _refuse_doubles(df: pd.DataFrame) -> None:
+    place = ["norm", "strategy", "seed", "metric"]
+    doubled = df[df.duplicated(place, keep=False)]
+    if not doubled.empty:
+        first = doubled.iloc[0]
+        same = doubled[(doubled[place] == first[place]).all(axis=1)]
+        raise UserError(
+            f"several runs have norm {first['norm']}, strategy {first['strategy']} and seed {first['seed']}",
+            where="table",
+            legal=f"one of {', '.join(map(str, same['run']))}",
+            hint="move the others elsewhere",
+        )
+
+
+def _ordered(names: set[str], registry: Registry) -> tuple[str, ...]:
+    """Built-in names in the order of the catalogue, then the others by alphabet."""
+    position = {name: index for index, name in enumerate(registry.names())}
+    return tuple(sorted(names, key=lambda name: (position.get(re.split("[: ]", name)[0], len(position)), name)))
+
+
+def _cells(df: pd.DataFrame, grid: Grid) -> dict[tuple[str, str, str], Cell]:
+    usable = df[(df["status"] == "finished") & df["value"].notna()]
+    found: dict[tuple[str, str, str], dict[int, float]] = {}
+    for norm, strategy, metric, seed, value in usable[["norm", "strategy", "metric", "seed", "value"]].itertuples(
+        index=False, name=None
+    ):
+        found.setdefault((norm, strategy, metric), {})[int(seed)] = float(value)
+    cells: dict[tuple[str, str, str], Cell] = {}
+    for strategy in grid.strategies:
+        for metric in grid.metrics:
+            column = {norm: _cell(found.get((norm, strategy, metric.key), {}), grid.seeds) for norm in grid.norms}
+            column = _marked(column, higher_is_better=metric.higher_is_better)
+            if grid.versus is not None:
+                column = _compared(column, grid.versus)
+            cells |= {(norm, strategy, metric.key): cell for norm, cell in column.items()}
+    return cells
+
+
+def _cell(values: Mapping[int, float], seeds: Sequence[int]) -> Cell:
+    complete = values.keys() == set(seeds)
+    return Cell(values, complete, t_interval([values[seed] for seed in seeds]) if complete else None)
+
+
+def _marked(column: Mapping[str, Cell], *, higher_is_better: bool) -> dict[str, Cell]:
+    """Mark the best and second mean; equal means share a place, and two best leave no second."""
+    sign = -1 if higher_is_better else 1
+    means = {norm: round(sign * cell.interval.mean, 12) for norm, cell in column.items() if cell.interval}
+    if len(means) < 2:
+        return dict(column)
+    places: tuple[Mark, ...] = ("best", "second")
+    marks = {norm: sum(other < mean for other in means.values()) for norm, mean in means.items()}
+    return {
+        norm: replace(cell, mark=places[marks[norm]]) if marks.get(norm, len(places)) < len(places) else cell
+        for norm, cell in column.items()
+    }
+
+
+def _compared(column: Mapping[str, Cell], versus: str) -> dict[str, Cell]:
+    """Give every other complete cell its paired difference to the cell of `versus`."""
+    reference = column[versus]
+    if not reference.complete:
+        return dict(column)
+    differences = {
+        norm: paired_difference(cell.values, reference.values)
+        for norm, cell in column.items()
+        if norm != versus and cell.complete
+    }
+    corrected = dict(zip(differences, holm([found.p for found in differences.values()]), strict=True))
+    return {
+        norm: replace(cell, difference=differences[norm], p_holm=float(corrected[norm]))
+        if norm in differences
+        else cell
+        for norm, cell in column.items()
+    }

@@ -1,0 +1,53 @@
+"""Tables of norms by strategies, from the long frame of results."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from rich.console import Console
+
+from clnorm.errors import UserError
+from clnorm.results.formats import to_csv, to_latex, to_markdown, to_rich
+from clnorm.results.grid import create_grid
+from clnorm.results.selection import select
+
+__all__ = ["FORMATS", "make_table", "select"]
+
+FORMATS = ("rich", "markdown", "latex", "csv")
+
+
+def make_table(
+    df: pd.DataFrame,
+    *,
+    metrics: Sequence[str] = ("accuracy", "forgetting"),
+    format: str = "rich",  # noqa: A002 - the word that users know
+    versus: str | None = None,
+    console: Console | None = None,
+) -> str:
+    """A table with norms as rows, strategies as column groups, and the metrics within each group.
+
+    A row is a norm; one whose runs were evaluated as transductive or by an oracle has that behind its name, and the
+    caption says what it means. A cell is the mean over seeds ± the half width of its 95 % Student-t interval, in per
+    cent. It is `--` unless every seed that any run of the table has is finished there and has a value.
+
+    Args:
+        df: one row for each run and metric, with the columns run, setting (what all but norm, strategy and seed come
+            to), dataset, protocol, backbone, norm, strategy, label ("" or one of `clnorm.results.labels.NOTES`), seed,
+            status ("finished" or other), metric and value.
+        metrics: keys of `clnorm.metrics.METRICS`.
+        format: rich (for a terminal), markdown, latex (with booktabs) or csv (shares at full precision).
+        versus: a norm to compare the others with: adds columns of differences over pairs that share a seed, with
+            their interval and a mark where the Holm-corrected paired t-test gives p < 0.05.
+        console: for rich, where the table will be shown; plain text without a terminal.
+
+    Returns:
+        The text, ending in a newline.
+
+    Raises:
+        UserError: no run, runs of several settings, two runs for one place, or an unknown metric, format or norm.
+    """
+    if format not in FORMATS:
+        raise UserError(f"unknown format {format!r}", where="table", legal=FORMATS, given=format)
+    grid = create_grid(df, metrics=metrics, versus=versus)
+    if format == "rich":
+        return to_rich(grid, console)
+    return {"markdown": to_markdown, "latex": to_latex, "csv": to_csv}[format](grid)

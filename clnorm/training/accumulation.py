@@ -1,0 +1,94 @@
+"""Avalanche's training loop with a batch that passes the model in pieces."""
+
+from typing import Any
+
+import torch
+from avalanche.training.templates import SupervisedTemplate
+from torch import Tensor
+
+from clnorm.config.sections import TrainConfig
+from clnorm.errors import UserError
+
+
+class AccumulatingTemplate(SupervisedTemplate):
+    """A supervised strategy whose batches pass the model in `accumulate` pieces, their gradients added up.
+
+    The loss of a piece, with all that plug-ins add to it, counts by the piece's share of the clips, so that the sum of
+    the gradients is that of the whole batch's mean loss, and a penalty counts once. Every piece holds the same mix of
+    the batch, which has the memory's clips at its end. Batch statistics are those of a piece.
+
+    Hooks around forward and backward pass run for each piece, with the piece as `mbatch` and its own mean as `loss`;
+    all others once a batch, and from `before_update` on with the whole batch, its outputs, detached, and its loss.
+
+    Attributes:
+        accumulate: pieces of a batch; a batch with fewer clips has as many pieces as clips.
+    """
+
+    accumulate: int = 1
+    _share: float = 1.0
+
+    def training_epoch(self, **kwargs: Any) -> None:
+        for batch in self.dataloader:
+            self.mbatch = batch
+            if self._stop_training:
+                break
+            self._unpack_minibatch()
+            self._before_training_iteration(**kwargs)
+            self.optimizer.zero_grad()
+            self._accumulate_batch(**kwargs)
+            self._before_update(**kwargs)
+            self.optimizer_step()
+            self._after_update(**kwargs)
+            self._after_training_iteration(**kwargs)
+
+    def backward(self) -> None:
+        self.scale_loss(self.loss * self._share).backward()
+
+    def scale_loss(self, loss: Tensor) -> Tensor:
+        """The loss as its gradient is taken: for mixed precision to scale."""
+        return loss
+
+    def _accumulate_batch(self, **kwargs: Any) -> None:
+        """Gradients of the batch; leaves its mean loss in `loss` and its outputs in `mb_output`."""
+        batch, clips = self.mbatch, len(self.mb_y)
+        pieces = min(self.accumulate, clips)
+        if pieces == 1:
+            self._share = 1.0
+            self._pass_piece(**kwargs)
+            return
+        losses, outputs = [], []
+        for start in range(pieces):
+            self.mbatch = [part[start::pieces].contiguous() for part in batch]
+            self._share = len(self.mb_y) / clips
+            self._pass_piece(**kwargs)
+            losses.append(self.loss.detach() * self._share)
+            outputs.append(self.mb_output.detach())
+        self.mbatch, self.loss = batch, torch.stack(losses).sum(dim=0)
+        self.mb_output = outputs[0].new_empty(clips, *outputs[0].shape[1:])
+        for start, output in enumerate(outputs):
+            self.mb_output[start::pieces] = output
+
+    def _pass_piece(self, **kwargs: Any) -> None:
+        self.loss = self._make_empty_loss()
+        self._before_forward(**kwargs)
+        self.mb_output = self.forward()
+        self._after_forward(**kwargs)
+        self.loss += self.criterion()
+        self._before_backward(**kwargs)
+        self.backward()
+        self._after_backward(**kwargs)
+
+
+def check_pieces(recipe: TrainConfig) -> int:
+    """How many pieces a batch passes the model in.
+
+    Raises:
+        UserError: more than the clips in a batch.
+    """
+    if recipe.accumulate > recipe.batch_size:
+        raise UserError(
+            f"{recipe.accumulate} pieces of a batch of {recipe.batch_size} clips",
+            where="train.accumulate",
+            legal=f"1 to {recipe.batch_size}",
+        )
+    return recipe.accumulate

@@ -1,0 +1,112 @@
+"""Experience after experience: train, predict the test clips, keep the state; continues where it was stopped."""
+
+import json
+import time
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from clnorm.environment import peak_memory_mb, reset_peak_memory
+from clnorm.evaluation.matrix import UNTRAINED
+from clnorm.execution.execution import compile_errors
+from clnorm.execution.predictions import predict_clips
+from clnorm.norms.running import transductive_norms
+from clnorm.results.folder import RunFolder
+from clnorm.seeding import numpy_generator
+from clnorm.training.trainer import ClipStrategy
+
+
+def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Train a strategy on its whole stream, keeping the state after every experience.
+
+    Returns:
+        The predictions of `predict_clips` with the column `after`, the training step that they follow; and the cost:
+        `seconds`, `clips_trained`, `peak_memory_mb`.
+
+    Raises:
+        ClnormError: the loss is no longer finite, the model cannot be compiled, or the kept state is damaged.
+    """
+    setup = strategy.setup
+    steps = range(len(strategy.training_stream.experiences))
+    done, parts, cost = _restore(strategy, folder)
+    if done:
+        setup.reporter.note(f"Continuing after training step {done} of {len(steps)}")
+    elif setup.config.eval.unseen:
+        parts.append(_predict(strategy, UNTRAINED))
+    reset_peak_memory(strategy.device)
+    clips = [strategy.clips_to_train(index) for index in steps]
+    setup.reporter.start("training", total=sum(clips[done:]), unit="clips")
+    for index in steps[done:]:
+        started, strategy.clips_trained = time.perf_counter(), 0
+        with compile_errors(setup.execution):
+            strategy.train_experience(index)
+        parts.append(_predict(strategy, index))
+        cost["seconds"] += time.perf_counter() - started
+        cost["clips_trained"] += strategy.clips_trained
+        cost["peak_memory_mb"] = max(cost["peak_memory_mb"], peak_memory_mb(strategy.device))
+        state = {"done": index + 1, "strategy": strategy.state_dict(), "cost": cost}
+        folder.save_state({**state, "predictions": _to_tensors(pd.concat(parts))})
+    setup.reporter.finish()
+    return pd.concat(parts, ignore_index=True), cost
+
+
+def _predict(strategy: ClipStrategy, index: int) -> pd.DataFrame:
+    """Predictions after a training step: of the experiences seen, and of the others where they were asked for.
+
+    Clips of classes seen are predicted among these. For clips of unseen classes every output is allowed, since none of
+    them could be right otherwise.
+    """
+    setup = strategy.setup
+    trained = 0 if index == UNTRAINED else strategy.training_stream.seen_after(index)
+    seen = setup.stream.seen_ids(trained)
+    unseen = setup.stream.test_ids[~np.isin(setup.stream.test_ids, seen)] if setup.config.eval.unseen else seen[:0]
+    parts = []
+    for ids, allowed in ((seen, trained), (unseen, setup.stream.num_classes)):
+        if len(ids):
+            parts.append(_predict_ids(strategy, ids, after=index, allowed=allowed))
+    return pd.concat(parts).assign(after=index)
+
+
+def _predict_ids(strategy: ClipStrategy, ids: np.ndarray, *, after: int, allowed: int) -> pd.DataFrame:
+    setup, model = strategy.setup, strategy.evaluated_model
+    stats = setup.config.eval.stats
+    in_batch = transductive_norms(model) if stats == "batch" else nullcontext()
+    with compile_errors(setup.execution), in_batch:
+        return predict_clips(
+            model,
+            setup.store,
+            ids,
+            targets=setup.stream.targets,
+            order=setup.stream.order,
+            seen=allowed,
+            batch_size=setup.config.eval.batch_size,
+            device=setup.device,
+            precision=setup.execution.precision,
+            # The test clips come class by class, whose statistics are not those of all.
+            shuffle=numpy_generator(setup.config.seed, "evaluation", after, allowed) if stats == "batch" else None,
+            contexts=partial(strategy.statistics.context_of, device=setup.device) if stats == "task" else None,
+        )
+
+
+def _restore(strategy: ClipStrategy, folder: RunFolder) -> tuple[int, list[pd.DataFrame], dict[str, float]]:
+    """How many steps are done, their predictions and their cost; the log keeps the lines of these steps only."""
+    state = folder.load_state()
+    if state is None:
+        folder.write("log.jsonl", "")
+        return 0, [], {"seconds": 0.0, "clips_trained": 0, "peak_memory_mb": 0.0}
+    strategy.load_state_dict(state["strategy"])
+    lines = folder.read_log()
+    folder.write("log.jsonl", "".join(json.dumps(line) + "\n" for line in lines if line["experience"] < state["done"]))
+    return state["done"], [_from_tensors(state["predictions"])], state["cost"]
+
+
+def _to_tensors(frame: pd.DataFrame) -> dict[str, Any]:
+    return {name: torch.as_tensor(frame[name].to_numpy(copy=True)) for name in frame}
+
+
+def _from_tensors(columns: dict[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame({name: column.numpy() for name, column in columns.items()})

@@ -1,0 +1,234 @@
+"""The Avalanche strategy under every clnorm strategy: clip ids in, pixels once a batch, mixed precision, seeded order.
+
+Avalanche runs the loop and calls the plug-ins; this class replaces what it takes from outside: the loader, the
+optimizer and its schedule (fresh in each experience), the forward pass and the loss.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from avalanche.core import SupervisedPlugin
+from avalanche.logging import BaseLogger
+from avalanche.training.plugins import EvaluationPlugin
+from torch import Tensor, nn
+
+from clnorm.catalogue import MIXES
+from clnorm.errors import ClnormError
+from clnorm.execution.execution import compile_model
+from clnorm.execution.inputs import pixels_to_input
+from clnorm.execution.precision import autocast
+from clnorm.norms import take_auxiliary_loss
+from clnorm.seeding import derive_seed
+from clnorm.training.accumulation import AccumulatingTemplate, check_pieces
+from clnorm.training.averaging import WeightAverage
+from clnorm.training.benchmark import create_benchmark
+from clnorm.training.epochs import Epochs, memory_share
+from clnorm.training.freezing import FreezingPlugin, freeze_blocks
+from clnorm.training.imbalance.base import create_balancing
+from clnorm.training.imbalance.samplers import count_classes
+from clnorm.training.monitor import TrackingPlugin
+from clnorm.training.norm_statistics import StatisticsPlugin, recalibrate
+from clnorm.training.optim import create_optimizer, create_schedule
+from clnorm.training.policies import check_policies
+from clnorm.training.setup import Setup
+
+
+class ClipStrategy(AccumulatingTemplate):
+    """Trains a video model on the experiences of a clip stream.
+
+    Args:
+        setup: the run's parts.
+        plugins: Avalanche plug-ins; a run continues after a kill only if all have `state_dict` and `load_state_dict`.
+        joined: train on all experiences at once.
+        share: the share of the batch that comes from the memory, once there is one.
+
+    Attributes:
+        clips_trained: clips that have passed the model in training, those from memory included.
+        memory: ids of the clips kept from earlier experiences; a plug-in sets it before the loader is made.
+        statistics: what norms are told.
+        balancing: what is done about unequal classes.
+
+    Raises:
+        UserError: more pieces than clips in a batch, blocks to freeze that the model does not have, a policy for
+            running statistics that norms or strategy cannot follow, or a method for unequal classes that does not fit
+            the model.
+    """
+
+    def __init__(
+        self,
+        *,
+        setup: Setup,
+        plugins: Sequence[SupervisedPlugin] = (),
+        joined: bool = False,
+        share: float = 0.0,
+    ) -> None:
+        self.setup, self.recipe, self.share = setup, setup.config.train, share
+        self.training_stream = setup.stream.joined() if joined else setup.stream
+        self.benchmark = create_benchmark(self.training_stream)
+        self.memory = np.empty(0, dtype=np.int64)
+        self._given = list(plugins)
+        self._targets = torch.as_tensor(setup.stream.targets)
+        self._labels = torch.as_tensor(setup.stream.order)[self._targets]
+        self.clips_trained = 0
+        self._own_share = 1.0
+        self.accumulate = check_pieces(self.recipe)
+        model, steps = setup.model.to(setup.device), range(len(self.training_stream.experiences))
+        check_policies(model, setup.config, has_memory=share > 0, experiences=len(steps))
+        self.balancing = create_balancing(setup)
+        self.statistics = StatisticsPlugin(self.training_stream, [self.steps_to_train(index) for index in steps])
+        frozen = freeze_blocks(model, self.recipe.freeze_blocks) if self.recipe.freeze_blocks else []
+        self._average = self._create_average(model) if self.recipe.ema else None
+        super().__init__(
+            model=model,
+            optimizer=create_optimizer(model, self.recipe),
+            train_mb_size=self.recipe.batch_size,
+            train_epochs=self.recipe.epochs,
+            device=setup.device,
+            plugins=[FreezingPlugin(frozen), self.statistics, *plugins, TrackingPlugin()],
+            # Avalanche measures nothing here; a logger that logs nothing keeps it from warning about that.
+            evaluator=EvaluationPlugin(loggers=[BaseLogger()]),
+        )
+
+    def train_experience(self, index: int) -> None:
+        """Train on experience `index` of the training stream, alone and from fresh optimizer state.
+
+        Raises:
+            ClnormError: the loss is no longer finite.
+        """
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            # Dropout can draw from torch's global generator only, so that one is set for this purpose and put back.
+            torch.manual_seed(derive_seed(self.setup.config.seed, "dropout", index))
+            self.train(self.benchmark.train_stream[index], eval_streams=[])
+        recalibrate(self, index)
+        self.balancing.after_experience(self, index)
+
+    @property
+    def evaluated_model(self) -> nn.Module:
+        """The model that is evaluated and kept: the average of the weights, once there is one."""
+        return self._average.module if self._average is not None and self._average.n_averaged else self.model
+
+    @property
+    def seen_classes(self) -> int:
+        """Outputs of the model that stand for classes trained on so far, the current experience included."""
+        return self.training_stream.seen_after(self.experience.current_experience)
+
+    def clips_to_train(self, index: int) -> int:
+        """How many clips are to pass the model in experience `index`: what a run's length is measured in."""
+        return self.recipe.epochs * self._shown(index) + self._recalled(index) * self.steps_to_train(index)
+
+    def steps_to_train(self, index: int) -> int:
+        """How many steps the optimizer is to take in experience `index`."""
+        return self.recipe.epochs * self._steps_per_epoch(index)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next experience depends on: tensors and numbers only."""
+        return {
+            "model": self.model.state_dict(),
+            "average": None if self._average is None else self._average.state_dict(),
+            "memory": torch.as_tensor(self.memory),
+            "balancing": self.balancing.state_dict(),
+            "plugins": [plugin.state_dict() for plugin in self._stateful()],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a saved state; strategy and model must be built alike.
+
+        Raises:
+            ClnormError: a plug-in has no state methods, so what it held is lost.
+        """
+        for plugin in self._given:
+            if not hasattr(plugin, "load_state_dict"):
+                what = f"the plug-in {type(plugin).__name__} has no state_dict and load_state_dict to continue with"
+                raise ClnormError(what, hint="write them, or delete the run's state.pt to start anew")
+        self.memory = state["memory"].numpy()
+        self.model.load_state_dict(state["model"])
+        self.balancing.load_state_dict(state["balancing"])
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
+        for plugin, saved in zip(self._stateful(), state["plugins"], strict=True):
+            plugin.load_state_dict(saved)
+
+    # What Avalanche calls, in the order of one experience.
+
+    def make_train_dataloader(self, **kwargs: Any) -> None:
+        index, targets = self.experience.current_experience, self.setup.stream.targets
+        ids = self.training_stream.experiences[index].train_ids
+        self.dataloader = Epochs(self, ids, index=index)
+        recalled = self._recalled(index) * self._steps_per_epoch(index)
+        self.balancing.start(
+            count_classes(
+                targets[ids], targets[self.memory], recalled=recalled, num_classes=self.setup.stream.num_classes
+            )
+        )
+
+    def check_model_and_optimizer(self, **kwargs: Any) -> None:
+        self.optimizer = create_optimizer(self.model, self.recipe)
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.setup.execution.precision == "fp16")
+        self.scheduler = create_schedule(self.optimizer, self.recipe, steps=self.dataloader.steps)
+        if self._average is not None:
+            self._average.restart()
+
+    def _unpack_minibatch(self) -> None:
+        ids, pixels = torch.as_tensor(self.mbatch[0]), self.mbatch[1]
+        clips = pixels_to_input(pixels.to(self.device, non_blocking=True))
+        clips = self.setup.augment(clips, self._labels[ids], generator=self.dataloader.augmentation)
+        targets, tasks = (of_clips[ids].to(self.device) for of_clips in (self._targets, self.statistics.tasks))
+        spec = self.setup.config.data.mix
+        mixture = MIXES.get(spec.name).load()(clips, generator=self.dataloader.mixing, **spec.kwargs)
+        self._own_share = mixture.share
+        self.mbatch = [mixture.clips, targets, targets[mixture.partners.to(self.device)], tasks]
+
+    def forward(self) -> Tensor:
+        with autocast(self.device, self.setup.execution.precision):
+            return self.model(self.mb_x)
+
+    def criterion(self) -> Tensor:
+        logits = self.mb_output.float()
+        allowed = logits[:, : self.seen_classes] if self.recipe.loss == "seen" else logits
+        loss = self._classification_loss(allowed, self.mb_y)
+        if self._own_share < 1:
+            loss = torch.lerp(self._classification_loss(allowed, self.mbatch[2]), loss, self._own_share)
+        auxiliary = take_auxiliary_loss(self.model)
+        return loss if auxiliary is None else loss + auxiliary
+
+    def _classification_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of logits (B, classes allowed) for targets (B,)."""
+        return self.balancing.loss(logits, targets, smoothing=self.recipe.label_smoothing)
+
+    def scale_loss(self, loss: Tensor) -> Tensor:
+        return self._scaler.scale(loss)
+
+    def optimizer_step(self) -> None:
+        if self.recipe.grad_clip:
+            self._scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.grad_clip)
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
+        self.scheduler.step()
+        self.balancing.after_step(self)
+        if self._average is not None:
+            self._average.update_parameters(self.model)
+
+    def _recalled(self, index: int) -> int:
+        """How many clips of each batch come from the memory in experience `index`."""
+        return memory_share(self.recipe.batch_size, self.share) if index and self.share else 0
+
+    def _shown(self, index: int) -> int:
+        """How many of its own clips an epoch of experience `index` shows."""
+        return self.balancing.epoch_length(self.training_stream.experiences[index].train_ids)
+
+    def _steps_per_epoch(self, index: int) -> int:
+        return math.ceil(self._shown(index) / (self.recipe.batch_size - self._recalled(index)))
+
+    def _create_average(self, model: nn.Module) -> WeightAverage:
+        average = WeightAverage(model, decay=self.recipe.ema)
+        if self.setup.execution.compile:  # a copy of a compiled model is not compiled
+            compile_model(average.module)
+        return average
+
+    def _stateful(self) -> Iterator[Any]:
+        return (plugin for plugin in self._given if hasattr(plugin, "state_dict"))

@@ -1,0 +1,27 @@
+"""`clnorm doctor`: it names the parts of a run, and what mends a missing one."""
+
+import sys
+
+import pytest
+
+from clnorm.cli.doctor import examine
+from clnorm.cli.main import main
+from clnorm.environment import package_version
+
+
+def test_it_names_every_part():
+    lines = dict(line.split(maxsplit=1) for line in examine()[0].splitlines())
+    assert lines["torch"] == package_version("torch")
+    assert "decoded a frame of (3, 64, 64)" in lines["FFmpeg"]
+    assert "GB free" in lines["cache"]
+    assert package_version("no-such-package") == "missing"
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["run"]])
+def test_a_missing_ffmpeg_is_a_failure_that_says_how_to_mend_it(command, monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(sys.modules, "torchcodec", None)
+    monkeypatch.setenv("CLNORM_CACHE", str(tmp_path))
+    assert main(command) == 1
+    error = capsys.readouterr().err
+    assert "apt-get install ffmpeg" in error
+    assert error.count("\n") == 1

@@ -1,0 +1,201 @@
+"""Configurations: one merge, one validation, and an identity made of what changes the result."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clnorm import Config, load_config
+from clnorm.catalogue import BACKBONES
+from clnorm.config.identity import run_id, setting_id
+from clnorm.config.load import merge_config
+from clnorm.config.sections import TrainConfig
+from clnorm.errors import UserError
+
+
+def test_yaml_and_overrides_are_merged_and_overrides_win(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("norm: bn\ntrain: {epochs: 3, lr: 1e-3}\n")
+    config = load_config(file, ["train.epochs=5", "data.skip_bad=yes"])
+    assert config.norm.name == "bn"
+    assert (config.train.epochs, config.train.lr, config.data.skip_bad) == (5, 1e-3, True)
+
+
+@given(
+    norm=st.sampled_from(["ln", "bn", "gn:groups=3", "cn:axis=clip,eps=0.001"]),
+    seed=st.integers(0, 2**31 - 1),
+    epochs=st.integers(1, 1000),
+    lr=st.floats(0, 10),
+    skip=st.booleans(),
+)
+def test_a_written_configuration_reads_back_equal(norm, seed, epochs, lr, skip, tmp_path_factory):
+    config = merge_config({"norm": norm}, {"seed": seed, "train.epochs": epochs, "train.lr": lr, "data.skip_bad": skip})
+    file = tmp_path_factory.mktemp("config") / "run.yaml"
+    file.write_text(config.to_yaml())
+    assert load_config(file) == config
+    assert run_id(load_config(file)) == run_id(config)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("nrm=cn", ["unknown key 'nrm'", "did you mean 'norm'?"]),
+        ("train.ephocs=3", ["unknown key 'train.ephocs'", "did you mean 'train.epochs'?"]),
+        ("epochs=3", ["did you mean 'train.epochs'?"]),
+        ("train.epochs=0", ["train.epochs", "an int >= 1"]),
+        ("train.epochs=two", ["train.epochs", "'two' is not legal"]),
+        ("train=3", ["train", "not a mapping"]),
+        ("seed.x=1", ["seed"]),
+        ("norm=cm", ["did you mean 'cn'?"]),
+        ("train.loss=sen", ["did you mean 'seen'?"]),
+        ("noequals", ["not of the form key=value"]),
+    ],
+)
+def test_bad_overrides_are_refused_by_name(override, words):
+    with pytest.raises(UserError) as caught:
+        load_config(None, [override])
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("- a\n- b\n", "not keys with values"),
+        ("a: 1\nb: [", "line 2"),
+        ("norm: !!python/object/apply:os.system ['true']", "is not YAML"),
+        ("train: 3", "not a mapping"),
+        ("train: {epochs: true}", "train.epochs"),
+        ("out: 3", "out"),
+    ],
+)
+def test_bad_files_are_refused(tmp_path, text, word):
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=word):
+        load_config(file)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere\.yaml: cannot be read"):
+        load_config(tmp_path / "nowhere.yaml")
+
+
+def test_identity_ignores_where_and_how_fast_but_not_what():
+    base = Config()
+    for same in (
+        {"out": "elsewhere"},
+        {"data.root": "/x"},
+        {"data.workers": 7},
+        {"train.device": "cpu"},
+        {"data.cache": "none"},
+    ):
+        assert run_id(merge_config({}, same)) == run_id(base)
+    different = [{"norm": "bn"}, {"seed": 1}, {"train.lr": 0.5}, {"norm": "ln:eps=0.1"}, {"data.frames": 8}]
+    assert len({run_id(merge_config({}, change)) for change in different} | {run_id(base)}) == len(different) + 1
+    assert run_id(base, data="a") != run_id(base, data="b")
+
+
+def test_runs_of_one_table_share_a_setting():
+    base = setting_id(Config())
+    assert setting_id(Config(norm="cn", strategy="replay", seed=3)) == base
+    assert setting_id(merge_config({}, {"train.epochs": 3})) != base
+    assert setting_id(Config(backbone="lsvit_tiny")) != base
+
+
+def test_a_configuration_is_frozen_and_closed():
+    with pytest.raises(AttributeError):
+        Config().seed = 3
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        Config(sed=3)
+
+
+def test_pretrained_runs_have_defaults_of_their_own_wherever_the_configuration_comes_from(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("model: {pretrained: true}\ntrain: {epochs: 3}\n")
+    loaded = load_config(file, {"data.frames": 4})
+    built = Config(model={"pretrained": True}, train={"epochs": 3}, data={"frames": 4})
+    assert loaded == built
+    plain = Config()
+    assert (loaded.train.epochs, loaded.data.frames) == (3, 4), "what is given wins"
+    assert loaded.train.lr < plain.train.lr
+    assert (loaded.data.image_size, loaded.data.augment.short, plain.data.augment.short) == (112, "light", "none")
+    assert load_config(overrides={"model.weights": "w.safetensors"}).train.layer_decay == 0.75
+    best = "lsvit_signed_tiny:smif=frames"
+    assert (loaded.backbone.short, plain.backbone.short) == (best, "lsvit_nano")
+    assert replace(loaded, seed=1).backbone == loaded.backbone
+    for name in ("lsvit_nano", "vit_tiny", plain.backbone):
+        named = Config(model={"pretrained": True}, backbone=str(name)).backbone
+        assert named == BACKBONES.parse(str(name)), "one that is named wins, the plain default too"
+    # Written out and read back, nothing is left open; a section that was built is complete.
+    file.write_text(loaded.to_yaml())
+    assert load_config(file) == loaded
+    assert Config(model={"pretrained": True}, train=TrainConfig()).train.lr == plain.train.lr
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "one_table"),
+    [
+        ("train.stats_update", "balanced", False),
+        ("train.recalibrate_after_exp", "current", False),
+        ("train.freeze_after_exp", 1, False),
+        ("train.imbalance", "focal", False),
+        ("train.imbalance", "focal:gamma=1", False),
+        ("eval.stats", "batch", True),
+    ],
+)
+def test_policies_are_part_of_a_runs_identity_and_of_its_table(key, value, one_table):
+    base, changed = Config(), merge_config({}, {key: value})
+    assert run_id(changed) != run_id(base)
+    assert (setting_id(changed) == setting_id(base)) == one_table
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["train.stats_update=some", "train.recalibrate_after_exp=all", "train.freeze_after_exp=-1", "eval.stats=bach"],
+)
+def test_unknown_policies_are_refused(override):
+    with pytest.raises(UserError, match=override.partition("=")[0]):
+        load_config(None, [override])
+
+
+def test_jitter_needs_more_frames_than_are_shown():
+    with pytest.raises(UserError, match=r"data\.jitter: of T kept frames .* nothing to draw from; use --set data.keep"):
+        load_config(None, ["data.jitter=true"])
+    assert load_config(None, ["data.jitter=true", "data.keep=2T"]).data.jitter
+
+
+def test_without_a_store_none_goes_to_the_device():
+    with pytest.raises(
+        UserError, match=r"data.device_cache: with data.cache=none there is no store to keep; legal: auto"
+    ):
+        load_config(None, ["data.cache=none", "data.device_cache=true"])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("focal,ldam", "unknown imbalance method 'focal,ldam'"),
+        ("focal:gamma=2,tau=1", "'focal' has no option 'tau'"),
+        ("smote", "cross-fade.*write feature_smote"),
+        ("pixel_smote", "cross-fade.*write feature_smote"),
+        ("balanced_softmax", "write logit_adjustment"),
+    ],
+)
+def test_one_method_for_unequal_classes_and_no_pixel_smote(given, message):
+    with pytest.raises(UserError, match=rf"train\.imbalance: .*{message}"):
+        load_config(None, [f"train.imbalance={given}"])
+
+
+def test_a_name_inside_of_a_section_is_read_back_and_its_plug_ins_source_counts(tmp_path, monkeypatch):
+    plugin, file = tmp_path / "my_balance.py", tmp_path / "c.yaml"
+    monkeypatch.chdir(tmp_path)
+    plugin.write_text("class Mine:\n    def __init__(self, setup, *, rate: float = 0.5):\n        pass\n")
+    config = load_config(None, ["train.imbalance=my_balance:Mine:rate=0.25"])
+    file.write_text(config.to_yaml())
+    assert load_config(file) == config
+    assert config.to_dict()["train"]["imbalance"] == "my_balance:Mine:rate=0.25"
+    before = run_id(config)
+    plugin.write_text(plugin.read_text() + "# edited\n")
+    assert run_id(config) != before

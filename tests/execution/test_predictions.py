@@ -1,0 +1,122 @@
+"""One pass over clips: shuffled batches with rows in the order given, and what norms are told of each batch."""
+
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from clnorm.errors import ClnormError
+from clnorm.execution.predictions import predict_clips
+from clnorm.norms import StepContext, build_norm
+from clnorm.norms.running import transductive_norms
+from clnorm.norms.sites.adapter import NormSite
+
+
+class Store:
+    """Clips of one frame of one pixel, whose values are told by their id."""
+
+    def gather(self, ids):
+        return (torch.as_tensor(ids)[:, None, None, None, None] * torch.tensor([7, 11, 13])[None, :, None, None]).byte()
+
+
+class Linear(nn.Module):
+    """Clips (B, 1, 3, 1, 1) to logits (B, 3), by way of a norm of the three values."""
+
+    def __init__(self, norm="identity"):
+        super().__init__()
+        self.norm = build_norm(norm, 3)
+        self.batches = []
+
+    def forward(self, clips):
+        values = clips.flatten(1)
+        self.batches.append(((values[:, 0] + 1) * 127.5 / 7).round().long().tolist())
+        return 5 * self.norm(values[:, None])[:, 0] @ torch.tensor([[1.0, 0.5, -1], [2, -1, 0.3], [-2, 0.2, 1]])
+
+
+IDS = np.array([5, 1, 4, 2, 9, 7])
+
+
+def predict(model, **options):
+    settings = {"batch_size": 2, "device": torch.device("cpu"), "precision": "fp32", "seen": 3}
+    targets, order = np.arange(10) % 3, np.array([2, 0, 1])
+    return predict_clips(model, Store(), IDS, targets=targets, order=order, **settings, **options)
+
+
+def test_a_shuffle_changes_the_batches_and_not_the_order_of_the_rows():
+    plain, shuffled = Linear(), Linear()
+    expected = predict(plain)
+    found = predict(shuffled, shuffle=np.random.default_rng(1))
+    assert plain.batches == [[5, 1], [4, 2], [9, 7]]
+    assert sorted(chain(*shuffled.batches)) == sorted(IDS)
+    assert shuffled.batches != plain.batches
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-5)
+    assert len(set(expected["confidence"])) == len(IDS)
+
+
+def test_transductive_predictions_are_by_the_batchs_own_statistics():
+    model = Linear("bn")
+    found, values = [], Store().gather(IDS).float().flatten(1) * (2 / 255) - 1
+    with transductive_norms(model):
+        for seed in (1, 2):
+            found.append(predict(model, shuffle=np.random.default_rng(seed)))
+    for batch in model.batches[:3]:
+        rows = values[[IDS.tolist().index(clip) for clip in batch]]
+        normed = (rows - rows.mean(0)) / (rows.var(0, correction=0) + 1e-5).sqrt()
+        logits = 5 * normed @ torch.tensor([[1.0, 0.5, -1], [2, -1, 0.3], [-2, 0.2, 1]])
+        expected = logits.softmax(1).amax(1)
+        given = found[0].set_index("clip")["confidence"].loc[batch].to_numpy()
+        assert given == pytest.approx(expected.numpy(), rel=1e-3)
+    assert not found[0]["confidence"].equals(found[1]["confidence"])
+    assert model.norm.num_batches_tracked == 0
+
+
+class OverZero(nn.Module):
+    def forward(self, x):
+        return x / 0
+
+
+def test_outputs_that_are_not_finite_name_the_norm_site_if_it_is_one():
+    model = Linear()
+    model.norm = NormSite(OverZero(), "frame", site="blocks.0.norm1")
+    with pytest.raises(ClnormError, match=r"outputs are not finite, first at norm site 'blocks.0.norm1' \(OverZero\);"):
+        predict(model)
+    model.norm = OverZero()
+    with pytest.raises(ClnormError, match=r"outputs are not finite; lower train.lr"):
+        predict(model)
+
+
+def test_batches_are_as_equal_as_can_be():
+    model = Linear()
+    predict_clips(
+        model,
+        Store(),
+        np.arange(9),
+        targets=np.zeros(10, dtype=np.int64),
+        order=np.arange(3),
+        seen=3,
+        batch_size=4,
+        device=torch.device("cpu"),
+        precision="fp32",
+    )
+    assert [len(batch) for batch in model.batches] == [3, 3, 3]
+
+
+def test_norms_are_told_of_each_batch_and_left_without_a_context():
+    model, told = Linear("bn"), []
+    model.norm.register_forward_pre_hook(lambda norm, inputs: told.append(norm.context.tasks.tolist()))
+    predict(model, contexts=lambda ids: StepContext(torch.as_tensor(ids) * 10, 0, 0.5))
+    assert told == [[50, 10], [40, 20], [90, 70]]
+    assert model.norm.context is None
+
+
+def test_modules_are_left_in_the_modes_they_were_found_in():
+    model, modes = nn.Sequential(Linear("bn"), nn.Dropout(0.9)), []
+    model.train()
+    model[0].norm.eval()
+    model[1].register_forward_pre_hook(lambda dropout, inputs: modes.append(dropout.training))
+    predict(model)
+    assert modes == [False] * 3
+    assert [model.training, model[0].training, model[0].norm.training, model[1].training] == [True, True, False, True]

@@ -1,0 +1,380 @@
+"""Whole runs on a tiny stream: the same to the bit, paired between norms, never repeated."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import clnorm
+from clnorm.errors import ClnormError, UserError
+from clnorm.progress import Reporter
+from clnorm.training.monitor import TrackingPlugin
+from clnorm.training.trainer import ClipStrategy
+
+NORMS = ["ln", "bn", "gn", "cn"]
+STRATEGIES = ["naive", "replay:per_class=2", "ewc:lam=10", "ewc:fisher=exact", "joint"]
+
+
+class Notes(Reporter):
+    def __init__(self):
+        self.texts = []
+
+    def note(self, text):
+        self.texts.append(text)
+
+
+def folder_of(config, record):
+    return Path(config.out) / record.run
+
+
+def log_of(config, record):
+    """Experience, epoch and loss of every line of the log."""
+    lines = map(json.loads, (folder_of(config, record) / "log.jsonl").read_text().splitlines())
+    return [(line["experience"], line["epoch"], line["loss"]) for line in lines]
+
+
+def predictions_of(config, record):
+    return pd.read_parquet(folder_of(config, record) / "predictions.parquet")
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_each_norm_runs_with_each_strategy(tiny, norm, strategy):
+    config = tiny(norm=norm, strategy=strategy, train__epochs=1)
+    record = clnorm.run(config)
+    matrix = np.array(record.matrix, dtype=float)
+    if strategy == "joint":
+        assert matrix.shape == (1, 2)
+        assert not np.isnan(matrix).any()
+        assert record.metrics["forgetting"] is None
+    else:
+        assert matrix.shape == (2, 2)
+        assert np.isnan(matrix[0, 1])
+        assert record.metrics["forgetting"] == pytest.approx(matrix[0, 0] - matrix[1, 0])
+    assert record.metrics["accuracy"] == pytest.approx(matrix[-1].mean())
+    assert record.status == "finished"
+    assert record.swap["replaced"] == record.swap["found"] == 13
+    assert record.cost["clips_trained"] == (24 if strategy.startswith("replay") else 16)
+
+
+def test_the_matrix_is_that_of_the_predictions(tiny):
+    config = tiny(strategy="replay:per_class=2")
+    record = clnorm.run(config)
+    predictions = predictions_of(config, record)
+    for after, row in enumerate(record.matrix):
+        for index, value in enumerate(row):
+            rows = predictions[(predictions["after"] == after) & predictions["label"].isin(record.experiences[index])]
+            if value is None:
+                assert rows.empty
+            else:
+                assert value == pytest.approx((rows["predicted"] == rows["label"]).mean())
+                assert ((rows["rank"] == 0) == (rows["predicted"] == rows["label"])).all()
+    seen = set(record.experiences[0])
+    assert set(predictions.loc[predictions["after"] == 0, "predicted"]) <= seen
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny, tmp_path):
+    runs = [tiny(norm="cn", strategy="replay:per_class=2", out=str(tmp_path / name)) for name in "ab"]
+    first, second = (clnorm.run(config) for config in runs)
+    assert first.matrix == second.matrix
+    assert first.run == second.run
+    for name in ("predictions.parquet", "matrix.csv"):
+        contents = [(folder_of(config, first) / name).read_bytes() for config in runs]
+        assert contents[0] == contents[1]
+    losses = [log_of(config, first) for config in runs]
+    assert losses[0] == losses[1]
+    other = tiny(norm="cn", strategy="replay:per_class=2", seed=1)
+    assert clnorm.run(other).config["seed"] == 1
+    assert not predictions_of(other, clnorm.run(other)).equals(predictions_of(runs[0], first))
+
+
+def test_norms_are_paired_same_order_same_clips_same_batches(tiny, monkeypatch):
+    seen = {}
+
+    class Spy(TrackingPlugin):
+        def after_training_iteration(self, strategy, **kwargs):
+            super().after_training_iteration(strategy, **kwargs)
+            seen.setdefault(norm, []).append((strategy.mb_y.tolist(), strategy.mb_x.sum().item()))
+
+    monkeypatch.setattr("clnorm.training.trainer.TrackingPlugin", Spy)
+    records = {}
+    for norm in NORMS:
+        records[norm] = clnorm.run(tiny(norm=norm, strategy="replay:per_class=2"))
+    assert len({json.dumps(record.experiences) for record in records.values()}) == 1
+    assert all(batches == seen["ln"] for batches in seen.values())
+    assert len(seen["ln"]) == 12
+
+
+def test_a_finished_run_is_loaded_and_says_so(tiny):
+    config, notes = tiny(), Notes()
+    first = clnorm.run(config)
+    stamp = (folder_of(config, first) / "record.json").stat().st_mtime_ns
+    assert clnorm.run(config, reporter=notes) == first
+    assert "finished already" in " ".join(notes.texts)
+    assert (folder_of(config, first) / "record.json").stat().st_mtime_ns == stamp
+    assert not (folder_of(config, first) / "state.pt").exists()
+
+
+def test_total_batch_is_constant_with_replay_and_memory_is_balanced(tiny, monkeypatch):
+    sizes = []
+
+    class Spy(TrackingPlugin):
+        def after_training_iteration(self, strategy, **kwargs):
+            super().after_training_iteration(strategy, **kwargs)
+            sizes.append((strategy.experience.current_experience, len(strategy.mb_y), (strategy.mb_y < 2).sum().item()))
+
+    monkeypatch.setattr("clnorm.training.trainer.TrackingPlugin", Spy)
+    record = clnorm.run(tiny(strategy="replay:per_class=2,share=0.25"))
+    assert all(size == 4 for index, size, _ in sizes if index == 0)
+    later = [(size, old) for index, size, old in sizes if index == 1]
+    assert all(old == 1 for _, old in later)
+    assert [size for size, _ in later] == [4, 4, 3] * 2
+    assert record.memory == {"clips": 8, "frames": 32, "megabytes": pytest.approx(8 * 4 * 3 * 16 * 16 / 1e6)}
+    assert record.cost["clips_trained"] == 2 * (8 + 8 + 3)
+
+
+def test_unseen_experiences_are_evaluated_when_asked(tiny):
+    record = clnorm.run(tiny(eval__unseen=True))
+    assert len(record.untrained) == 2
+    assert None not in record.matrix[0]
+    expected = record.matrix[0][1] - record.untrained[1]
+    assert record.metrics["fwt"] == pytest.approx(expected)
+    plain = clnorm.run(tiny())
+    assert plain.metrics["fwt"] is None
+    assert plain.metrics["average_incremental_accuracy"] == record.metrics["average_incremental_accuracy"]
+
+
+def test_loss_over_all_classes_pushes_unseen_ones_down(tiny):
+    losses = {}
+    for loss in ("seen", "all"):
+        config = tiny(train__loss=loss)
+        losses[loss] = log_of(config, clnorm.run(config))[0][2]
+    # At the start the head is zero: ln 2 among two seen classes, ln 4 among all four.
+    assert losses["seen"] < losses["all"]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tiny):
+    with pytest.raises(ClnormError, match=r"the loss is (nan|inf) in experience \d"):
+        clnorm.run(tiny(train__lr=1e38, train__epochs=5, norm="bn"))
+
+
+def test_replay_needs_two_clips_in_a_batch(tiny):
+    with pytest.raises(UserError, match=r"train\.batch_size"):
+        clnorm.run(tiny(strategy="replay", train__batch_size=1))
+
+
+def test_bf16_runs_and_differs_from_fp32_by_rounding(tiny):
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        config = tiny(train__precision=precision, norm="cn")
+        losses[precision] = log_of(config, clnorm.run(config))[0][2]
+    assert losses["bf16"] != losses["fp32"]
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.1)
+
+
+def test_fp16_is_refused_without_cuda(tiny, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match="fp16 needs CUDA"):
+        clnorm.run(tiny(train__precision="fp16"))
+
+
+def test_a_damaged_record_and_a_damaged_state_are_named(tiny, monkeypatch):
+    config = tiny()
+    record = clnorm.run(config)
+    file = folder_of(config, record) / "record.json"
+    whole = file.read_text()
+    file.write_text(whole[: len(whole) // 2])
+    with pytest.raises(ClnormError, match=r"record\.json: is no record of a run"):
+        clnorm.run(config)
+    with pytest.raises(ClnormError, match=r"record\.json: is no record of a run"):
+        clnorm.load_results(config.out)
+    file.unlink()
+    (file.parent / "state.pt").write_bytes(b"not a state")
+    with pytest.raises(ClnormError, match=r"state\.pt: is damaged"):
+        clnorm.run(config)
+
+
+def test_a_state_with_code_in_it_is_refused(tiny):
+    class Evil:
+        def __reduce__(self):
+            return (print, ("code ran",))
+
+    config = tiny()
+    record = clnorm.run(config)
+    folder = folder_of(config, record)
+    (folder / "record.json").unlink()
+    torch.save({"done": Evil()}, folder / "state.pt")
+    with pytest.raises(ClnormError, match="is damaged"):
+        clnorm.run(config)
+
+
+def test_two_processes_do_not_share_a_folder(tiny):
+    from filelock import FileLock
+
+    config = tiny()
+    record = clnorm.run(config)
+    folder = folder_of(config, record)
+    (folder / "record.json").unlink()
+    with FileLock(folder / ".lock"), pytest.raises(UserError, match="another process runs this now"):
+        clnorm.run(config)
+
+
+def test_an_output_that_cannot_be_written_is_named(tiny, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        clnorm.run(tiny(out=str(tmp_path / "file" / "runs")))
+
+
+@pytest.fixture
+def copied_root(tiny, tmp_path):
+    """A copy of the tiny dataset, as HMDB51, and the path of one of its training clips."""
+    from clnorm.data.synthetic.reader import read
+
+    table = read(None, **tiny().dataset.kwargs)
+    root = tmp_path / "copy"
+    shutil.copytree(table.root, root)
+    return root, table.frame["path"].iloc[table.train_ids[0]]
+
+
+@pytest.fixture
+def broken_root(copied_root):
+    """The copy, in which that clip is no video."""
+    root, path = copied_root
+    (root / path).write_text("not a video")
+    return root, path
+
+
+def test_a_finished_run_whose_clips_changed_since_is_loaded_with_a_warning(tiny, copied_root):
+    root, path = copied_root
+    config = tiny(dataset="hmdb51", data__root=str(root), train__epochs=1)
+    first, file = clnorm.run(config), root / path
+    whole, notes = file.read_bytes(), Notes()
+    file.touch()  # another time, the same content
+    assert clnorm.run(config, reporter=notes) == first
+    assert len(notes.texts) == 1
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert clnorm.run(config, reporter=notes) == first
+    assert "Its clips hold something else now than when it ran" in notes.texts[-1]
+
+
+def test_a_bad_clip_stops_the_run_unless_it_is_skipped_and_recorded(tiny, broken_root):
+    root, path = broken_root
+    hmdb51 = {"dataset": "hmdb51", "data__root": str(root)}
+    with pytest.raises(ClnormError, match=r"1 of 24 clips cannot be decoded.*data\.skip_bad=true") as caught:
+        clnorm.run(tiny(**hmdb51))
+    assert Path(path).name in str(caught.value)
+    record = clnorm.run(tiny(**hmdb51, data__skip_bad=True))
+    assert list(record.data["bad"]) == [path]
+    assert sum(record.data["train_clips"]) == 15
+
+
+def test_ewc_with_single_frames_has_parameters_without_gradient(tiny):
+    record = clnorm.run(tiny(strategy="ewc:lam=10", data__frames=1, train__epochs=1))
+    assert record.status == "finished"
+
+
+def test_a_norm_that_gives_nan_is_named_with_its_site(tiny, tmp_path, monkeypatch):
+    (tmp_path / "nannorm.py").write_text(
+        "import torch\n\n\nclass NanNorm(torch.nn.LayerNorm):\n"
+        "    def forward(self, x):\n        return x / 0 if x.shape[1] > 1 else x\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ClnormError, match=r"norm site 'blocks.0.norm1' \(NanNorm\).*clnorm norms check"):
+        clnorm.run(tiny(norm="nannorm:NanNorm"))
+
+
+def test_outputs_that_are_not_finite_are_no_predictions(tiny, monkeypatch):
+    train = ClipStrategy.train_experience
+
+    def poisoned(self, index):
+        train(self, index)
+        with torch.no_grad():
+            self.model.head.bias.fill_(float("nan"))
+
+    monkeypatch.setattr(ClipStrategy, "train_experience", poisoned)
+    with pytest.raises(ClnormError, match="outputs are not finite"):
+        clnorm.run(tiny(train__epochs=1))
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"train__stats_update": "current_only"},
+        {"train__recalibrate_after_exp": "current"},
+        {"train__freeze_after_exp": 1},
+    ],
+)
+def test_each_policy_changes_the_run(tiny, tmp_path, policy):
+    options = {"norm": "bn", "strategy": "replay:per_class=2", "train__epochs": 1}
+    runs = [tiny(**options, out=str(tmp_path / "plain")), tiny(**options, **policy)]
+    records = [clnorm.run(config) for config in runs]
+    assert records[0].run != records[1].run
+    assert records[0].setting != records[1].setting
+    plain, changed = (
+        predictions_of(config, record)["confidence"] for config, record in zip(runs, records, strict=True)
+    )
+    assert not plain.equals(changed)
+
+
+def test_transductive_evaluation_is_seeded_labelled_and_leaves_the_training_alone(tiny, tmp_path):
+    options = {"norm": "bn", "train__epochs": 1, "eval__batch_size": 4}
+    runs = [tiny(**options, out=str(tmp_path / name), eval__stats="batch") for name in "ab"] + [tiny(**options)]
+    first, second, plain = (clnorm.run(config) for config in runs)
+    assert (first.label, plain.label) == ("transductive", "")
+    assert json.loads((folder_of(runs[0], first) / "record.json").read_text())["label"] == "transductive"
+    found = [predictions_of(config, record) for config, record in zip(runs, (first, second, plain), strict=True)]
+    assert found[0].equals(found[1])
+    assert found[0]["clip"].equals(found[2]["clip"])
+    assert not found[0]["confidence"].equals(found[2]["confidence"])
+    kept = [(folder_of(c, r) / "model.safetensors").read_bytes() for c, r in ((runs[0], first), (runs[2], plain))]
+    assert kept[0] == kept[1]
+    assert first.setting == plain.setting
+
+
+def test_a_norm_that_does_not_fit_is_refused_before_anything_is_decoded(tiny, monkeypatch):
+    monkeypatch.setattr("clnorm.data.store.store.ClipStore.open", None)  # it is not come to
+    with pytest.raises(UserError, match=r"norm site 'blocks\.0\.norm1'.*groups=7"):
+        clnorm.run(tiny(norm="cn:groups=7"))
+
+
+def test_a_store_on_a_cpu_as_device_is_refused_before_anything_is_decoded(tiny, monkeypatch):
+    monkeypatch.setattr("clnorm.data.store.store.ClipStore.open", None)
+    with pytest.raises(UserError, match=r"data\.device_cache: a CPU reads .*legal: auto, false"):
+        clnorm.run(tiny(data__device_cache=True, train__device="cpu"))
+
+
+@pytest.mark.parametrize("other", [{"train__compile": True}, {"train__device": "cuda"}])
+def test_native_kernels_that_would_do_nothing_are_refused_before_data_are_made(tiny, monkeypatch, other):
+    monkeypatch.setattr("clnorm.data.open.read_table", None)
+    with pytest.raises(UserError, match=r"train\.kernels: native is for a CPU.*would do nothing with train\."):
+        clnorm.run(tiny(norm="cn", train__kernels="native", **other))
+
+
+def test_a_calibration_uses_the_kernels_that_the_record_names(tiny, monkeypatch):
+    from clnorm.norms import calibrate
+    from clnorm.norms.kernels import passes
+
+    found, calibrated = {}, calibrate.calibrate_norms
+    for kernels in ("torch", "native"):
+
+        def calibrate_norms(*args, kernels=kernels, **options):
+            found[kernels] = passes.passes_for(torch.zeros(1)).__name__
+            return calibrated(*args, **options)
+
+        monkeypatch.setattr("clnorm.training.norm_statistics.calibrate_norms", calibrate_norms)
+        clnorm.run(tiny(norm="bn", train__kernels=kernels, train__epochs=1, model__calibrate=True))
+    assert found == {"torch": "TorchPasses", "native": "NativePasses"}
+    assert passes.passes_for(torch.zeros(1)).__name__ == "TorchPasses"
+
+
+def test_a_policy_that_cannot_be_followed_stops_the_run_before_it_begins(tiny, monkeypatch):
+    monkeypatch.setattr(ClipStrategy, "train_experience", None)  # it is not come to
+    with pytest.raises(UserError, match=r"train\.stats_update: balanced without a norm that has running statistics"):
+        clnorm.run(tiny(norm="ln", train__stats_update="balanced"))
+    with pytest.raises(UserError, match=r"eval\.stats: task with the norm bn"):
+        clnorm.run(tiny(norm="bn", eval__stats="task"))

@@ -1,0 +1,139 @@
+"""Records: read back as they were written, old ones too, newer ones refused, all of them as one table."""
+
+import json
+import math
+
+import pytest
+
+from clnorm.errors import ClnormError, UserError
+from clnorm.results.folder import RunFolder
+from clnorm.results.load import load_results
+from clnorm.results.record import SCHEMA, RunRecord, read_record
+
+# As the first version wrote it; it must be readable for ever.
+VERSION_1 = {
+    "schema": 1,
+    "status": "finished",
+    "run": "synthetic-lsvit_nano-cn-replay-s0-12345678",
+    "names": {"dataset": "synthetic", "protocol": "even", "backbone": "lsvit_nano", "norm": "cn", "strategy": "replay"},
+    "seed": 0,
+    "setting": "abcdef01",
+    "config": {"norm": "cn", "seed": 0},
+    "classes": ["a", "b"],
+    "experiences": [[1], [0]],
+    "matrix": [[1.0, None], [0.5, 0.75]],
+    "untrained": None,
+    "metrics": {"accuracy": 0.625, "forgetting": 0.5, "fwt": None},
+    "data": {"test_clips": [4, 4], "bad": {}},
+    "memory": {"clips": 10, "frames": 160, "megabytes": 0.5},
+    "swap": {"found": 13, "replaced": 13},
+    "cost": {"seconds": 1.0, "clips_trained": 20, "peak_memory_mb": 500.0},
+    "versions": {"torch": "2.15.0"},
+}
+
+
+def save(tmp_path, name="run", **changes):
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "record.json").write_text(json.dumps(VERSION_1 | changes))
+    return folder / "record.json"
+
+
+def fail_inside(folder, *, write):
+    with RunFolder(folder).locked():
+        if write:
+            RunFolder(folder).write("config.yaml", "norm: cn")
+        raise ClnormError("refused")
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_run_that_fails_before_it_writes_leaves_no_folder(tmp_path, earlier):
+    folder = tmp_path / "runs" / "run"
+    if earlier:
+        with pytest.raises(ClnormError, match="refused"):
+            fail_inside(folder, write=True)
+    with pytest.raises(ClnormError, match="refused"):
+        fail_inside(folder, write=False)
+    assert folder.exists() == earlier
+    assert [path.name for path in (tmp_path / "runs").rglob("*.yaml")] == ["config.yaml"] * earlier
+    with RunFolder(folder).locked():
+        assert folder.exists()
+
+
+def test_the_first_schema_loads_and_writes_back(tmp_path):
+    record = read_record(save(tmp_path))
+    later = {
+        "label": "",
+        "weights": {},
+        "execution": {},
+        "calibration": {},
+    }  # added since: empty where a record is older
+    assert json.loads(record.to_json()) == VERSION_1 | later
+    assert RunRecord(**VERSION_1) == record
+
+
+def test_a_newer_schema_is_refused(tmp_path):
+    with pytest.raises(ClnormError, match=f"has schema {SCHEMA + 1}, newer than {SCHEMA}; update clnorm"):
+        read_record(save(tmp_path, schema=SCHEMA + 1))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1}', '{"schema": "x"}'])
+def test_what_is_no_record_is_named(tmp_path, text):
+    file = save(tmp_path)
+    file.write_text(text)
+    with pytest.raises(ClnormError, match=r"run/record\.json: is no record of a run"):
+        read_record(file)
+
+
+def test_results_are_one_row_for_each_run_and_metric(tmp_path):
+    save(tmp_path, "a")
+    save(tmp_path, "b", run="b", seed=1, status="unfinished", metrics={})
+    results = load_results(tmp_path)
+    assert len(results) == 4
+    finished = results[results["status"] == "finished"].set_index("metric")["value"]
+    assert finished["accuracy"] == 0.625
+    assert math.isnan(finished["fwt"])
+    unfinished = results[results["status"] == "unfinished"]
+    assert unfinished["seed"].tolist() == [1]
+    assert unfinished["value"].isna().all()
+
+
+def test_a_folder_without_runs_is_a_users_mistake(tmp_path):
+    with pytest.raises(UserError, match="holds no run"):
+        load_results(tmp_path)
+    with pytest.raises(UserError, match="no such folder"):
+        load_results(tmp_path / "nowhere")
+
+
+def test_retention_needs_joint_training_with_the_same_norm_and_seed(tmp_path):
+    a_bar = {"average_incremental_accuracy": 0.6, "retention": None}
+    names = VERSION_1["names"]
+    save(tmp_path, "replay", metrics=a_bar)
+    save(tmp_path, "other_seed", run="other_seed", seed=1, metrics=a_bar)
+    whole = {"average_incremental_accuracy": 0.8, "retention": None}
+    save(tmp_path, "joint", run="joint", names=names | {"strategy": "joint"}, metrics=whole)
+    results = load_results(tmp_path)
+    kept = results[results["metric"] == "retention"].set_index("run")["value"]
+    assert kept[VERSION_1["run"]] == pytest.approx(0.75)
+    assert kept["joint"] == 1
+    assert math.isnan(kept["other_seed"])
+
+
+def test_joint_training_under_another_label_is_no_reference(tmp_path):
+    a_bar = {"average_incremental_accuracy": 0.6, "retention": None}
+    joint = VERSION_1["names"] | {"strategy": "joint"}
+    save(tmp_path, "replay", metrics=a_bar, label="transductive")
+    save(tmp_path, "plain", run="plain", names=joint, metrics={"average_incremental_accuracy": 0.8})
+    assert not (load_results(tmp_path).set_index("run")["metric"].loc[VERSION_1["run"]] == "retention").all()
+    kept = load_results(tmp_path).query("metric == 'retention'").set_index("run")["value"]
+    assert math.isnan(kept[VERSION_1["run"]])
+
+
+def test_results_name_label_and_choices_of_training_also_where_a_record_is_older(tmp_path):
+    save(tmp_path, "old")
+    recipe = {"imbalance": "sqrt", "stats_update": "balanced", "recalibrate_after_exp": "buffer", "freeze_after_exp": 2}
+    save(tmp_path, "new", run="new", label="oracle", config={"train": recipe})
+    results = load_results(tmp_path).drop_duplicates("run").set_index("run")
+    columns = ["label", *recipe]
+    assert results.loc[VERSION_1["run"], columns].tolist() == ["", "none", "all", "none", 0]
+    assert results.loc["new", columns].tolist() == ["oracle", "sqrt", "balanced", "buffer", 2]

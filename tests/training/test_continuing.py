@@ -114,7 +114,7 @@ def test_a_kill_after_the_last_experience_loses_nothing(tiny, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("clnorm.results.record.RunFolder.write_results", killed)
+        patch.setattr("clnorm.results.folder.RunFolder.write_results", killed)
         with pytest.raises(KeyboardInterrupt):
             clnorm.run(config)
     assert clnorm.run(config).memory["clips"] == 8

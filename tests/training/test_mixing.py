@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import clnorm
 from clnorm.catalogue import MIXES
+from clnorm.config.identity import run_id
 from clnorm.execution.inputs import pixels_to_input
 from clnorm.seeding import numpy_generator
 from clnorm.strategies.baselines import naive
@@ -80,7 +80,7 @@ def test_a_run_that_mixes_is_repeated_bit_for_bit_and_has_a_name_of_its_own(buil
     assert torch.equal(weights[1], weights[2])
     assert not torch.equal(weights[0], weights[1])
     configs = [tiny(data__mix=mix) for mix in ("none", "mixup", "mixup:alpha=1")]
-    assert len({clnorm.config.config.run_id(config) for config in configs}) == 3
+    assert len({run_id(config) for config in configs}) == 3
 
 
 def test_an_edited_mix_of_ones_own_is_another_run(tiny, tmp_path, monkeypatch):
@@ -94,5 +94,5 @@ def test_an_edited_mix_of_ones_own_is_another_run(tiny, tmp_path, monkeypatch):
         (tmp_path / "soft_mix_plugin.py").write_text(source.format(alpha=0.5, more=more))
         sys.modules.pop("soft_mix_plugin", None)
         importlib.invalidate_caches()
-        names.append(clnorm.config.config.run_id(tiny(data__mix="soft_mix_plugin:soft_mix:alpha=0.3")))
+        names.append(run_id(tiny(data__mix="soft_mix_plugin:soft_mix:alpha=0.3")))
     assert names[0] != names[1]

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 import clnorm
 import clnorm.data.augment.presets
 from clnorm import create_model
+from clnorm.config.identity import run_id
 from clnorm.errors import UserError
 from clnorm.execution import timing as probe
 from clnorm.execution.execution import Execution
@@ -55,10 +56,10 @@ def test_a_run_from_weights_starts_from_them_and_says_so(tiny, weights):
 def test_a_run_is_named_by_the_content_of_its_weights(tiny, weights, tmp_path):
     same = tmp_path / "copy.safetensors"
     same.write_bytes(weights.read_bytes())
-    first, second = (clnorm.config.config.run_id(tiny(model__weights=str(path))) for path in (weights, same))
+    first, second = (run_id(tiny(model__weights=str(path))) for path in (weights, same))
     assert first == second
     save_file({"cls_token": torch.ones(1)}, same)
-    assert clnorm.config.config.run_id(tiny(model__weights=str(same))) != first
+    assert run_id(tiny(model__weights=str(same))) != first
     with pytest.raises(UserError, match=r"model\.weights .*none\.safetensors: cannot be read"):
         clnorm.run(tiny(model__weights=str(tmp_path / "none.safetensors")))
 

@@ -22,7 +22,7 @@ UNEQUAL = {
 @pytest.fixture
 def balanced_on(monkeypatch):
     """What was given to SMOTE, and what came back, at each call."""
-    from clnorm.training.loop.imbalance import smote
+    from clnorm.training.imbalance import smote
 
     calls, balance = [], smote.balance_points
 

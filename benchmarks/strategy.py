@@ -52,7 +52,7 @@ def time_bare(config: Config, store: ClipStore, stream: object) -> tuple[float, 
             experience.train_ids,
             np.empty(0, dtype=np.int64),
             batch_size=recipe.batch_size,
-            share=0.0,
+            recalled=0,
             generator=numpy_generator(config.seed, "batches", 0, epoch),
         )
         for epoch in range(recipe.epochs)

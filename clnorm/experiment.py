@@ -198,12 +198,17 @@ def _choose_execution(
 
 def _calibrate(strategy: "ClipStrategy") -> dict[str, Any]:
     """Estimate the norms' running statistics on the first clips to be trained on; a state read later replaces them."""
+    from clnorm.execution.execution import run_eagerly
     from clnorm.seeding import numpy_generator
     from clnorm.training.norm_statistics import calibrate_on
 
-    ids = strategy.training_stream.experiences[0].train_ids
-    generator = numpy_generator(strategy.setup.config.seed, "calibration")
-    return asdict(calibrate_on(strategy, ids, model=strategy.evaluated_model, generator=generator))
+    config, ids = strategy.setup.config, strategy.training_stream.experiences[0].train_ids
+    generator = numpy_generator(config.seed, "calibration")
+    with run_eagerly(strategy.setup.execution):
+        report = calibrate_on(
+            strategy.evaluated_model, strategy.inputs, ids, batch_size=config.train.batch_size, generator=generator
+        )
+    return asdict(report)
 
 
 def _keep_model(strategy: "ClipStrategy", table: "ClipTable", folder: RunFolder) -> None:

@@ -62,6 +62,19 @@ def test_imports_point_down(name):
             assert FLOOR_OF[room(name)] < FLOOR_OF[room(other)], f"{name} imports {other}"
 
 
+def test_no_file_imports_itself_by_way_of_others():
+    def below(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, f"a circle: {' -> '.join([*way[way.index(name) :], name])}"
+        if name not in done:
+            for other in sorted(ARROWS[name]):
+                below(other, (*way, name))
+            done.add(name)
+
+    done: set[str] = set()
+    for name in ARROWS:
+        below(name, ())
+
+
 @pytest.mark.parametrize("name", ARROWS)
 def test_avalanche_is_for_training_and_strategies(name):
     if room(name) not in ("training", "strategies"):

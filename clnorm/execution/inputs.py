@@ -1,8 +1,105 @@
-"""From clip ids to the inputs of a model."""
+"""From clip ids to a model's inputs: one passage for evaluation, calibration and whatever else reads clips."""
 
-from torch import Tensor
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from clnorm.data.store.loader import read_batches
+from clnorm.data.store.store import ClipStore
+from clnorm.errors import ClnormError
+from clnorm.execution.precision import autocast
+from clnorm.norms.context import StepContext, in_evaluation, provide_context
+from clnorm.norms.finite import find_nonfinite_site
 
 
 def pixels_to_input(clips: Tensor) -> Tensor:
     """Pixels (B, T, 3, H, W), uint8, as a model's input: float32 in [-1, 1]."""
     return clips.float().mul_(2 / 255).sub_(1)
+
+
+def split_batches(ids: np.ndarray, size: int) -> list[np.ndarray]:
+    """Clips `ids` (n,) in batches of `size` at most, as equal as can be."""
+    return np.array_split(ids, math.ceil(len(ids) / size))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """How a run's clips become inputs of its model.
+
+    Args:
+        store: the clips.
+        device: where the model is.
+        context_of: from the ids of a batch to what norms are told of it; None where they are told nothing.
+    """
+
+    store: ClipStore
+    device: torch.device
+    context_of: Callable[[np.ndarray], StepContext] | None = None
+
+    def read(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """Each batch of ids (B,) with its clips (B, T, 3, H, W), as they are evaluated, on the device."""
+        for ids, pixels in read_batches(self.store, batches):
+            yield ids, pixels_to_input(pixels.to(self.device, non_blocking=True))
+
+    def read_for(self, model: nn.Module, batches: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """As `read`, when the model's norms have been told of the batch."""
+        for ids, clips in self.read(batches):
+            self._tell(model, ids)
+            yield ids, clips
+
+    def read_singly(self, model: nn.Module, batches: Iterable[np.ndarray]) -> Iterator[tuple[int, Tensor]]:
+        """As `read_for`, each clip alone: its id, and the clip (1, T, 3, H, W)."""
+        for ids, clips in self.read(batches):
+            for place in range(len(ids)):
+                self._tell(model, ids[place : place + 1])
+                yield int(ids[place]), clips[place : place + 1]
+
+    def _tell(self, model: nn.Module, ids: np.ndarray) -> None:
+        if self.context_of is not None:
+            provide_context(model, self.context_of(ids))
+
+
+@torch.no_grad()
+def compute_outputs(
+    model: nn.Module,
+    inputs: Inputs,
+    batches: Iterable[np.ndarray],
+    *,
+    precision: str,
+    forward: Callable[[Tensor], Tensor] | None = None,
+) -> np.ndarray:
+    """(n, ...) float32: what a model gives for each clip in evaluation mode, in the order of the batches.
+
+    The modules are left in the modes that they were found in.
+
+    Args:
+        model: from clips (B, T, 3, H, W) to logits (B, classes).
+        inputs: the passage.
+        batches: arrays of ids.
+        precision: of the forward pass.
+        forward: what is asked of the model instead of its logits, such as `model.forward_features`.
+
+    Raises:
+        ClnormError: an output is not finite, with the norm site at which that began, if it did at one.
+    """
+    rows, forward = [], forward or model
+    with in_evaluation(model):
+        for _, clips in inputs.read_for(model, batches):
+            with autocast(inputs.device, precision):
+                outputs = forward(clips)
+                if not torch.isfinite(outputs).all():
+                    raise _not_finite(find_nonfinite_site(model, partial(forward, clips)))
+            rows.append(outputs.float().cpu().numpy())
+    return np.concatenate(rows)
+
+
+def _not_finite(site: str | None) -> ClnormError:
+    return ClnormError(
+        "the model's outputs are not finite" + ("" if site is None else f", first at {site}"),
+        hint="lower train.lr, or use train.precision=fp32",
+    )

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +16,9 @@ from clnorm.results.record import RunRecord, read_record
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_STEPS = "predictions"  # the folder in an unfinished run's folder with a file for each training step
 
 
 def run_name(config: Config, *, data: str) -> str:
@@ -110,11 +113,37 @@ class RunFolder:
             raise ClnormError("is damaged", where=str(file), hint="delete it to start this run anew") from error
         return state
 
+    def save_predictions(self, after: int, predictions: "pd.DataFrame") -> None:
+        """Keep what was predicted after a training step, in a file of its own until the run is finished."""
+        (self.path / _STEPS).mkdir(exist_ok=True)
+        replace_file(self._step(after), lambda file: predictions.to_parquet(file, index=False))
+
+    def load_predictions(self, steps: Iterable[int]) -> "pd.DataFrame":
+        """What was predicted after each of some training steps, one below the other.
+
+        Raises:
+            ClnormError: a step's file is missing or damaged.
+        """
+        import pandas as pd
+
+        parts = []
+        for after in steps:
+            try:
+                parts.append(pd.read_parquet(self._step(after)))
+            except (OSError, ValueError) as error:
+                what, hint = f"cannot be read ({error})", f"delete {self.path} to start this run anew"
+                raise ClnormError(what, where=str(self._step(after)), hint=hint) from error
+        return pd.concat(parts, ignore_index=True)
+
+    def _step(self, after: int) -> Path:
+        return self.path / _STEPS / f"after_{after}.parquet"
+
     def write_results(self, record: RunRecord, predictions: "pd.DataFrame") -> None:
-        """Write a finished run's files, its record last, and drop the state that is no longer needed."""
+        """Write a finished run's files, its record last, and drop what only an unfinished one needs."""
         replace_file(self.path / "predictions.parquet", lambda file: predictions.to_parquet(file, index=False))
         lines = [",".join("" if value is None else repr(value) for value in row) for row in record.matrix]
         header = ",".join(f"experience_{index}" for index in range(len(record.experiences)))
         self.write("matrix.csv", "\n".join([header, *lines]) + "\n")
         self.write("record.json", record.to_json())
         (self.path / "state.pt").unlink(missing_ok=True)
+        shutil.rmtree(self.path / _STEPS, ignore_errors=True)

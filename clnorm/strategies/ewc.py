@@ -5,18 +5,16 @@ Fisher is a mean over clips of squared gradients of *single* clips; squaring the
 common code does, shrinks it with the batch size.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import torch
-from avalanche.core import SupervisedPlugin
 from torch import Tensor, nn
 
-from clnorm.data.store.loader import read_batches
 from clnorm.execution.execution import run_eagerly
-from clnorm.execution.inputs import pixels_to_input
-from clnorm.norms.context import in_evaluation, provide_context
+from clnorm.execution.inputs import split_batches
+from clnorm.norms.context import in_evaluation
+from clnorm.training.plugin import MethodPlugin, Training
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
 
@@ -96,26 +94,27 @@ class QuadraticPenalty:
         return 0.5 * self.lam * (torch.stack(terms).sum() + self.constant)
 
 
-class EWCPlugin(SupervisedPlugin):
+class EWCPlugin(MethodPlugin):
     """Adds the penalty to the loss, and measures the Fisher when an experience ends."""
 
     def __init__(self, penalty: QuadraticPenalty, *, exact: bool) -> None:
         super().__init__()
         self.penalty, self.exact = penalty, exact
 
-    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+    def before_training_exp(self, strategy: Training, **kwargs: Any) -> None:
         # A state that was read back lies on the CPU.
         for held in (self.penalty.importance, self.penalty.anchor):
             held.update({name: tensor.to(strategy.device) for name, tensor in held.items()})
 
-    def before_backward(self, strategy: Any, **kwargs: Any) -> None:
+    def before_backward(self, strategy: Training, **kwargs: Any) -> None:
         if self.penalty.importance:
             strategy.loss += self.penalty(dict(strategy.model.named_parameters()))
 
-    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        ids = strategy.training_stream.experiences[strategy.experience.current_experience].train_ids
-        with in_evaluation(strategy.model), run_eagerly(strategy.setup.execution):
-            samples = _single_clips(strategy, ids)
+    def after_training_exp(self, strategy: Training, **kwargs: Any) -> None:
+        setup, ids = strategy.setup, strategy.training_stream.experiences[strategy.index].train_ids
+        with in_evaluation(strategy.model), run_eagerly(setup.execution):
+            read = strategy.inputs.read_singly(strategy.model, split_batches(ids, setup.config.eval.batch_size))
+            samples = ((clip, int(setup.stream.targets[clip_id])) for clip_id, clip in read)
             fisher = fisher_diagonal(strategy.model, samples, seen=strategy.seen_classes, exact=self.exact)
         self.penalty.add(fisher, dict(strategy.model.named_parameters()))
 
@@ -126,18 +125,6 @@ class EWCPlugin(SupervisedPlugin):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         held = self.penalty
         held.importance, held.anchor, held.constant = state["importance"], state["anchor"], state["constant"]
-
-
-def _single_clips(strategy: Any, ids: np.ndarray) -> Iterator[tuple[Tensor, int]]:
-    """Each clip alone, as it is evaluated, with its target; norms are told of it, and pixels still read in batches."""
-    setup = strategy.setup
-    size = setup.config.eval.batch_size
-    for batch, pixels in read_batches(setup.store, [ids[start : start + size] for start in range(0, len(ids), size)]):
-        clips = pixels_to_input(pixels.to(strategy.device))
-        for place, (clip, target) in enumerate(zip(clips, setup.stream.targets[batch].tolist(), strict=True)):
-            told = strategy.statistics.context_of(batch[place : place + 1], device=strategy.device)
-            provide_context(strategy.model, told)
-            yield clip[None], target
 
 
 def ewc(setup: Setup, *, lam: float, fisher: str) -> ClipStrategy:

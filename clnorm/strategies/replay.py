@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from avalanche.core import SupervisedPlugin
 
 from clnorm.errors import UserError
 from clnorm.seeding import numpy_generator
+from clnorm.training.plugin import MethodPlugin, Training
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
 
@@ -28,18 +28,18 @@ class ClassBalancedMemory:
         self.ids = np.concatenate([self.ids, *kept])
 
 
-class ReplayPlugin(SupervisedPlugin):
+class ReplayPlugin(MethodPlugin):
     """Experience replay: part of each batch comes from a class-balanced memory; the total batch stays constant."""
 
     def __init__(self, memory: ClassBalancedMemory) -> None:
         super().__init__()
         self.memory = memory
 
-    def after_train_dataset_adaptation(self, strategy: Any, **kwargs: Any) -> None:
+    def after_train_dataset_adaptation(self, strategy: Training, **kwargs: Any) -> None:
         strategy.memory = self.memory.ids
 
-    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        index = strategy.experience.current_experience
+    def after_training_exp(self, strategy: Training, **kwargs: Any) -> None:
+        index = strategy.index
         ids = strategy.training_stream.experiences[index].train_ids
         generator = numpy_generator(strategy.setup.config.seed, "memory", index)
         self.memory.add(ids, strategy.setup.stream.targets[ids], generator=generator)

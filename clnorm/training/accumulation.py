@@ -8,6 +8,7 @@ from torch import Tensor
 
 from clnorm.config.sections import TrainConfig
 from clnorm.errors import UserError
+from clnorm.training.batch import Batch
 
 
 class AccumulatingTemplate(SupervisedTemplate):
@@ -17,7 +18,7 @@ class AccumulatingTemplate(SupervisedTemplate):
     the gradients is that of the whole batch's mean loss, and a penalty counts once. Every piece holds the same mix of
     the batch, which has the memory's clips at its end. Batch statistics are those of a piece.
 
-    Hooks around forward and backward pass run for each piece, with the piece as `mbatch` and its own mean as `loss`;
+    Hooks around forward and backward pass run for each piece, with the piece as `batch` and its own mean as `loss`;
     all others once a batch, and from `before_update` on with the whole batch, its outputs, detached, and its loss.
 
     Attributes:
@@ -26,6 +27,26 @@ class AccumulatingTemplate(SupervisedTemplate):
 
     accumulate: int = 1
     _share: float = 1.0
+
+    @property
+    def batch(self) -> Batch:
+        """What passes the model: the batch, or a piece of it."""
+        batch: Batch = self.mbatch
+        return batch
+
+    # What Avalanche's own plug-ins call the parts of a batch.
+
+    @property
+    def mb_x(self) -> Tensor:
+        return self.batch.clips
+
+    @property
+    def mb_y(self) -> Tensor:
+        return self.batch.targets
+
+    @property
+    def mb_task_id(self) -> Tensor:
+        return self.batch.tasks
 
     def training_epoch(self, **kwargs: Any) -> None:
         for batch in self.dataloader:
@@ -50,7 +71,7 @@ class AccumulatingTemplate(SupervisedTemplate):
 
     def _accumulate_batch(self, **kwargs: Any) -> None:
         """Gradients of the batch; leaves its mean loss in `loss` and its outputs in `mb_output`."""
-        batch, clips = self.mbatch, len(self.mb_y)
+        batch, clips = self.batch, len(self.batch)
         pieces = min(self.accumulate, clips)
         if pieces == 1:
             self._share = 1.0
@@ -58,8 +79,8 @@ class AccumulatingTemplate(SupervisedTemplate):
             return
         losses, outputs = [], []
         for start in range(pieces):
-            self.mbatch = [part[start::pieces].contiguous() for part in batch]
-            self._share = len(self.mb_y) / clips
+            self.mbatch = batch.piece(start, pieces)
+            self._share = len(self.batch) / clips
             self._pass_piece(**kwargs)
             losses.append(self.loss.detach() * self._share)
             outputs.append(self.mb_output.detach())

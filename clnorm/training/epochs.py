@@ -1,65 +1,99 @@
-"""The epochs of one experience: which clips in which batches, which of their frames, what their changes draw from."""
+"""The epochs of an experience: how long they are, which clips are in which batches, what their changes draw from."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from clnorm.data.store.loader import read_batches
 from clnorm.seeding import numpy_generator, torch_generator
+from clnorm.training.setup import Setup
 
-if TYPE_CHECKING:
-    from clnorm.training.trainer import ClipStrategy
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long the training of each experience is.
+
+    Args:
+        shown: for each experience, how many of its own clips an epoch shows.
+        epochs: of each experience.
+        batch_size: clips in a batch, those from memory included.
+        share: the share of a batch that comes from memory, in every experience but the first; 0 without a memory.
+    """
+
+    shown: tuple[int, ...]
+    epochs: int
+    batch_size: int
+    share: float
+
+    def recalled(self, index: int) -> int:
+        """How many clips of each batch come from memory in experience `index`."""
+        return memory_share(self.batch_size, self.share) if index and self.share else 0
+
+    def steps_per_epoch(self, index: int) -> int:
+        """Optimizer steps in an epoch of experience `index`."""
+        return math.ceil(self.shown[index] / (self.batch_size - self.recalled(index)))
+
+    def steps(self, index: int) -> int:
+        """Optimizer steps in all epochs of experience `index`."""
+        return self.epochs * self.steps_per_epoch(index)
+
+    def clips(self, index: int) -> int:
+        """How many clips pass the model in experience `index`: what a run's length is measured in."""
+        return self.epochs * self.shown[index] + self.recalled(index) * self.steps(index)
 
 
 class Epochs:
     """The loader of one experience: each iteration is the next epoch, with draws of its own for whatever is random.
 
     Args:
-        strategy: what trains: its store, its memory, its balancing and its recipe.
-        ids: (n,) the experience's clips.
+        setup: the run's parts.
         index: of the experience.
+        draw: the experience's clips that an epoch shows, from a generator.
+        memory: (m,) ids of clips kept from earlier experiences.
+        recalled: how many clips of each batch are from memory.
 
     Attributes:
         augmentation: what changes of single clips are drawn from, in the epoch that runs.
         mixing: what the mixing of batches is drawn from, likewise.
     """
 
-    def __init__(self, strategy: "ClipStrategy", ids: np.ndarray, *, index: int) -> None:
-        self._strategy, self._ids, self._index, self._epoch = strategy, ids, index, 0
+    def __init__(
+        self,
+        setup: Setup,
+        *,
+        index: int,
+        draw: Callable[[np.random.Generator], np.ndarray],
+        memory: np.ndarray,
+        recalled: int,
+    ) -> None:
+        self._setup, self._index, self._draw, self._memory, self._recalled = setup, index, draw, memory, recalled
+        self._epoch = -1
 
-    @property
-    def steps(self) -> int:
-        """Optimizer steps in all epochs."""
-        return self._strategy.recipe.epochs * len(self._plan(0))
-
-    def __iter__(self) -> Iterator[list[Any]]:
-        strategy, batches = self._strategy, self._plan(self._epoch)
-        self.augmentation = torch_generator(strategy.setup.config.seed, "augmentation", self._index, self._epoch)
-        self.mixing = numpy_generator(strategy.setup.config.seed, "mix", self._index, self._epoch)
-        draws = self._draw_frames(self._epoch)
-        strategy.balancing.done = self._epoch / strategy.recipe.epochs
+    def __iter__(self) -> Iterator[tuple[np.ndarray, Tensor]]:
         self._epoch += 1
-        return (list(batch) for batch in read_batches(strategy.setup.store, batches, draws=draws))
-
-    def _draw_frames(self, epoch: int) -> np.ndarray | None:
-        """What decides the frames of every clip of the store in an epoch, whatever batches it comes in."""
-        config, store = self._strategy.setup.config, self._strategy.setup.store
-        if not config.data.jitter:
-            return None
-        generator = numpy_generator(config.seed, "jitter", self._index, epoch)
-        return generator.random((len(store), store.frames), dtype=np.float32)
-
-    def _plan(self, epoch: int) -> list[np.ndarray]:
-        strategy = self._strategy
-        generator = numpy_generator(strategy.setup.config.seed, "batches", self._index, epoch)
-        return plan_epoch(
-            strategy.balancing.draw_epoch(self._ids, generator),
-            strategy.memory,
-            batch_size=strategy.recipe.batch_size,
-            share=strategy.share,
+        place = (self._index, self._epoch)
+        generator = numpy_generator(self._setup.config.seed, "batches", *place)
+        batches = plan_epoch(
+            self._draw(generator),
+            self._memory,
+            batch_size=self._setup.config.train.batch_size,
+            recalled=self._recalled,
             generator=generator,
         )
+        self.augmentation = torch_generator(self._setup.config.seed, "augmentation", *place)
+        self.mixing = numpy_generator(self._setup.config.seed, "mix", *place)
+        return read_batches(self._setup.store, batches, draws=self._draw_frames())
+
+    def _draw_frames(self) -> np.ndarray | None:
+        """What decides the frames of every clip of the store in an epoch, whatever batches it comes in."""
+        config, store = self._setup.config, self._setup.store
+        if not config.data.jitter:
+            return None
+        generator = numpy_generator(config.seed, "jitter", self._index, self._epoch)
+        return generator.random((len(store), store.frames), dtype=np.float32)
 
 
 def plan_epoch(
@@ -67,34 +101,33 @@ def plan_epoch(
     memory: np.ndarray,
     *,
     batch_size: int,
-    share: float,
+    recalled: int,
     generator: np.random.Generator,
 ) -> list[np.ndarray]:
     """The batches of one epoch: every current clip as often as given, shuffled, with clips from memory beside them.
 
-    The total batch is constant: with a memory, `round(share * batch_size)` of it (at least one, never all) come from
-    memory, cycling through shuffles of it, so an epoch has more steps. Only the last batch can lack current clips.
+    The total batch is constant: `recalled` clips of it come from memory, cycling through shuffles of it, so that an
+    epoch has more steps. Only the last batch can lack current clips.
 
     Args:
         current: (n,) ids of the experience that the epoch shows; a sampler repeats some, or leaves some out.
         memory: (m,) ids kept from earlier experiences; may be empty.
         batch_size: clips in a batch.
-        share: share of a batch that comes from memory.
+        recalled: how many of them come from memory; 0 without one.
         generator: draws both shuffles.
 
     Returns:
         Ids, current ones first, one array a batch.
     """
-    taken = memory_share(batch_size, share) if len(memory) else 0
     shuffled = generator.permutation(current)
-    size = batch_size - taken
+    size = batch_size - recalled
     pieces = [shuffled[start : start + size] for start in range(0, len(shuffled), size)]
-    if not taken:
+    if not recalled:
         return pieces
-    needed = taken * len(pieces)
+    needed = recalled * len(pieces)
     rounds = -(-needed // len(memory))
-    recalled = np.concatenate([generator.permutation(memory) for _ in range(rounds)])[:needed]
-    return [np.concatenate([piece, recalled[i * taken : (i + 1) * taken]]) for i, piece in enumerate(pieces)]
+    old = np.concatenate([generator.permutation(memory) for _ in range(rounds)])[:needed]
+    return [np.concatenate([piece, old[i * recalled : (i + 1) * recalled]]) for i, piece in enumerate(pieces)]
 
 
 def memory_share(batch_size: int, share: float) -> int:

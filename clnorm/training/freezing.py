@@ -7,6 +7,7 @@ from torch import nn
 
 from clnorm.errors import UserError
 from clnorm.models.blocks import EMBEDDINGS, list_parts, read_blocks
+from clnorm.training.plugin import Training
 
 _BEFORE_BLOCKS = EMBEDDINGS | {"smif", "time_embed", "pos_drop", "patch_drop"}
 
@@ -47,6 +48,6 @@ class FreezingPlugin(SupervisedPlugin):
         super().__init__()
         self.frozen = frozen
 
-    def before_forward(self, strategy: Any, **kwargs: Any) -> None:
+    def before_forward(self, strategy: Training, **kwargs: Any) -> None:
         for module in self.frozen:
             module.eval()

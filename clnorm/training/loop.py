@@ -3,12 +3,10 @@
 import json
 import time
 from contextlib import nullcontext
-from functools import partial
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import torch
 
 from clnorm.environment import peak_memory_mb, reset_peak_memory
 from clnorm.evaluation.matrix import UNTRAINED
@@ -32,26 +30,26 @@ def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFram
     """
     setup = strategy.setup
     steps = range(len(strategy.training_stream.experiences))
-    done, parts, cost = _restore(strategy, folder)
+    done, cost = _restore(strategy, folder)
+    predicted = [UNTRAINED, *steps] if setup.config.eval.unseen else steps
     if done:
         setup.reporter.note(f"Continuing after training step {done} of {len(steps)}")
     elif setup.config.eval.unseen:
-        parts.append(_predict(strategy, UNTRAINED))
+        folder.save_predictions(UNTRAINED, _predict(strategy, UNTRAINED))
     reset_peak_memory(strategy.device)
-    clips = [strategy.clips_to_train(index) for index in steps]
+    clips = [strategy.lengths.clips(index) for index in steps]
     setup.reporter.start("training", total=sum(clips[done:]), unit="clips")
     for index in steps[done:]:
-        started, strategy.clips_trained = time.perf_counter(), 0
+        started, strategy.monitor.clips_trained = time.perf_counter(), 0
         with compile_errors(setup.execution):
             strategy.train_experience(index)
-        parts.append(_predict(strategy, index))
+        folder.save_predictions(index, _predict(strategy, index))
         cost["seconds"] += time.perf_counter() - started
-        cost["clips_trained"] += strategy.clips_trained
+        cost["clips_trained"] += strategy.monitor.clips_trained
         cost["peak_memory_mb"] = max(cost["peak_memory_mb"], peak_memory_mb(strategy.device))
-        state = {"done": index + 1, "strategy": strategy.state_dict(), "cost": cost}
-        folder.save_state({**state, "predictions": _to_tensors(pd.concat(parts))})
+        folder.save_state({"done": index + 1, "strategy": strategy.state_dict(), "cost": cost})
     setup.reporter.finish()
-    return pd.concat(parts, ignore_index=True), cost
+    return folder.load_predictions(predicted), cost
 
 
 def _predict(strategy: ClipStrategy, index: int) -> pd.DataFrame:
@@ -75,38 +73,29 @@ def _predict_ids(strategy: ClipStrategy, ids: np.ndarray, *, after: int, allowed
     setup, model = strategy.setup, strategy.evaluated_model
     stats = setup.config.eval.stats
     in_batch = transductive_norms(model) if stats == "batch" else nullcontext()
+    inputs = strategy.inputs if stats == "task" else replace(strategy.inputs, context_of=None)
     with compile_errors(setup.execution), in_batch:
         return predict_clips(
             model,
-            setup.store,
+            inputs,
             ids,
             targets=setup.stream.targets,
             order=setup.stream.order,
             seen=allowed,
             batch_size=setup.config.eval.batch_size,
-            device=setup.device,
             precision=setup.execution.precision,
             # The test clips come class by class, whose statistics are not those of all.
             shuffle=numpy_generator(setup.config.seed, "evaluation", after, allowed) if stats == "batch" else None,
-            contexts=partial(strategy.statistics.context_of, device=setup.device) if stats == "task" else None,
         )
 
 
-def _restore(strategy: ClipStrategy, folder: RunFolder) -> tuple[int, list[pd.DataFrame], dict[str, float]]:
-    """How many steps are done, their predictions and their cost; the log keeps the lines of these steps only."""
+def _restore(strategy: ClipStrategy, folder: RunFolder) -> tuple[int, dict[str, float]]:
+    """How many steps are done, and their cost; the log keeps the lines of these steps only."""
     state = folder.load_state()
     if state is None:
         folder.write("log.jsonl", "")
-        return 0, [], {"seconds": 0.0, "clips_trained": 0, "peak_memory_mb": 0.0}
+        return 0, {"seconds": 0.0, "clips_trained": 0, "peak_memory_mb": 0.0}
     strategy.load_state_dict(state["strategy"])
     lines = folder.read_log()
     folder.write("log.jsonl", "".join(json.dumps(line) + "\n" for line in lines if line["experience"] < state["done"]))
-    return state["done"], [_from_tensors(state["predictions"])], state["cost"]
-
-
-def _to_tensors(frame: pd.DataFrame) -> dict[str, Any]:
-    return {name: torch.as_tensor(frame[name].to_numpy(copy=True)) for name in frame}
-
-
-def _from_tensors(columns: dict[str, Any]) -> pd.DataFrame:
-    return pd.DataFrame({name: column.numpy() for name, column in columns.items()})
+    return state["done"], state["cost"]

@@ -1,6 +1,5 @@
 """What a strategy tells norms of each batch, and the policies for their running statistics."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -8,14 +7,14 @@ import torch
 from avalanche.core import SupervisedPlugin
 from torch import nn
 
-from clnorm.data.store.loader import read_batches
 from clnorm.execution.execution import run_eagerly
-from clnorm.execution.inputs import pixels_to_input
+from clnorm.execution.inputs import Inputs, split_batches
 from clnorm.norms import StepContext, provide_context, take_auxiliary_loss
 from clnorm.norms.calibrate import CalibrationReport, calibrate_norms
 from clnorm.norms.running import freeze_norms, weigh_clips
 from clnorm.seeding import numpy_generator
 from clnorm.streams.stream import ClipStream
+from clnorm.training.plugin import Training
 
 
 class StatisticsPlugin(SupervisedPlugin):
@@ -26,11 +25,12 @@ class StatisticsPlugin(SupervisedPlugin):
     Args:
         stream: what is trained on.
         steps: the steps of the optimizer in each experience.
+        device: where the model is.
     """
 
-    def __init__(self, stream: ClipStream, steps: list[int]) -> None:
+    def __init__(self, stream: ClipStream, steps: list[int], *, device: torch.device) -> None:
         super().__init__()
-        self.tasks = torch.as_tensor(experience_of_clips(stream))
+        self.tasks, self._device = torch.as_tensor(experience_of_clips(stream)), device
         self._steps, self._done, self._experience = steps, 0, 0
 
     @property
@@ -38,32 +38,35 @@ class StatisticsPlugin(SupervisedPlugin):
         """The share of the run's steps that is done."""
         return self._done / sum(self._steps)
 
-    def context_of(self, ids: np.ndarray, *, device: torch.device) -> StepContext:
+    def context_of(self, ids: np.ndarray) -> StepContext:
         """The context of a batch of clips `ids` (B,) outside of training: all of them alike."""
-        return StepContext(self.tasks[torch.as_tensor(ids)].to(device), self._experience, self.progress)
+        return StepContext(self.tasks[torch.as_tensor(ids)].to(self._device), self._experience, self.progress)
 
-    def before_training_exp(self, strategy: Any, **kwargs: Any) -> None:
-        self._experience = strategy.experience.current_experience
+    def before_training_exp(self, strategy: Training, **kwargs: Any) -> None:
+        self._experience = strategy.index
         self._done = sum(self._steps[: self._experience])
-        if is_frozen(strategy.recipe.freeze_after_exp, self._experience):
+        if is_frozen(strategy.setup.config.train.freeze_after_exp, self._experience):
             freeze_norms(strategy.model)
 
-    def before_forward(self, strategy: Any, **kwargs: Any) -> None:
-        tasks = strategy.mb_task_id
+    def before_forward(self, strategy: Training, **kwargs: Any) -> None:
+        tasks = strategy.batch.tasks
         weights, track = weigh_clips(
-            strategy.recipe.stats_update, tasks, experience=self._experience, has_memory=len(strategy.memory) > 0
+            strategy.setup.config.train.stats_update,
+            tasks,
+            experience=self._experience,
+            has_memory=len(strategy.memory) > 0,
         )
         context = StepContext(tasks, self._experience, self.progress, statistics=weights, track=track)
         provide_context(strategy.model, context)
 
-    def after_backward(self, strategy: Any, **kwargs: Any) -> None:
+    def after_backward(self, strategy: Training, **kwargs: Any) -> None:
         # Checkpointing computes activations, and what norms add to the loss, a second time.
         take_auxiliary_loss(strategy.model)
 
-    def after_update(self, strategy: Any, **kwargs: Any) -> None:
+    def after_update(self, strategy: Training, **kwargs: Any) -> None:
         self._done += 1
 
-    def after_training_exp(self, strategy: Any, **kwargs: Any) -> None:
+    def after_training_exp(self, strategy: Training, **kwargs: Any) -> None:
         provide_context(strategy.model, None)
 
 
@@ -78,7 +81,7 @@ def is_frozen(freeze_after_exp: int, experience: int) -> bool:
     return 0 < freeze_after_exp <= experience
 
 
-def recalibrate(strategy: Any, index: int) -> None:
+def recalibrate(strategy: Training, index: int) -> None:
     """Estimate the evaluated model's running statistics anew after experience `index`, if the configuration says so.
 
     Statistics that are frozen in the next experience are recalibrated a last time, frozen ones no more. Where an
@@ -86,7 +89,7 @@ def recalibrate(strategy: Any, index: int) -> None:
     tracked, and the average starts from them again. Only where these are frozen from the next experience on, the model
     in training is recalibrated, too, by its own weights: they are what is evaluated from then on.
     """
-    recipe = strategy.recipe
+    recipe = strategy.setup.config.train
     if recipe.recalibrate_after_exp == "none" or is_frozen(recipe.freeze_after_exp, index):
         return
     own = strategy.training_stream.experiences[index].train_ids
@@ -95,25 +98,23 @@ def recalibrate(strategy: Any, index: int) -> None:
     averaged = strategy.evaluated_model is not strategy.model
     for model in [strategy.evaluated_model, *([strategy.model] if averaged and last else [])]:
         generator = numpy_generator(strategy.setup.config.seed, "recalibration", index)
-        calibrate_on(strategy, ids, model=model, generator=generator)
+        # The norms are in another mode and average otherwise than in training, which would be compiled for once.
+        with run_eagerly(strategy.setup.execution):
+            calibrate_on(model, strategy.inputs, ids, batch_size=recipe.batch_size, generator=generator)
 
 
 def calibrate_on(
-    strategy: Any, ids: np.ndarray, *, model: nn.Module, generator: np.random.Generator
+    model: nn.Module, inputs: Inputs, ids: np.ndarray, *, batch_size: int, generator: np.random.Generator
 ) -> CalibrationReport:
     """Set a model's running statistics from clips `ids`, as they are evaluated.
 
     Args:
-        strategy: whose model it is.
+        model: the one in training, or the average of its weights; uncompiled, or run eagerly.
+        inputs: the run's passage from ids to inputs.
         ids: (n,) the clips.
-        model: the one in training, or the average of its weights.
-        generator: shuffles them, since a batch of one class has statistics of its own; all batches are about as large.
+        batch_size: most clips in a batch; all batches are about as large.
+        generator: shuffles the clips, since a batch of one class has statistics of its own.
     """
-    count = math.ceil(len(ids) / strategy.recipe.batch_size)
-    batches = np.array_split(generator.permutation(ids), count)
-
-    read = (pixels.to(strategy.device) for _, pixels in read_batches(strategy.setup.store, batches))
-    told = (strategy.statistics.context_of(batch, device=strategy.device) for batch in batches)
-    # The norms are in another mode and average otherwise than in training, which would be compiled for once.
-    with run_eagerly(strategy.setup.execution):
-        return calibrate_norms(model, map(pixels_to_input, read), contexts=told)
+    batches = split_batches(generator.permutation(ids), batch_size)
+    clips = (clips for _, clips in inputs.read(batches))
+    return calibrate_norms(model, clips, contexts=map(inputs.context_of, batches))

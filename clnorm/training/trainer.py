@@ -4,8 +4,8 @@ Avalanche runs the loop and calls the plug-ins; this class replaces what it take
 optimizer and its schedule (fresh in each experience), the forward pass and the loss.
 """
 
-import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,18 +18,19 @@ from torch import Tensor, nn
 from clnorm.catalogue import MIXES
 from clnorm.errors import ClnormError
 from clnorm.execution.execution import compile_model
-from clnorm.execution.inputs import pixels_to_input
+from clnorm.execution.inputs import Inputs, pixels_to_input
 from clnorm.execution.precision import autocast
 from clnorm.norms import take_auxiliary_loss
 from clnorm.seeding import derive_seed
 from clnorm.training.accumulation import AccumulatingTemplate, check_pieces
 from clnorm.training.averaging import WeightAverage
+from clnorm.training.batch import Batch
 from clnorm.training.benchmark import create_benchmark
-from clnorm.training.epochs import Epochs, memory_share
+from clnorm.training.epochs import Epochs, Lengths
 from clnorm.training.freezing import FreezingPlugin, freeze_blocks
-from clnorm.training.imbalance.base import create_balancing
+from clnorm.training.imbalance.base import TrainedExperience, create_balancing
 from clnorm.training.imbalance.samplers import count_classes
-from clnorm.training.monitor import TrackingPlugin
+from clnorm.training.monitor import MonitorPlugin
 from clnorm.training.norm_statistics import StatisticsPlugin, recalibrate
 from clnorm.training.optim import create_optimizer, create_schedule
 from clnorm.training.policies import check_policies
@@ -41,15 +42,16 @@ class ClipStrategy(AccumulatingTemplate):
 
     Args:
         setup: the run's parts.
-        plugins: Avalanche plug-ins; a run continues after a kill only if all have `state_dict` and `load_state_dict`.
+        plugins: Avalanche plug-ins; a run continues after a kill only if all have `state_dict` and `load_state_dict`,
+            as a `MethodPlugin` has.
         joined: train on all experiences at once.
-        share: the share of the batch that comes from the memory, once there is one.
+        share: the share of the batch that comes from the memory, in every experience but the first.
 
     Attributes:
-        clips_trained: clips that have passed the model in training, those from memory included.
-        memory: ids of the clips kept from earlier experiences; a plug-in sets it before the loader is made.
-        statistics: what norms are told.
+        memory: (m,) ids of the clips kept from earlier experiences; a plug-in sets it before the loader is made.
+        inputs: how clips are read where they are not trained on, with norms told of them.
         balancing: what is done about unequal classes.
+        lengths: how long the training of each experience is.
 
     Raises:
         UserError: more pieces than clips in a batch, blocks to freeze that the model does not have, a policy for
@@ -65,20 +67,23 @@ class ClipStrategy(AccumulatingTemplate):
         joined: bool = False,
         share: float = 0.0,
     ) -> None:
-        self.setup, self.recipe, self.share = setup, setup.config.train, share
+        self.setup, self.recipe = setup, setup.config.train
         self.training_stream = setup.stream.joined() if joined else setup.stream
         self.benchmark = create_benchmark(self.training_stream)
         self.memory = np.empty(0, dtype=np.int64)
         self._given = list(plugins)
         self._targets = torch.as_tensor(setup.stream.targets)
         self._labels = torch.as_tensor(setup.stream.order)[self._targets]
-        self.clips_trained = 0
-        self._own_share = 1.0
         self.accumulate = check_pieces(self.recipe)
-        model, steps = setup.model.to(setup.device), range(len(self.training_stream.experiences))
-        check_policies(model, setup.config, has_memory=share > 0, experiences=len(steps))
+        model, experiences = setup.model.to(setup.device), self.training_stream.experiences
+        check_policies(model, setup.config, has_memory=share > 0, experiences=len(experiences))
         self.balancing = create_balancing(setup)
-        self.statistics = StatisticsPlugin(self.training_stream, [self.steps_to_train(index) for index in steps])
+        shown = tuple(self.balancing.epoch_length(experience.train_ids) for experience in experiences)
+        self.lengths = Lengths(shown, epochs=self.recipe.epochs, batch_size=self.recipe.batch_size, share=share)
+        steps = [self.lengths.steps(index) for index in range(len(experiences))]
+        self.statistics = StatisticsPlugin(self.training_stream, steps, device=setup.device)
+        self.inputs = Inputs(setup.store, setup.device, self.statistics.context_of)
+        self.monitor = MonitorPlugin()
         frozen = freeze_blocks(model, self.recipe.freeze_blocks) if self.recipe.freeze_blocks else []
         self._average = self._create_average(model) if self.recipe.ema else None
         super().__init__(
@@ -87,7 +92,7 @@ class ClipStrategy(AccumulatingTemplate):
             train_mb_size=self.recipe.batch_size,
             train_epochs=self.recipe.epochs,
             device=setup.device,
-            plugins=[FreezingPlugin(frozen), self.statistics, *plugins, TrackingPlugin()],
+            plugins=[FreezingPlugin(frozen), self.statistics, *plugins, self.monitor],
             # Avalanche measures nothing here; a logger that logs nothing keeps it from warning about that.
             evaluator=EvaluationPlugin(loggers=[BaseLogger()]),
         )
@@ -104,7 +109,16 @@ class ClipStrategy(AccumulatingTemplate):
             torch.manual_seed(derive_seed(self.setup.config.seed, "dropout", index))
             self.train(self.benchmark.train_stream[index], eval_streams=[])
         recalibrate(self, index)
-        self.balancing.after_experience(self, index)
+        own = self.training_stream.experiences[index].train_ids
+        self.balancing.after_experience(
+            TrainedExperience(
+                index=index,
+                ids=np.unique(np.concatenate([own, self.memory])),
+                seen=self.training_stream.seen_after(index),
+                model=self.evaluated_model,
+                inputs=self.inputs,
+            )
+        )
 
     @property
     def evaluated_model(self) -> nn.Module:
@@ -112,17 +126,19 @@ class ClipStrategy(AccumulatingTemplate):
         return self._average.module if self._average is not None and self._average.n_averaged else self.model
 
     @property
+    def index(self) -> int:
+        """The experience in training, from 0."""
+        return self.experience.current_experience
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the experience in training, from 0."""
+        return self.clock.train_exp_epochs
+
+    @property
     def seen_classes(self) -> int:
         """Outputs of the model that stand for classes trained on so far, the current experience included."""
-        return self.training_stream.seen_after(self.experience.current_experience)
-
-    def clips_to_train(self, index: int) -> int:
-        """How many clips are to pass the model in experience `index`: what a run's length is measured in."""
-        return self.recipe.epochs * self._shown(index) + self._recalled(index) * self.steps_to_train(index)
-
-    def steps_to_train(self, index: int) -> int:
-        """How many steps the optimizer is to take in experience `index`."""
-        return self.recipe.epochs * self._steps_per_epoch(index)
+        return self.training_stream.seen_after(self.index)
 
     def state_dict(self) -> dict[str, Any]:
         """What the next experience depends on: tensors and numbers only."""
@@ -155,43 +171,58 @@ class ClipStrategy(AccumulatingTemplate):
     # What Avalanche calls, in the order of one experience.
 
     def make_train_dataloader(self, **kwargs: Any) -> None:
-        index, targets = self.experience.current_experience, self.setup.stream.targets
-        ids = self.training_stream.experiences[index].train_ids
-        self.dataloader = Epochs(self, ids, index=index)
-        recalled = self._recalled(index) * self._steps_per_epoch(index)
-        self.balancing.start(
-            count_classes(
-                targets[ids], targets[self.memory], recalled=recalled, num_classes=self.setup.stream.num_classes
+        index, targets = self.index, self.setup.stream.targets
+        ids, recalled = self.training_stream.experiences[index].train_ids, self.lengths.recalled(index)
+        if recalled and not len(self.memory):
+            raise ClnormError(
+                f"{recalled} clips of each batch are to come from the memory, which is empty in experience {index + 1}",
+                where=f"strategy {self.setup.config.strategy.name}",
+                hint="set strategy.memory after each experience, or leave share=0",
             )
-        )
+        draw = partial(self.balancing.draw_epoch, ids)
+        self.dataloader = Epochs(self.setup, index=index, draw=draw, memory=self.memory, recalled=recalled)
+        of_epoch = recalled * self.lengths.steps_per_epoch(index)
+        classes = self.setup.stream.num_classes
+        self.balancing.start(count_classes(targets[ids], targets[self.memory], recalled=of_epoch, num_classes=classes))
 
     def check_model_and_optimizer(self, **kwargs: Any) -> None:
         self.optimizer = create_optimizer(self.model, self.recipe)
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.setup.execution.precision == "fp16")
-        self.scheduler = create_schedule(self.optimizer, self.recipe, steps=self.dataloader.steps)
+        self.scheduler = create_schedule(self.optimizer, self.recipe, steps=self.lengths.steps(self.index))
         if self._average is not None:
             self._average.restart()
+
+    def _before_training_epoch(self, **kwargs: Any) -> None:
+        self.balancing.done = self.epoch / self.recipe.epochs
+        super()._before_training_epoch(**kwargs)
 
     def _unpack_minibatch(self) -> None:
         ids, pixels = torch.as_tensor(self.mbatch[0]), self.mbatch[1]
         clips = pixels_to_input(pixels.to(self.device, non_blocking=True))
         clips = self.setup.augment(clips, self._labels[ids], generator=self.dataloader.augmentation)
-        targets, tasks = (of_clips[ids].to(self.device) for of_clips in (self._targets, self.statistics.tasks))
         spec = self.setup.config.data.mix
         mixture = MIXES.get(spec.name).load()(clips, generator=self.dataloader.mixing, **spec.kwargs)
-        self._own_share = mixture.share
-        self.mbatch = [mixture.clips, targets, targets[mixture.partners.to(self.device)], tasks]
+        targets, tasks = (of_clips[ids].to(self.device) for of_clips in (self._targets, self.statistics.tasks))
+        self.mbatch = Batch(
+            ids=ids,
+            clips=mixture.clips,
+            targets=targets,
+            partners=targets[mixture.partners.to(self.device)],
+            tasks=tasks,
+            recalled=tasks != self.index,
+            own_share=mixture.share,
+        )
 
     def forward(self) -> Tensor:
         with autocast(self.device, self.setup.execution.precision):
-            return self.model(self.mb_x)
+            return self.model(self.batch.clips)
 
     def criterion(self) -> Tensor:
-        logits = self.mb_output.float()
+        batch, logits = self.batch, self.mb_output.float()
         allowed = logits[:, : self.seen_classes] if self.recipe.loss == "seen" else logits
-        loss = self._classification_loss(allowed, self.mb_y)
-        if self._own_share < 1:
-            loss = torch.lerp(self._classification_loss(allowed, self.mbatch[2]), loss, self._own_share)
+        loss = self._classification_loss(allowed, batch.targets)
+        if batch.own_share < 1:
+            loss = torch.lerp(self._classification_loss(allowed, batch.partners), loss, batch.own_share)
         auxiliary = take_auxiliary_loss(self.model)
         return loss if auxiliary is None else loss + auxiliary
 
@@ -209,20 +240,9 @@ class ClipStrategy(AccumulatingTemplate):
         self._scaler.step(self.optimizer)
         self._scaler.update()
         self.scheduler.step()
-        self.balancing.after_step(self)
+        self.balancing.after_step()
         if self._average is not None:
             self._average.update_parameters(self.model)
-
-    def _recalled(self, index: int) -> int:
-        """How many clips of each batch come from the memory in experience `index`."""
-        return memory_share(self.recipe.batch_size, self.share) if index and self.share else 0
-
-    def _shown(self, index: int) -> int:
-        """How many of its own clips an epoch of experience `index` shows."""
-        return self.balancing.epoch_length(self.training_stream.experiences[index].train_ids)
-
-    def _steps_per_epoch(self, index: int) -> int:
-        return math.ceil(self._shown(index) / (self.recipe.batch_size - self._recalled(index)))
 
     def _create_average(self, model: nn.Module) -> WeightAverage:
         average = WeightAverage(model, decay=self.recipe.ema)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from clnorm.errors import ClnormError
+from clnorm.execution.inputs import Inputs
 from clnorm.execution.predictions import predict_clips
 from clnorm.norms import StepContext, build_norm
 from clnorm.norms.running import transductive_norms
@@ -39,10 +40,11 @@ class Linear(nn.Module):
 IDS = np.array([5, 1, 4, 2, 9, 7])
 
 
-def predict(model, **options):
-    settings = {"batch_size": 2, "device": torch.device("cpu"), "precision": "fp32", "seen": 3}
+def predict(model, *, contexts=None, **options):
+    settings = {"batch_size": 2, "precision": "fp32", "seen": 3}
     targets, order = np.arange(10) % 3, np.array([2, 0, 1])
-    return predict_clips(model, Store(), IDS, targets=targets, order=order, **settings, **options)
+    inputs = Inputs(Store(), torch.device("cpu"), contexts)
+    return predict_clips(model, inputs, IDS, targets=targets, order=order, **settings, **options)
 
 
 def test_a_shuffle_changes_the_batches_and_not_the_order_of_the_rows():
@@ -92,13 +94,12 @@ def test_batches_are_as_equal_as_can_be():
     model = Linear()
     predict_clips(
         model,
-        Store(),
+        Inputs(Store(), torch.device("cpu")),
         np.arange(9),
         targets=np.zeros(10, dtype=np.int64),
         order=np.arange(3),
         seen=3,
         batch_size=4,
-        device=torch.device("cpu"),
         precision="fp32",
     )
     assert [len(batch) for batch in model.batches] == [3, 3, 3]

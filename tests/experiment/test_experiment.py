@@ -12,7 +12,7 @@ import torch
 import clnorm
 from clnorm.errors import ClnormError, UserError
 from clnorm.progress import Reporter
-from clnorm.training.monitor import TrackingPlugin
+from clnorm.training.monitor import MonitorPlugin
 from clnorm.training.trainer import ClipStrategy
 
 NORMS = ["ln", "bn", "gn", "cn"]
@@ -95,12 +95,12 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny, tmp_p
 def test_norms_are_paired_same_order_same_clips_same_batches(tiny, monkeypatch):
     seen = {}
 
-    class Spy(TrackingPlugin):
+    class Spy(MonitorPlugin):
         def after_training_iteration(self, strategy, **kwargs):
             super().after_training_iteration(strategy, **kwargs)
             seen.setdefault(norm, []).append((strategy.mb_y.tolist(), strategy.mb_x.sum().item()))
 
-    monkeypatch.setattr("clnorm.training.trainer.TrackingPlugin", Spy)
+    monkeypatch.setattr("clnorm.training.trainer.MonitorPlugin", Spy)
     records = {}
     for norm in NORMS:
         records[norm] = clnorm.run(tiny(norm=norm, strategy="replay:per_class=2"))
@@ -122,12 +122,12 @@ def test_a_finished_run_is_loaded_and_says_so(tiny):
 def test_total_batch_is_constant_with_replay_and_memory_is_balanced(tiny, monkeypatch):
     sizes = []
 
-    class Spy(TrackingPlugin):
+    class Spy(MonitorPlugin):
         def after_training_iteration(self, strategy, **kwargs):
             super().after_training_iteration(strategy, **kwargs)
-            sizes.append((strategy.experience.current_experience, len(strategy.mb_y), (strategy.mb_y < 2).sum().item()))
+            sizes.append((strategy.index, len(strategy.mb_y), (strategy.mb_y < 2).sum().item()))
 
-    monkeypatch.setattr("clnorm.training.trainer.TrackingPlugin", Spy)
+    monkeypatch.setattr("clnorm.training.trainer.MonitorPlugin", Spy)
     record = clnorm.run(tiny(strategy="replay:per_class=2,share=0.25"))
     assert all(size == 4 for index, size, _ in sizes if index == 0)
     later = [(size, old) for index, size, old in sizes if index == 1]

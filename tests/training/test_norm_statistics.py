@@ -255,7 +255,7 @@ def test_clips_are_calibrated_on_in_shuffled_batches_of_like_size(build_setup, m
     built, read = create(build_setup(norm="bn", train__batch_size=4)), []
     gather = ClipStore.gather
     monkeypatch.setattr(ClipStore, "gather", lambda store, ids: (read.append(ids.tolist()), gather(store, ids))[1])
-    report = calibrate_on(built, np.arange(9), model=built.model, generator=np.random.default_rng(3))
+    report = calibrate_on(built.model, built.inputs, np.arange(9), batch_size=4, generator=np.random.default_rng(3))
     assert report.clips == 9
     expected = np.random.default_rng(3).permutation(9).tolist()
     assert read == [expected[:3], expected[3:6], expected[6:]]
@@ -324,7 +324,7 @@ def test_an_average_that_is_frozen_next_keeps_recalibrated_statistics(build_setu
     ids = built.training_stream.experiences[1].train_ids
     again = deepcopy(built.model)
     generator = numpy_generator(setup.config.seed, "recalibration", 1)
-    calibrate_on(built, ids, model=again, generator=generator)
+    calibrate_on(again, built.inputs, ids, batch_size=4, generator=generator)
     assert all(torch.equal(a, b) for a, b in zip(state_of(again, *STATISTICS), recalibrated, strict=True))
     for index in (2, 3):
         built.train_experience(index)

@@ -1,5 +1,6 @@
 """Reading clips in training: jitter in time is the same for every norm, and without a store all is as with one."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -7,20 +8,20 @@ import pytest
 import torch
 
 import clnorm
-from clnorm.execution.inputs import pixels_to_input
+from clnorm.execution.inputs import pixels_to_input, split_batches
 from clnorm.seeding import numpy_generator
 from clnorm.strategies.baselines import naive
-from clnorm.strategies.ewc import _single_clips
+from clnorm.training.imbalance.base import TrainedExperience
 from clnorm.training.norm_statistics import calibrate_on
 
 CHOICE = {"data__keep": "all", "data__jitter": True}
 
 
 def read_epochs(strategy, *, count, memory=()):
-    """What each clip shows in each of the first epochs of the first experience, {clip: frames} an epoch."""
-    strategy.experience = SimpleNamespace(current_experience=0)
+    """What each clip shows in each of the first epochs of the second experience, {clip: frames} an epoch."""
+    strategy.experience = SimpleNamespace(current_experience=1)
     if memory:
-        strategy.memory, strategy.share = torch.tensor(memory).numpy(), 0.5
+        strategy.memory, strategy.lengths = torch.tensor(memory).numpy(), replace(strategy.lengths, share=0.5)
     strategy.make_train_dataloader()
     return [
         {clip: frames for ids, pixels in strategy.dataloader for clip, frames in zip(ids.tolist(), pixels, strict=True)}
@@ -59,10 +60,13 @@ def test_what_is_not_training_reads_clips_as_they_are_evaluated(build_setup, nor
     store, ids = strategy.setup.store, strategy.training_stream.experiences[0].train_ids
     strategy.model.eval()
     shown = pixels_to_input(store.gather(ids))
-    assert torch.equal(torch.cat([clip for clip, _ in _single_clips(strategy, ids)]), shown)
+    singly = list(strategy.inputs.read_singly(strategy.model, split_batches(ids, 3)))
+    assert [clip_id for clip_id, _ in singly] == ids.tolist()
+    assert torch.equal(torch.cat([clip for _, clip in singly]), shown)
     with torch.no_grad():
         expected = strategy.model.forward_features(shown)
-    features = torch.from_numpy(strategy.balancing._features(strategy, ids))
+    trained = TrainedExperience(index=0, ids=ids, seen=2, model=strategy.model, inputs=strategy.inputs)
+    features = torch.from_numpy(strategy.balancing._features(trained))
     torch.testing.assert_close(features.float(), expected, atol=1e-5, rtol=1e-5)
 
 
@@ -72,7 +76,8 @@ def test_statistics_are_estimated_on_clips_as_they_are_evaluated(build_setup):
         strategy = naive(build_setup(norm="bn", **options))
         ids = strategy.training_stream.experiences[0].train_ids
         initial = {name: value.clone() for name, value in strategy.model.state_dict().items()}
-        calibrate_on(strategy, ids, model=strategy.model, generator=numpy_generator(0, "calibration"))
+        generator = numpy_generator(0, "calibration")
+        calibrate_on(strategy.model, strategy.inputs, ids, batch_size=4, generator=generator)
         states.append(strategy.model.state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert not all(torch.equal(initial[name], states[0][name]) for name in initial)

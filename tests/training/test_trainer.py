@@ -14,6 +14,7 @@ from clnorm.execution.execution import Execution
 from clnorm.strategies.baselines import naive
 from clnorm.strategies.ewc import ewc
 from clnorm.training.averaging import WeightAverage
+from clnorm.training.batch import Batch
 from clnorm.training.trainer import ClipStrategy
 
 
@@ -24,7 +25,8 @@ def test_label_smoothing_by_hand(build_setup, loss):
     strategy = naive(build_setup(train__label_smoothing=0.2, train__loss=loss))
     strategy.experience = SimpleNamespace(current_experience=0)
     strategy.mb_output = torch.tensor([[1.0, 2.0, 4.0, 8.0]]).log()
-    strategy.mbatch = [None, torch.tensor([1]), None]
+    one = torch.tensor([1])
+    strategy.mbatch = Batch(ids=one, clips=one, targets=one, partners=one, tasks=one, recalled=one > 1)
     if loss == "seen":
         expected = -0.9 * math.log(2 / 3) - 0.1 * math.log(1 / 3)
     else:

@@ -1,18 +1,35 @@
 """What `train.imbalance` stands for: the clips of an epoch, the loss, and what follows an experience. One at a time."""
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from clnorm.catalogue import IMBALANCE
+from clnorm.execution.inputs import Inputs
 from clnorm.training.imbalance.samplers import BALANCED, OVERSAMPLE, SQRT, UNDERSAMPLE, ClassCounts, Sampler
+from clnorm.training.setup import Setup
 
-if TYPE_CHECKING:
-    from clnorm.training.setup import Setup
-    from clnorm.training.trainer import ClipStrategy
+
+@dataclass(frozen=True)
+class TrainedExperience:
+    """An experience that has just been trained.
+
+    Args:
+        index: its place in the training stream.
+        ids: (n,) the clips at hand, each once: its own, and those in memory.
+        seen: how many outputs of the model stand for classes trained on so far.
+        model: the one that is evaluated.
+        inputs: how clips are read as they are evaluated.
+    """
+
+    index: int
+    ids: np.ndarray
+    seen: int
+    model: nn.Module
+    inputs: Inputs
 
 
 class Balancing:
@@ -31,7 +48,7 @@ class Balancing:
 
     sampler: Sampler | None = None
 
-    def __init__(self, setup: "Setup") -> None:
+    def __init__(self, setup: Setup) -> None:
         self.setup, self.done = setup, 0.0
 
     def start(self, counts: ClassCounts) -> None:
@@ -65,10 +82,10 @@ class Balancing:
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take up a saved state."""
 
-    def after_step(self, strategy: "ClipStrategy") -> None:
+    def after_step(self) -> None:
         """Called after each step of the optimizer."""
 
-    def after_experience(self, strategy: "ClipStrategy", index: int) -> None:
+    def after_experience(self, trained: TrainedExperience) -> None:
         """Called when an experience has been trained and the norms' statistics are as they will be evaluated."""
 
 
@@ -79,27 +96,27 @@ class Sampling(Balancing):
     already, and keep their share of each batch.
     """
 
-    def __init__(self, setup: "Setup", *, sampler: Sampler) -> None:
+    def __init__(self, setup: Setup, *, sampler: Sampler) -> None:
         super().__init__(setup)
         self.sampler = sampler
 
 
-def oversample(setup: "Setup") -> Sampling:
+def oversample(setup: Setup) -> Sampling:
     """Every class as often as the experience's largest."""
     return Sampling(setup, sampler=OVERSAMPLE)
 
 
-def undersample(setup: "Setup") -> Sampling:
+def undersample(setup: Setup) -> Sampling:
     """Every class as often as the experience's smallest."""
     return Sampling(setup, sampler=UNDERSAMPLE)
 
 
-def balanced(setup: "Setup") -> Sampling:
+def balanced(setup: Setup) -> Sampling:
     """Every class equally often, in epochs of the usual length."""
     return Sampling(setup, sampler=BALANCED)
 
 
-def sqrt(setup: "Setup") -> Sampling:
+def sqrt(setup: Setup) -> Sampling:
     """Every class in proportion to the square root of its clips, in epochs of the usual length."""
     return Sampling(setup, sampler=SQRT)
 
@@ -109,7 +126,7 @@ def smoothed_targets(targets: Tensor, *, classes: int, smoothing: float) -> Tens
     return F.one_hot(targets, classes) * (1 - smoothing) + smoothing / classes
 
 
-def create_balancing(setup: "Setup") -> Balancing:
+def create_balancing(setup: Setup) -> Balancing:
     """The method that the configuration names."""
     chosen = setup.config.train.imbalance
     method: Balancing = IMBALANCE.get(chosen.name).load()(setup, **chosen.kwargs)

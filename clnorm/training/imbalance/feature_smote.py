@@ -1,27 +1,19 @@
 """SMOTE where it means something: on the trained backbone's features, to fit the head anew after each experience."""
 
 import importlib.util
-import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from clnorm.data.store.loader import read_batches
 from clnorm.errors import UserError
-from clnorm.execution.inputs import pixels_to_input
-from clnorm.execution.precision import autocast
-from clnorm.norms.context import in_evaluation, provide_context
+from clnorm.execution.inputs import compute_outputs, split_batches
 from clnorm.seeding import numpy_generator
-from clnorm.training.imbalance.base import Balancing
+from clnorm.training.imbalance.base import Balancing, TrainedExperience
 from clnorm.training.imbalance.head_fit import fit_head
 from clnorm.training.imbalance.ldam import require_head
 from clnorm.training.imbalance.samplers import ClassCounts
-
-if TYPE_CHECKING:
-    from clnorm.training.setup import Setup
-    from clnorm.training.trainer import ClipStrategy
+from clnorm.training.setup import Setup
 
 
 class FeatureSMOTE(Balancing):
@@ -49,7 +41,7 @@ class FeatureSMOTE(Balancing):
             normalized by their own batch.
     """
 
-    def __init__(self, setup: "Setup", *, k: int, l2: float) -> None:
+    def __init__(self, setup: Setup, *, k: int, l2: float) -> None:
         super().__init__(setup)
         self.k, self.l2 = k, l2
         where = "train.imbalance"
@@ -73,17 +65,16 @@ class FeatureSMOTE(Balancing):
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         self._trained = state
 
-    def after_experience(self, strategy: "ClipStrategy", index: int) -> None:
+    def after_experience(self, trained: TrainedExperience) -> None:
         from clnorm.training.imbalance.smote import balance_points
 
         self._trained = {name: held.clone() for name, held in self._head.state_dict().items()}
-        stream = self.setup.stream
-        ids = np.unique(np.concatenate([strategy.training_stream.experiences[index].train_ids, strategy.memory]))
+        stream, ids, index = self.setup.stream, trained.ids, trained.index
         generator = numpy_generator(self.setup.config.seed, "smote", index)
         smoted = balance_points(
-            self._features(strategy, ids), stream.targets[ids], stream.groups[ids], k=self.k, generator=generator
+            self._features(trained), stream.targets[ids], stream.groups[ids], k=self.k, generator=generator
         )
-        head, seen = strategy.evaluated_model.head, strategy.training_stream.seen_after(index)
+        head, seen = trained.model.head, trained.seen
         weight, bias = (part.detach().cpu().double().numpy()[:seen] for part in (head.weight, head.bias))
         fit = fit_head(smoted.points, smoted.labels, weight, bias, free=np.unique(smoted.labels), l2=self.l2)
         with torch.no_grad():
@@ -105,14 +96,13 @@ class FeatureSMOTE(Balancing):
         """By class id, as in the record."""
         return {str(self.setup.stream.order[output]): count for output, count in counts.items()}
 
-    @torch.no_grad()
-    def _features(self, strategy: "ClipStrategy", ids: np.ndarray) -> np.ndarray:
+    def _features(self, trained: TrainedExperience) -> np.ndarray:
         """(n, d) float64: what the head sees of each clip in evaluation."""
-        model, setup = strategy.evaluated_model, self.setup
-        parts = []
-        batches = np.array_split(ids, math.ceil(len(ids) / setup.config.eval.batch_size))
-        with in_evaluation(model), autocast(setup.device, setup.execution.precision):
-            for batch, pixels in read_batches(setup.store, batches):
-                provide_context(model, strategy.statistics.context_of(batch, device=setup.device))
-                parts.append(model.forward_features(pixels_to_input(pixels.to(setup.device))).double().cpu().numpy())
-        return np.concatenate(parts)
+        features = compute_outputs(
+            trained.model,
+            trained.inputs,
+            split_batches(trained.ids, self.setup.config.eval.batch_size),
+            precision=self.setup.execution.precision,
+            forward=trained.model.forward_features,
+        )
+        return features.astype(np.float64)

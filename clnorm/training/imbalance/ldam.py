@@ -1,7 +1,7 @@
 """LDAM-DRW: margins that grow as classes get rarer, and weights of classes in the last epochs."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +11,7 @@ from clnorm.errors import UserError
 from clnorm.seeding import torch_generator
 from clnorm.training.imbalance.base import Balancing
 from clnorm.training.imbalance.losses import effective_weights, weighted_cross_entropy
-
-if TYPE_CHECKING:
-    from clnorm.training.setup import Setup
-    from clnorm.training.trainer import ClipStrategy
+from clnorm.training.setup import Setup
 
 
 class LDAM(Balancing):
@@ -44,7 +41,7 @@ class LDAM(Balancing):
             reads the head's input.
     """
 
-    def __init__(self, setup: "Setup", *, max_margin: float, scale: float, defer: float, beta: float) -> None:
+    def __init__(self, setup: Setup, *, max_margin: float, scale: float, defer: float, beta: float) -> None:
         super().__init__(setup)
         self.max_margin, self.scale, self.defer, self.beta = max_margin, scale, defer, beta
         if setup.execution.compile:
@@ -70,7 +67,7 @@ class LDAM(Balancing):
         counts = self.clips.clamp(min=1)  # a class without clips is no clip's target
         return self.max_margin * (self.clips[self.clips > 0].min() / counts) ** 0.25
 
-    def after_step(self, strategy: "ClipStrategy") -> None:
+    def after_step(self) -> None:
         self._set_lengths()
 
     def _keep_features(self) -> None:
@@ -96,7 +93,7 @@ class LDAM(Balancing):
         self._head.weight.copy_(F.normalize(self._head.weight) * (self.scale / math.sqrt(self._head.in_features)))
 
 
-def require_head(setup: "Setup") -> nn.Linear:
+def require_head(setup: Setup) -> nn.Linear:
     """The model's last linear layer.
 
     Raises:

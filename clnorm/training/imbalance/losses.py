@@ -5,16 +5,12 @@ often as replay draws it. n_c over their sum is the prior P(y = c) of the batche
 these losses ask for; it follows replay's share, and a class that neither experience nor memory hold has n_c = 0.
 """
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from clnorm.training.imbalance.base import Balancing, smoothed_targets
-
-if TYPE_CHECKING:
-    from clnorm.training.setup import Setup
+from clnorm.training.setup import Setup
 
 
 class LogitAdjustment(Balancing):
@@ -28,7 +24,7 @@ class LogitAdjustment(Balancing):
     "Balanced Meta-Softmax for Long-Tailed Visual Recognition", NeurIPS 2020, eq. 3.
     """
 
-    def __init__(self, setup: "Setup", *, tau: float) -> None:
+    def __init__(self, setup: Setup, *, tau: float) -> None:
         super().__init__(setup)
         self.tau = tau
 
@@ -50,7 +46,7 @@ class ClassBalanced(Balancing):
     Source: Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019, eq. 4.
     """
 
-    def __init__(self, setup: "Setup", *, beta: float) -> None:
+    def __init__(self, setup: Setup, *, beta: float) -> None:
         super().__init__(setup)
         self.beta = beta
 
@@ -67,7 +63,7 @@ class Focal(Balancing):
     Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, eq. 4.
     """
 
-    def __init__(self, setup: "Setup", *, gamma: float) -> None:
+    def __init__(self, setup: Setup, *, gamma: float) -> None:
         super().__init__(setup)
         self.gamma = gamma
 

@@ -1,46 +1,10 @@
-"""Batches: constant in size, every current clip once, memory beside it, pixels of the right clips."""
+"""Batches of ids become the pixels of these clips, in order."""
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from clnorm.data.store.loader import read_batches
-from clnorm.training.epochs import memory_share, plan_epoch
-
-CURRENT, MEMORY = np.arange(100, 137), np.arange(10)
-
-
-def plan(current=CURRENT, memory=MEMORY, batch_size=8, share=0.5, seed=0):
-    return plan_epoch(current, memory, batch_size=batch_size, share=share, generator=np.random.default_rng(seed))
-
-
-@given(st.integers(1, 60), st.integers(0, 30), st.integers(2, 20), st.floats(0.01, 0.99))
-def test_total_batch_is_constant_and_no_current_clip_is_lost(current, memory, batch_size, share):
-    batches = plan(np.arange(100, 100 + current), np.arange(memory), batch_size=batch_size, share=share)
-    taken = memory_share(batch_size, share) if memory else 0
-    assert sorted(clip for batch in batches for clip in batch if clip >= 100) == list(range(100, 100 + current))
-    assert all(len(batch) == batch_size for batch in batches[:-1])
-    for batch in batches:
-        assert (batch < 100).sum() == taken
-        assert (np.diff((batch < 100).astype(int)) >= 0).all()
-
-
-def test_memory_is_used_evenly():
-    recalled = [clip for batch in plan(share=0.5) for clip in batch if clip < 100]
-    counts = np.bincount(recalled, minlength=len(MEMORY))
-    assert counts.max() - counts.min() <= 1
-
-
-def test_order_follows_the_generator():
-    assert [batch.tolist() for batch in plan(seed=1)] == [batch.tolist() for batch in plan(seed=1)]
-    assert [batch.tolist() for batch in plan(seed=1)] != [batch.tolist() for batch in plan(seed=2)]
-
-
-@pytest.mark.parametrize(("size", "share", "taken"), [(16, 0.5, 8), (16, 0.01, 1), (16, 0.99, 15), (2, 0.9, 1)])
-def test_both_kinds_get_a_place(size, share, taken):
-    assert memory_share(size, share) == taken
 
 
 def test_read_batches_gives_the_pixels_of_each_batch_in_order():

@@ -23,7 +23,7 @@ def trained_ids(strategy, index):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(epochs, "plan_epoch", recorded)
         strategy.train_experience(index)
-    return seen[1:]  # the first plan only counts steps
+    return seen
 
 
 def per_class(strategy, batches, index):
@@ -45,14 +45,15 @@ def test_epochs_clips_and_steps_are_what_was_announced(build_setup, method, expe
     strategy = replay(build_setup(train__imbalance=method, **UNEQUAL), per_class=2, share=0.5)
     for index in range(2):
         counts = strategy.setup.stream.train_clips_per_class[list(strategy.setup.stream.experiences[index].classes)]
-        strategy.clips_trained = 0
+        strategy.monitor.clips_trained = 0
         epochs = trained_ids(strategy, index)
         shown = per_class(strategy, epochs[0], index)
         assert shown.sum() == expected(counts)
         if method in ("oversample", "undersample"):
             assert len(set(shown[shown > 0])) == 1
-        assert strategy.clips_trained == strategy.clips_to_train(index) == sum(len(b) for e in epochs for b in e)
-        assert sum(map(len, epochs)) == strategy.steps_to_train(index)
+        passed = sum(len(batch) for epoch in epochs for batch in epoch)
+        assert strategy.monitor.clips_trained == strategy.lengths.clips(index) == passed
+        assert sum(map(len, epochs)) == strategy.lengths.steps(index)
 
 
 def test_the_memory_keeps_its_share_beside_a_sampler(build_setup):

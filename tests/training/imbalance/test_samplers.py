@@ -105,7 +105,7 @@ def test_counts_by_hand_and_as_the_batches_have_them():
     assert counts.clips.tolist() == [3, 1, 6, 2, 0]
     assert counts.shown.tolist() == [6, 2, 6, 2, 0]
     labels = np.concatenate([current, memory])
-    batches = plan_epoch(np.arange(8), np.arange(8, 12), batch_size=4, share=0.5, generator=np.random.default_rng(0))
+    batches = plan_epoch(np.arange(8), np.arange(8, 12), batch_size=4, recalled=2, generator=np.random.default_rng(0))
     assert np.bincount(labels[np.concatenate(batches)], minlength=5).tolist() == counts.shown.tolist()
 
 
@@ -115,7 +115,7 @@ def test_counts_are_the_expectation_where_a_shuffle_is_cut_off():
     labels, seen = np.concatenate([current, memory]), np.zeros(3)
     for seed in range(2000):
         generator = np.random.default_rng(seed)
-        batches = plan_epoch(np.arange(10), np.arange(10, 14), batch_size=4, share=0.5, generator=generator)
+        batches = plan_epoch(np.arange(10), np.arange(10, 14), batch_size=4, recalled=2, generator=generator)
         seen += np.bincount(labels[np.concatenate(batches)], minlength=3)
     np.testing.assert_allclose(counts.shown, seen / 2000, rtol=0.02)
 

@@ -1,0 +1,70 @@
+"""What methods add to the training: the base of their plug-ins, and what these see of the strategy."""
+
+from abc import abstractmethod
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from avalanche.core import SupervisedPlugin
+from torch import Tensor, nn
+
+from clnorm.execution.inputs import Inputs
+from clnorm.streams.stream import ClipStream
+from clnorm.training.batch import Batch
+from clnorm.training.setup import Setup
+
+
+class Training(Protocol):
+    """The strategy that trains, as its plug-ins see it.
+
+    Attributes:
+        setup: the run's parts.
+        training_stream: what is trained on.
+        inputs: how clips are read as they are evaluated, with norms told of them.
+        model: the one in training.
+        evaluated_model: the one that is evaluated: `model`, or the average of its weights.
+        device: where both are.
+        index: of the experience in training.
+        epoch: of that experience, from 0.
+        seen_classes: how many outputs stand for classes trained on so far, this experience included.
+        memory: (m,) ids of the clips kept from earlier experiences.
+        batch: the clips in the step, or the piece of it that passes the model.
+        mb_output: the model's outputs for them.
+        loss: their loss, a scalar; add to it in `before_backward`.
+    """
+
+    setup: Setup
+    training_stream: ClipStream
+    inputs: Inputs
+    model: nn.Module
+    device: torch.device
+    memory: np.ndarray
+    mb_output: Tensor
+    loss: Tensor
+
+    @property
+    def evaluated_model(self) -> nn.Module: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def seen_classes(self) -> int: ...
+    @property
+    def batch(self) -> Batch: ...
+    def forward(self) -> Tensor: ...
+
+
+class MethodPlugin(SupervisedPlugin):
+    """The plug-in of a method: what it holds from one experience to the next is kept with the run.
+
+    A subclass writes the hooks that it needs. They are Avalanche's, each called with the strategy, a `Training`.
+    """
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """What the next experience depends on: tensors and numbers only, read back without pickle."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what `state_dict` gave."""

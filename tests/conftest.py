@@ -6,6 +6,11 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from clnorm.training.avalanche import import_in_parts
+
+# As runs do: before a test file imports Avalanche, all of which takes ten seconds and a warning of JAXopt's.
+import_in_parts()
+
 # How long an example takes depends on what else the machine does, so that no test may fail by it.
 hypothesis.settings.register_profile("clnorm", deadline=None)
 hypothesis.settings.load_profile("clnorm")

@@ -97,7 +97,9 @@ def main() -> None:
         for name in checkouts[0].commands:
             rounds = [[each.measure(name, cold=options.cold) for each in checkouts] for _ in range(options.rounds)]
             own, *others = (statistics.median(column) for column in zip(*rounds, strict=True))
-            ratio = "".join(f"{statistics.median(a / b for a, b in rounds):>8.2f} x {other:.2f} s" for other in others)
+            ratio = "".join(
+                f"{statistics.median(a / b for a, b in rounds):>8.2f} of the other's {other:.2f} s" for other in others
+            )
             print(f"{name:<18}{own:>8.2f} s{ratio}", flush=True)
 
 

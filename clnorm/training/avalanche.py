@@ -11,12 +11,14 @@ import ast
 import re
 import sys
 from collections.abc import Sequence
-from importlib import import_module, metadata
+from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from clnorm.environment import package_version
 
 TESTED_RELEASES = "0.6."
 
@@ -27,7 +29,7 @@ def import_in_parts() -> None:
     Nothing is done where it is imported already, nor for a release that this was not tested with.
     """
     done = "avalanche" in sys.modules or any(isinstance(finder, _Finder) for finder in sys.meta_path)
-    if not done and metadata.version("avalanche-lib").startswith(TESTED_RELEASES):
+    if not done and package_version("avalanche-lib").startswith(TESTED_RELEASES):
         sys.meta_path.insert(0, _Finder())
 
 

@@ -1,10 +1,17 @@
 """Fixtures that several test files share, and the rule that a skip is a failure in continuous integration."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from clnorm.training.avalanche import import_in_parts
+
+# As runs do: before a test file imports Avalanche, all of which takes ten seconds and a warning of JAXopt's.
+import_in_parts()
 
 # How long an example takes depends on what else the machine does, so that no test may fail by it.
 hypothesis.settings.register_profile("clnorm", deadline=None)
@@ -92,3 +99,22 @@ def build_setup(tiny):
         return Setup(config, model, store, stream, device, Reporter(), log, execution, augment)
 
     return build
+
+
+@pytest.fixture
+def packages_loaded():
+    """Runs a command in a process of its own, which must succeed, and gives the packages that it loaded."""
+    code = (
+        "import sys; from clnorm.cli.main import main\n"
+        "try: failed = main(sys.argv[1:])\n"
+        "except SystemExit as end: failed = end.code\n"
+        "sys.exit(failed or '|' + '|'.join(sys.modules))"
+    )
+
+    def run(*arguments):
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+        before, separator, names = done.stderr.partition("|")
+        assert separator, before
+        return {name.partition(".")[0] for name in names.strip().split("|")}
+
+    return run

@@ -2,6 +2,8 @@
 
 import argparse
 import shutil
+from importlib.util import cache_from_source
+from pathlib import Path
 
 from clnorm.cli.flags import Verbs
 from clnorm.cli.output import print_text
@@ -41,9 +43,20 @@ def examine() -> tuple[str, ClnormError | None]:
         ("FFmpeg", video),
         ("GPU", torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none; runs use the CPU"),
         ("CPU threads", str(torch.get_num_threads())),
+        ("bytecode", _find_bytecode()),
         ("cache", f"{cache} ({shutil.disk_usage(cache).free / 1e9:.0f} GB free)"),
     ]
     return "\n".join(f"{name:<16}{value}" for name, value in lines), failure
+
+
+def _find_bytecode() -> str:
+    """Whether Python keeps what it compiles, of which torch is the largest part."""
+    import torch
+
+    if Path(cache_from_source(str(torch.__file__))).exists():
+        return "kept"
+    packages = Path(torch.__file__).parents[1]
+    return f"none for torch, so that every start takes about twice as long: python -m compileall -q {packages}"
 
 
 def _try_video() -> str:

@@ -1,8 +1,11 @@
 """`clnorm doctor`: it names the parts of a run, and what mends a missing one."""
 
 import sys
+from importlib.util import cache_from_source
+from pathlib import Path
 
 import pytest
+import torch
 
 from clnorm.cli.doctor import examine
 from clnorm.cli.main import main
@@ -15,6 +18,16 @@ def test_it_names_every_part():
     assert "decoded a frame of (3, 64, 64)" in lines["FFmpeg"]
     assert "GB free" in lines["cache"]
     assert package_version("no-such-package") == "missing"
+
+
+def test_it_says_where_python_compiles_torch_at_every_start(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path))
+    (line,) = (line for line in examine()[0].splitlines() if line.startswith("bytecode"))
+    assert "python -m compileall -q" in line
+    compiled = Path(cache_from_source(torch.__file__))
+    compiled.parent.mkdir(parents=True)
+    compiled.touch()
+    assert "bytecode        kept" in examine()[0].splitlines()
 
 
 @pytest.mark.parametrize("command", [["doctor"], ["run"]])

@@ -46,6 +46,12 @@ def test_neither_a_run_nor_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("verb", ["predict", "export"])
+def test_a_trained_model_is_used_without_what_trains_and_evaluates(run, video, verb, packages_loaded):
+    loaded = packages_loaded(verb, str(run), *([str(video)] if verb == "predict" else []))
+    assert not loaded & {"avalanche", "matplotlib", "pandas", "scipy", "timm", "torchvision"}
+
+
+@pytest.mark.parametrize("verb", ["predict", "export"])
 def test_an_oracle_is_refused_by_name(tiny, tmp_path, video, verb, capsys):
     config = tiny(norm="bn_task:tasks=2", eval__stats="task")
     folder = tmp_path / "oracle"

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 RESOLUTION = 192
 EXTENT = 1.3
@@ -27,6 +26,8 @@ def create_texture(silhouette: str, pattern: str) -> np.ndarray:
     Plane 0 is the signed distance to the outline in units of the actor's size, negative inside; plane 1 the
     opacity of the inside, up to 1. Every shape is shaded from one side, so that even a ring is seen to turn.
     """
+    from scipy.ndimage import distance_transform_edt
+
     axis = (np.arange(RESOLUTION) + 0.5) / RESOLUTION * 2 * EXTENT - EXTENT
     u, v = axis[None, :], axis[:, None]
     inside = np.broadcast_to(_SILHOUETTES[silhouette](u, v), (RESOLUTION, RESOLUTION))

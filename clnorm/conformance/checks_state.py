@@ -48,7 +48,8 @@ def _evaluate_bare(norm: nn.Module, subject: Subject) -> Tensor | None:
     provide_context(norm, None)
     norm.eval()
     try:
-        return norm(subject.draw())
+        outputs: Tensor = norm(subject.draw())
+        return outputs
     except ClnormError:
         if not getattr(norm, "needs", ()):
             raise

@@ -94,8 +94,8 @@ def export_model(
     if content:
         replace_file(file, lambda opened: opened.write(content))
     else:
-        merged = {"group_norms": info.group_norms | norms.group_norms, "folded": info.folded | norms.folded}
-        save_model(file, norms.model, replace(info, **merged))
+        groups, folded = info.group_norms | norms.group_norms, info.folded | norms.folded
+        save_model(file, norms.model, replace(info, group_norms=groups, folded=folded))
     return ExportReport(file, kind, norms, difference, largest, _CHECKED, shape, note_on_accuracy(loaded))
 
 

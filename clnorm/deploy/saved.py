@@ -1,7 +1,7 @@
 """The trained model that a run keeps: its weights, and all that is needed to build it, in one safetensors file."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -74,7 +74,7 @@ class LoadedModel:
     file: Path
 
 
-def describe_model(config: Config, *, classes: Sequence[str], order: Sequence[int], precision: str) -> ModelInfo:
+def describe_model(config: Config, *, classes: Sequence[str], order: Iterable[int], precision: str) -> ModelInfo:
     """The description of a run's model.
 
     Args:

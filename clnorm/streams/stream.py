@@ -63,7 +63,7 @@ class ClipStream:
 
     def seen_ids(self, seen: int) -> np.ndarray:
         """The test clips whose class is among the first `seen` outputs."""
-        return self.test_ids[self.targets[self.test_ids] < seen]
+        return np.asarray(self.test_ids[self.targets[self.test_ids] < seen])
 
     def seen_after(self, index: int) -> int:
         """How many classes have been trained on when experience `index` ends."""

@@ -26,6 +26,8 @@ class AccumulatingTemplate(SupervisedTemplate):
     """
 
     accumulate: int = 1
+    loss: Tensor
+    mb_output: Tensor
     _share: float = 1.0
 
     @property

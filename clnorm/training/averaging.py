@@ -1,5 +1,7 @@
 """The moving average of a model's weights that is evaluated in its place."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -23,7 +25,7 @@ class WeightAverage(AveragedModel):
     """
 
     def __init__(self, model: nn.Module, *, decay: float) -> None:
-        def average(averaged: list[Tensor], current: list[Tensor], steps: Tensor) -> None:
+        def average(averaged: Sequence[Tensor], current: Sequence[Tensor], steps: Tensor | int) -> None:
             count = int(steps)  # before this one; the first is torch's to copy
             weight = 1 - min(decay, count / (count + 1 + _ETA))
             for held, now in zip(averaged, current, strict=True):

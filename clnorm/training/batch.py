@@ -1,6 +1,7 @@
 """The clips of one training step, by name."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from torch import Tensor
 
@@ -32,5 +33,6 @@ class Batch:
 
     def piece(self, index: int, count: int) -> "Batch":
         """Piece `index` of `count`: every `count`-th clip, so that each piece has the same mix of the batch."""
-        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return replace(self, **{name: value[index::count].contiguous() for name, value in tensors.items()})
+        whole = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        cut: dict[str, Any] = {name: value[index::count].contiguous() for name, value in whole.items()}
+        return replace(self, **cut)

@@ -117,4 +117,5 @@ def calibrate_on(
     """
     batches = split_batches(generator.permutation(ids), batch_size)
     clips = (clips for _, clips in inputs.read(batches))
-    return calibrate_norms(model, clips, contexts=map(inputs.context_of, batches))
+    contexts = None if inputs.context_of is None else map(inputs.context_of, batches)
+    return calibrate_norms(model, clips, contexts=contexts)

@@ -128,12 +128,12 @@ class ClipStrategy(AccumulatingTemplate):
     @property
     def index(self) -> int:
         """The experience in training, from 0."""
-        return self.experience.current_experience
+        return int(self.experience.current_experience)
 
     @property
     def epoch(self) -> int:
         """The epoch of the experience in training, from 0."""
-        return self.clock.train_exp_epochs
+        return int(self.clock.train_exp_epochs)
 
     @property
     def seen_classes(self) -> int:
@@ -215,7 +215,8 @@ class ClipStrategy(AccumulatingTemplate):
 
     def forward(self) -> Tensor:
         with autocast(self.device, self.setup.execution.precision):
-            return self.model(self.batch.clips)
+            outputs: Tensor = self.model(self.batch.clips)
+            return outputs
 
     def criterion(self) -> Tensor:
         batch, logits = self.batch, self.mb_output.float()

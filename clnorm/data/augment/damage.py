@@ -23,9 +23,12 @@ def erase_box(clip: Tensor, box: tuple[float, float, float, float]) -> None:
         box: height and width as shares of the frame, at most 1, and the place in [0, 1] on either axis: 0 is at the
             start, 1 at the end.
     """
-    slices = []
-    for share, place, size in zip(box[:2], box[2:], clip.shape[-2:], strict=True):
-        length = round(share * size)
-        start = round(place * (size - length))
-        slices.append(slice(start, start + length))
-    clip[(..., *slices)] = 0
+    height, width = clip.shape[-2:]
+    rows, columns = _part(box[0], box[2], height), _part(box[1], box[3], width)
+    clip[..., rows, columns] = 0
+
+
+def _part(share: float, place: float, size: int) -> slice:
+    length = round(share * size)
+    start = round(place * (size - length))
+    return slice(start, start + length)

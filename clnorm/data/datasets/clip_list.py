@@ -112,7 +112,8 @@ def _parse(path: Path) -> pd.DataFrame:
         raise UserError(f"no column {absent[0]!r}", where=str(path), legal=", ".join(COLUMNS), hint=_example())
     if not table.num_rows:
         raise UserError("the list names no clip", where=str(path), hint=_example())
-    return table.to_pandas()
+    listed: pd.DataFrame = table.to_pandas()
+    return listed
 
 
 def _refuse_other_separators(path: Path) -> None:

@@ -153,7 +153,7 @@ def _opener(file: Path) -> Callable[[], IO[bytes]]:
 
 
 def _member_opener(archive: Any, info: Any) -> Callable[[], IO[bytes]]:
-    return lambda: archive.open(info)  # type: ignore[no-any-return]
+    return lambda: archive.open(info)
 
 
 def _raise(error: OSError) -> None:

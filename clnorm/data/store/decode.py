@@ -8,7 +8,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -138,8 +138,9 @@ def read_parts(
 
 
 def _count_parts(video: "VideoDecoder") -> int:
+    duration = cast(float, video.metadata.duration_seconds)  # its frames have been scanned
     # To the millisecond, since 150 frames of 1/30 s do not add up to 5 s in floats.
-    return max(1, int(round(video.metadata.duration_seconds, 3) // PART_SECONDS))
+    return max(1, int(round(duration, 3) // PART_SECONDS))
 
 
 def _cut(num_frames: int, parts: int, *, path: Path) -> list[range]:

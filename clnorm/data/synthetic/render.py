@@ -94,7 +94,7 @@ def render(clip: Clip, look: Look) -> np.ndarray:
     cover = _cover(trace(clip.motion, times, clip.variation), shift, create_texture(*clip.shape), blur=look.blur)
     background = _background(look, shift)
     frames = background + cover * (_planes(look.actor) - background)
-    return np.rint(255 * np.clip(frames, 0, 1)).astype(np.uint8)
+    return np.asarray(np.rint(255 * np.clip(frames, 0, 1)), dtype=np.uint8)
 
 
 def _shake(clip: Clip, look: Look) -> np.ndarray:
@@ -114,7 +114,7 @@ def _cover(pose: Pose, shift: np.ndarray, texture: np.ndarray, *, blur: float) -
     distance, shade = texture.reshape(2, -1).take(row * RESOLUTION + column, axis=1)
     pixels = np.minimum(np.abs(pose.width), np.abs(pose.height)) * SIDE / 2
     inside = np.clip(0.5 - distance * _planes(pixels / blur), 0, 1)
-    return (inside * shade * _planes(pose.opacity))[:, None]
+    return np.asarray(inside * shade * _planes(pose.opacity))[:, None]
 
 
 def _background(look: Look, shift: np.ndarray) -> np.ndarray:
@@ -127,22 +127,22 @@ def _background(look: Look, shift: np.ndarray) -> np.ndarray:
     down = np.concatenate([weight * np.cos(b), weight * np.sin(b)], axis=2).astype(np.float32)
     texture = (down @ across.transpose(0, 2, 1))[:, None]
     low, high = _planes(look.background)
-    return low + (0.5 + 0.5 * texture) * (high - low)
+    return np.asarray(low + (0.5 + 0.5 * texture) * (high - low))
 
 
 def _outer(weights: np.ndarray, lengths: np.ndarray, *, axis: int = 2) -> np.ndarray:
     """weights (T,) times lengths (T, SIDE), laid along the columns (axis 2) or rows (axis 1) of (T, SIDE, SIDE)."""
     product = (np.asarray(weights)[:, None] * lengths).astype(np.float32)
-    return np.expand_dims(product, 3 - axis)
+    return np.asarray(np.expand_dims(product, 3 - axis))
 
 
-def _texel(place: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def _texel(place: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
     """The index of the texture's nearest texel, its border beyond it, for places (T, SIDE, SIDE) in half frames."""
     texels = place * _planes(RESOLUTION / (2 * EXTENT * scale)) + np.float32(RESOLUTION / 2)
-    return np.clip(texels, 0, RESOLUTION - 1).astype(np.int32)
+    return np.asarray(np.clip(texels, 0, RESOLUTION - 1).astype(np.int32))
 
 
-def _planes(values: np.ndarray) -> np.ndarray:
+def _planes(values: np.ndarray | float) -> np.ndarray:
     """Numbers (...) as float32 (..., 1, 1), to be combined with images."""
     return np.asarray(values, dtype=np.float32)[..., None, None]
 

@@ -43,15 +43,15 @@ Silhouette = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def _radius(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.hypot(u, v)
+    return np.asarray(np.hypot(u, v))
 
 
 def _angle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.arctan2(v, u)
+    return np.asarray(np.arctan2(v, u))
 
 
 def _square_radius(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.maximum(np.abs(u), np.abs(v))
+    return np.asarray(np.maximum(np.abs(u), np.abs(v)))
 
 
 def _box(u: np.ndarray, v: np.ndarray, left: float, right: float, top: float, bottom: float) -> np.ndarray:
@@ -68,11 +68,11 @@ def _crescent(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _arrow(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return _box(u, v, -1.1, 0.2, -0.28, 0.28) | ((u >= 0.1) & (np.abs(v) < 1.0 * (1.1 - u)))
+    return np.asarray(_box(u, v, -1.1, 0.2, -0.28, 0.28) | ((u >= 0.1) & (np.abs(v) < 1.0 * (1.1 - u))))
 
 
 def _dumbbell(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return (_radius(np.abs(u) - 0.66, v) < 0.46) | _box(u, v, -0.6, 0.6, -0.17, 0.17)
+    return np.asarray((_radius(np.abs(u) - 0.66, v) < 0.46) | _box(u, v, -0.6, 0.6, -0.17, 0.17))
 
 
 _SILHOUETTES: dict[str, Silhouette] = {

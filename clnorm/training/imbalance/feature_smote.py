@@ -1,10 +1,12 @@
 """SMOTE where it means something: on the trained backbone's features, to fit the head anew after each experience."""
 
 import importlib.util
+from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clnorm.errors import UserError
 from clnorm.execution.inputs import compute_outputs, split_batches
@@ -74,7 +76,8 @@ class FeatureSMOTE(Balancing):
         smoted = balance_points(
             self._features(trained), stream.targets[ids], stream.groups[ids], k=self.k, generator=generator
         )
-        head, seen = trained.model.head, trained.seen
+        head: nn.Linear = trained.model.get_submodule("head")  # type: ignore[assignment]  # as `require_head` has seen
+        seen = trained.seen
         weight, bias = (part.detach().cpu().double().numpy()[:seen] for part in (head.weight, head.bias))
         fit = fit_head(smoted.points, smoted.labels, weight, bias, free=np.unique(smoted.labels), l2=self.l2)
         with torch.no_grad():
@@ -103,6 +106,6 @@ class FeatureSMOTE(Balancing):
             trained.inputs,
             split_batches(trained.ids, self.setup.config.eval.batch_size),
             precision=self.setup.execution.precision,
-            forward=trained.model.forward_features,
+            forward=cast(Callable[[Tensor], Tensor], trained.model.forward_features),
         )
         return features.astype(np.float64)

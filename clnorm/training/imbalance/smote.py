@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-class OtherSourceNeighbors(NearestNeighbors):  # type: ignore[misc]  # without types
+class OtherSourceNeighbors(NearestNeighbors):
     """The nearest points, by Euclidean distance, of other sources than the point's own.
 
     A point with fewer than k of them has these again and again, the nearest first, until there are k.

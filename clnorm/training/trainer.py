@@ -15,7 +15,6 @@ from avalanche.logging import BaseLogger
 from avalanche.training.plugins import EvaluationPlugin
 from torch import Tensor, nn
 
-from clnorm.catalogue import MIXES
 from clnorm.errors import ClnormError
 from clnorm.execution.execution import compile_model
 from clnorm.execution.inputs import pixels_to_input
@@ -73,6 +72,7 @@ class ClipStrategy(AccumulatingTemplate):
         self._targets = torch.as_tensor(setup.stream.targets)
         self._labels = torch.as_tensor(setup.stream.order)[self._targets]
         self.clips_trained = 0
+        self._mix = setup.config.data.mix.bind()
         self._own_share = 1.0
         self.accumulate = check_pieces(self.recipe)
         model, steps = setup.model.to(setup.device), range(len(self.training_stream.experiences))
@@ -177,8 +177,7 @@ class ClipStrategy(AccumulatingTemplate):
         clips = pixels_to_input(pixels.to(self.device, non_blocking=True))
         clips = self.setup.augment(clips, self._labels[ids], generator=self.dataloader.augmentation)
         targets, tasks = (of_clips[ids].to(self.device) for of_clips in (self._targets, self.statistics.tasks))
-        spec = self.setup.config.data.mix
-        mixture = MIXES.get(spec.name).load()(clips, generator=self.dataloader.mixing, **spec.kwargs)
+        mixture = self._mix(clips, generator=self.dataloader.mixing)
         self._own_share = mixture.share
         self.mbatch = [mixture.clips, targets, targets[mixture.partners.to(self.device)], tasks]
 

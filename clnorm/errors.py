@@ -54,7 +54,7 @@ class ClnormError(Exception):
     def within(self, where: str, *, joint: str = ": ") -> Self:
         """The same error, seen from further out: a copy with `where` before its own place.
 
-        Raise it `from` the error itself, which keeps the traceback: `raise error.within("norm site 'head'") from error`.
+        Raise it `from` the error itself, which keeps the traceback: `raise error.within("site 'head'") from error`.
 
         Args:
             where: what the error's own place lies in.

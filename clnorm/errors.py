@@ -4,17 +4,21 @@ A message says what is wrong, where, what would be legal, the nearest match and 
 prints it on one line and leaves with the error's exit code.
 """
 
+import copy
 import difflib
 from collections.abc import Iterable
+from typing import Any, Self
 
 
 class ClnormError(Exception):
     """Something failed that the user did not ask for wrongly: exit code 1.
 
+    Its parts are attributes of the same names; the message is composed of them when it is asked for.
+
     Args:
         what: what is wrong, naming the value at fault.
         where: the option, file or line it stands in.
-        legal: what would have been accepted.
+        legal: what would have been accepted; several names are kept sorted.
         given: the value given, to name its nearest match among `legal`.
         hint: the next command or step.
     """
@@ -30,17 +34,35 @@ class ClnormError(Exception):
         given: str | None = None,
         hint: str | None = None,
     ) -> None:
-        parts = [what if where is None else f"{where}: {what}"]
-        if legal is not None and not isinstance(legal, str):
-            names = sorted(legal)
-            if given is not None and (match := nearest(given, names)):
-                parts.append(f"did you mean {match!r}?")
-            legal = ", ".join(names)
-        if legal is not None:
-            parts.append(f"legal: {legal}")
-        if hint is not None:
-            parts.append(hint)
-        super().__init__("; ".join(parts))
+        super().__init__(what)
+        self.what, self.where, self.given, self.hint = what, where, given, hint
+        self.legal = legal if legal is None or isinstance(legal, str) else tuple(sorted(legal))
+
+    def __str__(self) -> str:
+        parts = [self.what if self.where is None else f"{self.where}: {self.what}"]
+        if isinstance(self.legal, tuple) and self.given is not None and (match := nearest(self.given, self.legal)):
+            parts.append(f"did you mean {match!r}?")
+        if self.legal is not None:
+            parts.append(f"legal: {self.legal if isinstance(self.legal, str) else ', '.join(self.legal)}")
+        if self.hint is not None:
+            parts.append(self.hint)
+        return "; ".join(parts)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args), self.__dict__
+
+    def within(self, where: str, *, joint: str = ": ") -> Self:
+        """The same error, seen from further out: a copy with `where` before its own place.
+
+        Raise it `from` the error itself, which keeps the traceback: `raise error.within("site 'head'") from error`.
+
+        Args:
+            where: what the error's own place lies in.
+            joint: what stands between the two, such as a dot between a section and its key.
+        """
+        seen = copy.copy(self)
+        seen.where = where if self.where is None else f"{where}{joint}{self.where}"
+        return seen
 
 
 class UserError(ClnormError):
@@ -58,3 +80,8 @@ def nearest(given: str, legal: Iterable[str]) -> str | None:
         return difflib.SequenceMatcher(None, name, wanted).ratio(), -abs(len(name) - len(wanted))
 
     return lowered[max(matches, key=likeness)] if matches else None
+
+
+def _rebuild(cls: type[ClnormError], args: tuple[Any, ...]) -> ClnormError:
+    """An error for a copy to be filled, without its constructor, which a subclass may give other arguments."""
+    return cls.__new__(cls, *args)

@@ -4,7 +4,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clnorm.catalogue import STRATEGIES
 from clnorm.config.config import Config
 from clnorm.config.identity import setting_id
 from clnorm.data.open import open_store, read_table, store_shape
@@ -109,7 +108,7 @@ def _prepare(
     stream = create_stream(table, config.protocol, seed=config.seed, bad=store.bad)
     execution = _choose_execution(config, model, folder, device, reporter)
     setup = Setup(config, model, store, stream, device, reporter, folder.log, execution, augment)
-    strategy = STRATEGIES.get(config.strategy.name).load()(setup, **config.strategy.kwargs)
+    strategy = config.strategy.build(setup)
     record = RunRecord(
         run=folder.path.name,
         names={kind: getattr(config, kind).short for kind in ("dataset", "protocol", "backbone", "norm", "strategy")},

@@ -6,7 +6,6 @@ from clnorm.audit import video_files as files
 from clnorm.audit.dataset import Subject
 from clnorm.audit.measures import measure_store
 from clnorm.audit.verdicts import AuditReport
-from clnorm.catalogue import PROTOCOLS
 from clnorm.config.config import Config
 from clnorm.data.open import open_store, read_table
 from clnorm.errors import UserError
@@ -59,9 +58,8 @@ def audit_dataset(config: Config, *, reporter: Reporter | None = None) -> AuditR
 
 def _cut(config: Config, classes: int) -> tuple[tuple[tuple[int, ...], ...], str]:
     """The classes of each experience; or none, and why: what no protocol fits is audited all the same."""
-    cut = PROTOCOLS.get(config.protocol.name).load()
     try:
-        groups = cut(classes, seed=config.seed, **config.protocol.kwargs)
+        groups = config.protocol.build(classes, seed=config.seed)
     except UserError as error:
         return (), str(error)
     return tuple(tuple(group) for group in groups), ""

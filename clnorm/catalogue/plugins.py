@@ -2,14 +2,15 @@
 
 import importlib.metadata
 import inspect
-import sys
 from collections.abc import Collection
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from clnorm.catalogue.option import Option
 from clnorm.errors import UserError, nearest
+
+FIND_MODULE = "install it, give the command in the folder that holds it, or put that folder in PYTHONPATH"
+"""What to do where there is no module of a name."""
 
 
 def import_target(target: str) -> Any:
@@ -17,11 +18,7 @@ def import_target(target: str) -> Any:
     module_name, _, attribute = target.partition(":")
     module = import_module(module_name)
     if module is None:
-        raise UserError(
-            f"there is no module {module_name!r}",
-            where=target,
-            hint="install it, or run from the folder that holds it",
-        )
+        raise UserError(f"there is no module {module_name!r}", where=target, hint=FIND_MODULE)
     try:
         return getattr(module, attribute)
     except AttributeError:
@@ -31,9 +28,7 @@ def import_target(target: str) -> Any:
 
 
 def import_module(name: str) -> ModuleType | None:
-    """The module, or None where there is none; the current folder counts, as it does for `python -m`."""
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
+    """The module, or None where there is none on Python's path."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

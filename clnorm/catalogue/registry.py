@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from clnorm.catalogue.option import Option, Value
-from clnorm.catalogue.plugins import import_module, import_target, read_options
+from clnorm.catalogue.plugins import FIND_MODULE, import_module, import_target, read_options
 from clnorm.errors import UserError
 
 _PLUGIN = re.compile(r"^(?P<target>[A-Za-z_][\w.]*:[A-Za-z_]\w*)(?::(?P<options>.*))?$")
@@ -65,18 +65,38 @@ class Entry:
 
 @dataclass(frozen=True)
 class Spec:
-    """A name with every option decided: what a configuration holds and what a run's identity is made of."""
+    """A name with every option decided: what a configuration holds and what a run's identity is made of.
 
+    Only `Registry.parse` makes them.
+
+    Args:
+        kind: of thing, such as `norm`.
+        name: as it was asked for.
+        options: all of them with their values, sorted by name.
+        short: the text that leaves out the options with default values.
+        entry: what the name stands for.
+    """
+
+    kind: str
     name: str
-    options: tuple[tuple[str, Value], ...] = ()
-    short: str = field(default="", compare=False)
+    options: tuple[tuple[str, Value], ...]
+    short: str = field(compare=False)
+    entry: Entry = field(compare=False, repr=False)
 
     def __str__(self) -> str:
-        return format_spec(self.name, dict(self.options))
+        return format_spec(self.name, self.kwargs)
 
     @property
     def kwargs(self) -> dict[str, Value]:
         return dict(self.options)
+
+    def bind(self) -> Callable[..., Any]:
+        """What the name stands for, imported now, with the options as keyword arguments."""
+        return partial(self.entry.load(), **self.kwargs)
+
+    def build(self, *args: Any, **given: Any) -> Any:
+        """What the name stands for, called with `args`, `given` and the options."""
+        return self.bind()(*args, **given)
 
 
 def format_spec(name: str, options: Mapping[str, Value]) -> str:
@@ -151,11 +171,11 @@ class Registry:
             return self._entries[name]
         for point in self._points():
             if point.name == name:
-                return self._entry_of(name, import_target(point.value))
+                return self._import(name, point.value, where=where)
         if name in self._refused:
             raise UserError(f"there is no {self.kind} {name!r}: {self._refused[name]}", where=where)
         if ":" in name:
-            return self._entry_of(name, import_target(name))
+            return self._import(name, name, where=where)
         raise UserError(
             f"unknown {self.kind} {name!r}",
             where=where,
@@ -167,12 +187,16 @@ class Registry:
     def parse(self, text: object, *, where: str | None = None) -> Spec:
         """`name`, `name:option=value,...` or `package.module:Name:option=value,...` with every option decided.
 
+        What is decided already is returned as it is.
+
         Raises:
             UserError: an unknown name or option, an illegal value, or an object that is unfit for its use here.
         """
-        where = where or self.kind
         if isinstance(text, Spec):
+            if text.kind == self.kind:
+                return text
             text = str(text)
+        where = where or self.kind
         if not isinstance(text, str) or not text.strip():
             raise UserError(
                 f"{text!r} is not a name", where=where, legal=self.names(), hint=f"see: clnorm list {self.plural}"
@@ -195,7 +219,7 @@ class Registry:
                 )
             else:
                 decided[key] = option.default
-        return Spec(name, tuple(sorted(decided.items())), format_spec(name, changed))
+        return Spec(self.kind, name, tuple(sorted(decided.items())), format_spec(name, changed), entry)
 
     def _split(self, text: str, *, where: str) -> tuple[str, dict[str, str]]:
         """The name and the option texts; the name holds a colon as `package.module:Name`, or as a family's member."""
@@ -212,7 +236,7 @@ class Registry:
                     where=where,
                     legal=self.names(),
                     given=name,
-                    hint=f"see: clnorm list {self.plural}",
+                    hint=f"see: clnorm list {self.plural}; a module of your own: {FIND_MODULE}",
                 )
             name = f"{match['module']}:{match['attribute']}"
         pairs: dict[str, str] = {}
@@ -225,12 +249,18 @@ class Registry:
             pairs[key] = value
         return name, pairs
 
+    def _import(self, name: str, target: str, *, where: str | None) -> Entry:
+        try:
+            return self._entry_of(name, import_target(target))
+        except UserError as error:
+            raise error.within(where or self.kind) from error
+
     def _entry_of(self, name: str, target: Any, *, summary: str = "") -> Entry:
         if not callable(target):
-            raise UserError(f"{name!r} is no class or function", where=self.kind, hint="name one that can be called")
+            raise UserError(f"{name!r} is no class or function", hint="name one that can be called")
         home = f"{getattr(target, '__module__', '')}:{getattr(target, '__qualname__', '')}"
         if home in self._unfit:
-            raise UserError(f"{name!r} cannot be taken: {self._unfit[home]}", where=self.kind)
+            raise UserError(f"{name!r} cannot be taken: {self._unfit[home]}")
         summary = summary or (inspect.getdoc(target) or "").partition("\n")[0]
         return Entry(name, target, summary, {**read_options(target, self._given), **self._plugin_options})
 

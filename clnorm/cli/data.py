@@ -73,7 +73,7 @@ def _prepare_data(options: argparse.Namespace) -> None:
                 accept=[md5.lower() for md5 in options.accept],
                 reporter=reporter,
             )
-            table = DATASETS.get(dataset.name).load()(root, progress=None, **dataset.kwargs)
+            table = dataset.build(root, progress=None)
         elif dataset.name == "folder":
             if options.sources or options.download or options.accept:
                 what = "a folder of your own is prepared where it lies"

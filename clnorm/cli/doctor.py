@@ -72,7 +72,7 @@ def _try_video() -> str:
 
     try:
         encoder = VideoEncoder(torch.zeros(2, 3, 64, 64, dtype=torch.uint8), frame_rate=30)
-        shape = VideoDecoder(encoder.to_tensor("avi", codec="mpeg4"))[0].shape
+        shape = VideoDecoder(encoder.to_tensor("avi", codec="mpeg4")).get_frame_at(0).data.shape
     except RuntimeError as error:
         raise ClnormError(f"FFmpeg cannot encode and decode a clip: {error}") from error
     return f"version {torchcodec.ffmpeg_major_version}, decoded a frame of {tuple(shape)}"

@@ -56,11 +56,11 @@ def _list_config() -> str:
             if not item.metadata:
                 continue
             if registry := item.metadata.get("registry"):
-                legal, default = f"see: clnorm list {registry.plural}", item.default.short
+                legal, default = f"see: clnorm list {registry.plural}", item.metadata["default"].short
             elif option := item.metadata.get("option"):
                 legal, default = option.legal, _plain(option.default)
             else:
-                legal, default = "a path", item.default
+                legal, default = "a path", item.metadata["default"]
             if (pretrained := item.metadata.get("pretrained")) is not None:
                 default += f", with pretrained weights {_plain(pretrained)}"
             lines.append(f"{prefix + item.name:<30}{item.metadata['doc']} ({legal}; default {default})")

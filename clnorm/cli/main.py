@@ -24,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     debug = getattr(options, "debug", False)
+    if not sys.flags.safe_path and "" not in sys.path:
+        sys.path.insert(0, "")  # the current folder, where a user's own modules lie, as `python -m` does
     try:
         options.verb(options)
     except KeyboardInterrupt:

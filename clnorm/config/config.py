@@ -13,6 +13,7 @@ import yaml
 from clnorm.catalogue import BACKBONES, DATASETS, NORMS, PROTOCOLS, STRATEGIES
 from clnorm.catalogue.registry import Spec
 from clnorm.config.fields import (
+    Open,
     Section,
     build_section,
     list_sections,
@@ -33,7 +34,7 @@ class Config(Section):
 
     Names are texts such as `"cn"` or `"replay:per_class=10"`; they are parsed when the configuration is built. A
     section may be given as a mapping; what it leaves open then has the defaults of pretrained runs where `model` names
-    weights, and so has the backbone.
+    weights, and so has the backbone. `dataclasses.replace` leaves nothing open: what it does not change stays.
 
     Raises:
         UserError: an unknown name or key, or a value of the wrong type or range.
@@ -56,8 +57,7 @@ class Config(Section):
         start = build_section(ModelConfig, self.model, where="model.")
         pretrained = start.pretrained or start.weights is not None
         for name, default in pretrained_recipe(Config).items():
-            # What is the default itself, and not only equal to it, was left open.
-            if pretrained and getattr(self, name) is getattr(Config, name):
+            if pretrained and getattr(self, name) is Open.OPEN:
                 object.__setattr__(self, name, default)
         super().__post_init__()
         for name, section in list_sections(Config).items():

@@ -5,6 +5,7 @@ A field is declared by `name_field`, `value_field` or `path_field`, which say wh
 
 from collections.abc import Mapping
 from dataclasses import field, fields, is_dataclass
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -14,10 +15,15 @@ from clnorm.catalogue.registry import Registry, Spec
 from clnorm.errors import UserError
 
 
+class Open(Enum):
+    """What a field holds until its section is built where nobody gave a value and pretrained runs have another one."""
+
+    OPEN = "open"
+
+
 def name_field(registry: Registry, default: str, doc: str, *, pretrained: str | None = None) -> Any:
     """A name of a registry, with its options; the arguments are those of `value_field`."""
-    metadata = {"registry": registry, "doc": doc, "pretrained": pretrained}
-    return field(default=registry.parse(default), metadata=metadata)
+    return _field(registry.parse(default), doc, pretrained=pretrained, registry=registry)
 
 
 def value_field(default: Value, doc: str, *, pretrained: Value | None = None, **legal: Any) -> Any:
@@ -29,16 +35,20 @@ def value_field(default: Value, doc: str, *, pretrained: Value | None = None, **
         pretrained: the default where the model starts from pretrained weights, if it is another one.
         legal: what `Option` takes.
     """
-    metadata = {"option": Option(default, doc, **legal), "doc": doc, "pretrained": pretrained}
-    return field(default=default, metadata=metadata)
+    return _field(default, doc, pretrained=pretrained, option=Option(default, doc, **legal))
 
 
 def path_field(default: str | None, doc: str) -> Any:
-    return field(default=default, metadata={"path": True, "doc": doc})
+    return _field(default, doc, path=True)
 
 
 def section_field() -> Any:
     return field(default_factory=dict)
+
+
+def _field(default: Any, doc: str, *, pretrained: Any = None, **legal: Any) -> Any:
+    metadata = {"default": default, "doc": doc, "pretrained": pretrained, **legal}
+    return field(default=default if pretrained is None else Open.OPEN, metadata=metadata)
 
 
 class Section:
@@ -46,8 +56,9 @@ class Section:
 
     def __post_init__(self) -> None:
         for item in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
-            checked = _check(item.metadata, getattr(self, item.name), where=item.name)
-            object.__setattr__(self, item.name, checked)
+            given = getattr(self, item.name)
+            given = item.metadata["default"] if given is Open.OPEN else given
+            object.__setattr__(self, item.name, _check(item.metadata, given, where=item.name))
 
 
 def _check(metadata: Mapping[str, Any], given: Any, *, where: str) -> Any:
@@ -80,9 +91,9 @@ def build_section(cls: type, given: Any, *, where: str = "") -> Any:
     try:
         return cls(**given)
     except UserError as error:
-        if where and not str(error).startswith(where):
-            raise UserError(f"{where}{error}") from error
-        raise
+        if not where:
+            raise
+        raise error.within(where.rstrip("."), joint=".") from error
 
 
 def list_keys(cls: type, prefix: str = "", *, deep: bool = False) -> list[str]:
@@ -94,8 +105,7 @@ def list_keys(cls: type, prefix: str = "", *, deep: bool = False) -> list[str]:
 
 def pretrained_recipe(cls: type) -> dict[str, Value]:
     """The defaults of a section that differ where the model starts from pretrained weights."""
-    recipe = {item.name: item.metadata.get("pretrained") for item in fields(cls)}
-    return {name: default for name, default in recipe.items() if default is not None}
+    return {item.name: item.metadata["pretrained"] for item in fields(cls) if item.default is Open.OPEN}
 
 
 @cache

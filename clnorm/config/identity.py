@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from clnorm.catalogue.registry import Spec
 from clnorm.config.config import Config
 from clnorm.config.fields import Section
 from clnorm.errors import UserError
@@ -68,7 +69,7 @@ def _plugin_sources(section: Section, prefix: str = "") -> dict[str, str]:
         value = getattr(section, item.name)
         if isinstance(value, Section):
             sources |= _plugin_sources(value, f"{prefix}{item.name}.")
-        elif (registry := item.metadata.get("registry")) and (source := registry.get(value.name).source):
+        elif isinstance(value, Spec) and (source := value.entry.source):
             sources[prefix + item.name] = source
     return sources
 

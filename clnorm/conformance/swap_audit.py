@@ -18,7 +18,7 @@ from clnorm.seeding import derive_seed, torch_generator
 
 _CLASSES = 2  # outputs of the head, which no norm depends on
 _IMAGE_SIZE, _FRAMES = Option(112, low=1), Option(8, low=1)
-_FLAGS = {"data.image_size": "--image-size", "data.num_frames": "--frames"}  # what a backbone calls them, and we do
+_FLAGS = {"data.image_size": "--image-size", "data.frames": "--frames"}  # what a backbone calls them, and we do
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,8 @@ def _create_model(backbone: Spec, norm: Spec, *, size: int, frames: int) -> tupl
             backbone, norm=norm, num_classes=_CLASSES, image_size=size, num_frames=frames, seed=0
         )
     except UserError as error:
-        text = str(error)
-        for key, flag in _FLAGS.items():
-            text = text.replace(key, flag)
-        raise UserError(text) from error
+        error.where = _FLAGS.get(error.where or "", error.where)
+        raise
     return model, swap
 
 
@@ -113,5 +111,4 @@ def _pass_clips(model: nn.Module, *, size: int, frames: int) -> None:
             try:
                 model(clips[:count])
             except ClnormError as error:
-                mode = "training" if training else "evaluation"
-                raise type(error)(f"{error} (in {mode})") from error
+                raise error.within("in training" if training else "in evaluation") from error

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clnorm.catalogue import DATASETS
 from clnorm.catalogue.registry import Spec
 from clnorm.data.datasets.clip_list import INDEX
 from clnorm.data.datasets.folder import is_video
@@ -80,7 +79,7 @@ def check_dataset(dataset: Spec, root: Path | None) -> Survey:
 def _survey_table(survey: Survey, dataset: Spec, root: Path | None) -> None:
     """A dataset that only its reader knows: its table, or the reader's complaint."""
     try:
-        table: ClipTable = DATASETS.get(dataset.name).load()(root, progress=None, **dataset.kwargs)
+        table: ClipTable = dataset.build(root, progress=None)
     except UserError as error:
         if root is None:
             raise
@@ -134,7 +133,7 @@ def _note_uses(survey: Survey, dataset: Spec, root: Path) -> None:
     """What runs train and test on where options change what the lists say; a dataset with problems is not read."""
     changed = dataset.kwargs.get("train_plus") or dataset.kwargs["imbalance"] != 1
     if changed and not survey.problems:
-        table: ClipTable = DATASETS.get(dataset.name).load()(root, progress=None, **dataset.kwargs)
+        table: ClipTable = dataset.build(root, progress=None)
         used = table.frame["split"].value_counts()
         survey.notes.append(f"runs on {dataset.short}: {_uses({use: int(used.get(use, 0)) for use in SPLITS})}")
 

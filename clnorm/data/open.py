@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clnorm.catalogue import DATASETS
 from clnorm.config.config import Config
 from clnorm.progress import Reporter, count_steps
 
@@ -14,10 +13,9 @@ if TYPE_CHECKING:
 
 def read_table(config: Config, reporter: Reporter) -> "ClipTable":
     """The clips of the configuration's dataset."""
-    read = DATASETS.get(config.dataset.name).load()
     root = Path(config.data.root).expanduser() if config.data.root is not None else None
     with count_steps(reporter, "making clips") as progress:
-        table: ClipTable = read(root, progress=progress, **config.dataset.kwargs)
+        table: ClipTable = config.dataset.build(root, progress=progress)
     return table
 
 

@@ -1,0 +1,1 @@
+"""A trained model outside of its run: kept in a file, predicting, simplified, exported."""

@@ -91,7 +91,7 @@ def describe_model(config: Config, *, classes: Sequence[str], order: Iterable[in
         num_frames=config.data.frames,
         keep=config.data.keep,
         precision=precision,
-        sources={kind: source for kind in _REGISTRIES if (source := _read_source(kind, getattr(config, kind).name))},
+        sources={kind: source for kind in _REGISTRIES if (source := getattr(config, kind).entry.source)},
     )
 
 
@@ -140,7 +140,7 @@ def _build(info: ModelInfo, path: Path) -> nn.Module:
         _refuse_changed_plugins(info)
         restructure(model, group_norms=info.group_norms, folded=info.folded)
     except ClnormError as error:
-        raise type(error)(f"its model cannot be built: {error}", where=str(path)) from error
+        raise error.within(f"{path}: its model cannot be built") from error
     except AttributeError as error:
         raise ClnormError(f"its description does not fit its model: {error}", where=str(path)) from error
     return model
@@ -177,16 +177,12 @@ def _parse_info(described: str, path: Path) -> ModelInfo:
     return info
 
 
-def _read_source(kind: str, name: str) -> str:
-    return _REGISTRIES[kind].get(name).source
-
-
 def _refuse_changed_plugins(info: ModelInfo) -> None:
     for kind, source in info.sources.items():
-        name = _REGISTRIES[kind].parse(getattr(info, kind)).name
-        if _read_source(kind, name) != source:
+        spec = _REGISTRIES[kind].parse(getattr(info, kind))
+        if spec.entry.source != source:
             raise ClnormError(
-                f"the file of the {kind} {name!r} has changed since this model was trained",
+                f"the file of the {kind} {spec.name!r} has changed since this model was trained",
                 hint="bring back the version that it was trained with",
             )
 

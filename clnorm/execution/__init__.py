@@ -1,0 +1,1 @@
+"""How a model is executed, whatever it is: precision, attention, compilation, memory, predictions."""

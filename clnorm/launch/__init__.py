@@ -1,0 +1,1 @@
+"""Several runs, and where they are executed."""

@@ -1,0 +1,1 @@
+"""The backbones, their building blocks, and the pretrained weights that they can start from."""

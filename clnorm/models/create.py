@@ -71,12 +71,12 @@ def create_model_with_report(
 ) -> tuple[nn.Module, SwapReport, WeightsReport | None]:
     """As `create_model`, from weights that were read before, with the reports on the swap and on these weights."""
     spec = BACKBONES.parse(backbone)
-    build = BACKBONES.get(spec.name).load()
+    build = spec.bind()
     # torch's layers draw from the global generator as they are built, and some of timm's keep those draws, so they get
     # a seed. A plug-in norm's draws get one of their own. The caller's generator is left alone.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive_seed(seed, "initial weights"))
-        model = build(num_classes=num_classes, image_size=image_size, num_frames=num_frames, **spec.kwargs)
+        model = build(num_classes=num_classes, image_size=image_size, num_frames=num_frames)
         model.init_weights(torch_generator(seed, "initial weights"))
         # Before the swap, which then carries the pretrained affine maps and reports it.
         report = load_pretrained(model, weights) if weights is not None else None

@@ -1,4 +1,4 @@
-"""The built-in strategies, one method a file."""
+"""The continual-learning strategies, one method a file, each with the function that builds it."""
 
 from clnorm.training.avalanche import import_in_parts
 

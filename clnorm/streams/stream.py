@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from clnorm.catalogue import PROTOCOLS
 from clnorm.catalogue.registry import Spec
 from clnorm.data.table import ClipTable
 from clnorm.errors import UserError
@@ -92,8 +91,7 @@ def create_stream(table: ClipTable, protocol: Spec, *, seed: int, bad: Mapping[i
     Raises:
         UserError: a protocol that does not fit the classes, or a class left without training or test clips.
     """
-    cut = PROTOCOLS.get(protocol.name).load()
-    groups = cut(len(table.classes), seed=seed, **protocol.kwargs)
+    groups = protocol.build(len(table.classes), seed=seed)
     order = np.array([label for group in groups for label in group], dtype=np.int64)
     place = np.empty_like(order)
     place[order] = np.arange(len(order))

@@ -15,7 +15,6 @@ from avalanche.logging import BaseLogger
 from avalanche.training.plugins import EvaluationPlugin
 from torch import Tensor, nn
 
-from clnorm.catalogue import MIXES
 from clnorm.errors import ClnormError
 from clnorm.execution.execution import compile_model
 from clnorm.execution.inputs import Inputs, pixels_to_input
@@ -74,6 +73,7 @@ class ClipStrategy(AccumulatingTemplate):
         self._given = list(plugins)
         self._targets = torch.as_tensor(setup.stream.targets)
         self._labels = torch.as_tensor(setup.stream.order)[self._targets]
+        self._mix = setup.config.data.mix.bind()
         self.accumulate = check_pieces(self.recipe)
         model, experiences = setup.model.to(setup.device), self.training_stream.experiences
         check_policies(model, setup.config, has_memory=share > 0, experiences=len(experiences))
@@ -200,8 +200,7 @@ class ClipStrategy(AccumulatingTemplate):
         ids, pixels = torch.as_tensor(self.mbatch[0]), self.mbatch[1]
         clips = pixels_to_input(pixels.to(self.device, non_blocking=True))
         clips = self.setup.augment(clips, self._labels[ids], generator=self.dataloader.augmentation)
-        spec = self.setup.config.data.mix
-        mixture = MIXES.get(spec.name).load()(clips, generator=self.dataloader.mixing, **spec.kwargs)
+        mixture = self._mix(clips, generator=self.dataloader.mixing)
         targets, tasks = (of_clips[ids].to(self.device) for of_clips in (self._targets, self.statistics.tasks))
         self.mbatch = Batch(
             ids=ids,

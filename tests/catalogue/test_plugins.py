@@ -1,7 +1,11 @@
 """Norms, strategies and protocols of one's own, in whole runs."""
 
 import importlib
+import os
+import re
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -25,7 +29,7 @@ def test_a_strategy_of_ones_own(tiny):
 
 
 def test_an_edited_plugin_is_another_run(tiny, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     source = "from torch import nn\n\n\nclass Edited(nn.Module):\n    def __init__(self, num_channels):\n"
     source += "        super().__init__()\n\n    def forward(self, x):\n        return x * {scale}\n"
     names = []
@@ -38,7 +42,7 @@ def test_an_edited_plugin_is_another_run(tiny, tmp_path, monkeypatch):
 
 
 def test_a_plugin_norm_that_draws_weights_draws_them_from_the_seed(tiny, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     source = "import torch\nfrom torch import nn\n\n\nclass Drawn(nn.Module):\n    def __init__(self, num_channels):\n"
     source += "        super().__init__()\n        self.scale = nn.Parameter(torch.randn(num_channels))\n\n"
     source += "    def forward(self, x):\n        return x * self.scale\n"
@@ -105,9 +109,58 @@ def test_a_strategy_that_cannot_be_continued_says_so(tiny, monkeypatch):
 
 
 def test_a_protocol_of_ones_own(tiny, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     source = "def pairs(num_classes, *, seed, size=2):\n    labels = list(range(num_classes))\n"
     source += "    return [labels[start : start + size] for start in range(0, num_classes, size)]\n"
     (tmp_path / "my_protocol.py").write_text(source)
     record = clnorm.run(tiny(protocol="my_protocol:pairs:size=1", train__epochs=1))
     assert record.experiences == [[0], [1], [2], [3]]
+
+
+SCRIPT = """
+import sys
+from clnorm import Config, UserError
+before = list(sys.path)
+try:
+    print(Config(protocol="lying_here:pairs:size=1").protocol)
+except UserError as error:
+    print(error)
+assert sys.path == before, "a library leaves Python's path alone"
+"""
+
+
+@pytest.mark.parametrize(
+    ("lies_in", "prints"),
+    [
+        ("script", "lying_here:pairs:size=1"),
+        ("path", "lying_here:pairs:size=1"),
+        ("current", "protocol: lying_here:pairs: there is no module 'lying_here'; install it, .* in PYTHONPATH"),
+    ],
+)
+def test_a_script_finds_a_module_where_python_does(tmp_path, lies_in, prints):
+    for folder in ("script", "path", "current"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / lies_in / "lying_here.py").write_text("def pairs(num_classes, *, seed, size=2): pass\n")
+    (tmp_path / "script" / "run.py").write_text(SCRIPT)
+    done = run_python(tmp_path / "script" / "run.py", cwd=tmp_path / "current", path=tmp_path / "path")
+    assert re.fullmatch(prints + "\n", done.stdout), done.stderr
+
+
+@pytest.mark.parametrize("safe", [False, True])
+def test_the_command_finds_a_module_in_the_current_folder_unless_python_is_told_not_to(tmp_path, safe):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "lying_here.py").write_text("def pairs(num_classes, *, seed, size=2): pass\n")
+    # As an installed `clnorm` is: a script of another folder.
+    (tmp_path / "bin" / "clnorm").write_text("import sys\nfrom clnorm.cli.main import main\nsys.exit(main())\n")
+    arguments = ["run", "--set", "protocol=lying_here:pairs", "--dry-run"]
+    done = run_python(*["-P"] * safe, tmp_path / "bin" / "clnorm", *arguments, cwd=tmp_path)
+    assert done.returncode == (2 if safe else 0), done.stderr
+    assert ("no module 'lying_here'" in done.stderr) == safe
+    assert ("protocol: lying_here:pairs:size=2" in done.stdout) != safe
+
+
+def run_python(*arguments, cwd, path=None):
+    """Python on a file in another process, with clnorm and the folder `path` on its path."""
+    folders = [Path(clnorm.__file__).parents[1], *([path] if path else [])]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
+    return subprocess.run([sys.executable, *arguments], cwd=cwd, env=env, capture_output=True, text=True)

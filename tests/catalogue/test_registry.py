@@ -1,5 +1,7 @@
 """Names, options and plug-ins: the grammar, its errors, and what comes out of it."""
 
+import copy
+import pickle
 import textwrap
 
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clnorm.catalogue.option import Option
-from clnorm.catalogue.registry import Entry, Registry, format_spec
+from clnorm.catalogue.registry import Entry, Registry, Spec, format_spec
 from clnorm.errors import UserError, nearest
 
 ENTRY = Entry(
@@ -64,6 +66,51 @@ def test_defaults_are_decided_and_left_out_of_the_short_form(registry):
     assert registry.parse("cn:axis=frame,groups=8") == spec
 
 
+def test_a_decided_spec_is_returned_as_it_is(registry, monkeypatch):
+    spec = registry.parse("cn:groups=8")
+    monkeypatch.setattr(registry, "_split", None)  # nothing is taken apart again
+    assert registry.parse(spec) is spec
+    assert (spec.kind, spec.entry.name) == ("norm", "cn")
+
+
+def test_a_spec_of_another_kind_is_no_name_here(registry):
+    other = Registry("backbone", plural="backbones")
+    other.add(Entry("vit", "math:sqrt", "a backbone"))
+    with pytest.raises(UserError, match="unknown norm 'vit'"):
+        registry.parse(other.parse("vit"))
+    other.add(ENTRY)
+    taken = registry.parse(other.parse("cn:groups=8"))
+    assert (taken.kind, taken.kwargs["groups"]) == ("norm", 8), "a name that both have is taken by its text"
+    assert taken != other.parse("cn:groups=8"), "what it is of counts"
+
+
+def test_a_spec_builds_what_it_names_from_what_is_given_and_its_options():
+    registry = Registry("protocol", plural="protocols", given=("seed",))
+
+    @registry.register("made")
+    def make(num_classes, *, seed, scale: float = 1.0, shift: bool = False):
+        return num_classes, seed, scale, shift
+
+    spec = registry.parse("made:scale=0.5")
+    assert spec.build(8, seed=3) == spec.bind()(8, seed=3) == (8, 3, 0.5, False)
+    assert registry.parse("made:shift=true").build(8, seed=3) == (8, 3, 1.0, True)
+
+
+def test_a_member_of_a_family_is_built_from_its_word():
+    registry = Registry("norm", plural="norms")
+    registry.add(Entry("word", "builtins:sorted", options={"reverse": Option(False)}, takes="WORD"))
+    assert registry.parse("word:cab:reverse=true").build() == ["c", "b", "a"]
+
+
+def test_a_spec_is_hashed_copied_and_sent_to_another_process(registry):
+    spec = registry.parse("cn:groups=8")
+    for again in (copy.deepcopy(spec), pickle.loads(pickle.dumps(spec))):
+        assert isinstance(again, Spec)
+        assert (again, hash(again), again.short) == (spec, hash(spec), "cn:groups=8")
+        assert registry.parse(again) is again
+        assert again.entry.load() is spec.entry.load()
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -78,12 +125,13 @@ def test_defaults_are_decided_and_left_out_of_the_short_form(registry):
         ("cn:groups", ["'groups' is not option=value"]),
         ("cn:groups=1,groups=2", ["given twice"]),
         ("", ["is not a name"]),
-        ("no.such.module:Norm", ["no module 'no.such.module'"]),
+        ("no.such.module:Norm", ["--norm: no.such.module:Norm: there is no module 'no.such.module'", "PYTHONPATH"]),
         ("math:sqr", ["'math' has no 'sqr'", "did you mean 'sqrt'?"]),
-        ("math:pi", ["no class or function"]),
+        ("math:pi", ["--norm: 'math:pi' is no class or function"]),
         ("math.pi", ["'math:pi' is no class or function"]),
         ("math.sqr", ["'math' has no 'sqr'", "did you mean 'sqrt'?"]),
         ("no.such.module.Norm", ["unknown norm 'no.such.module.Norm', and there is no module 'no.such.module'", "cn"]),
+        ("no.such.module.Norm", ["clnorm list norms", "PYTHONPATH"]),
         ("cn.x", ["unknown norm 'cn.x'", "did you mean 'cn'?", "clnorm list norms"]),
         ("operator.truediv:a=1,b=2", ["'operator:truediv' has no option 'a'"]),
     ],
@@ -235,7 +283,7 @@ def test_a_name_that_is_refused_says_why_and_is_not_listed():
 
 def test_a_plugin_that_fails_to_import_keeps_its_own_error(registry, tmp_path, monkeypatch):
     (tmp_path / "a_broken_norm.py").write_text("import a_module_that_is_not_there")
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="a_module_that_is_not_there"):
         registry.parse("a_broken_norm:Norm")
 

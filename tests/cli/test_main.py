@@ -226,13 +226,15 @@ def test_norms_audit_names_the_whole_backbone(capsys):
 def test_norms_audit_answers_about_its_own_flags(capsys):
     assert audit("ln", "--image-size", "13") == 2
     assert capsys.readouterr().err.startswith("error: --image-size: 13 is no multiple")
+    assert audit("ln", "--frames", "3", backbone="lsvit_signed_nano:smif=frames") == 2
+    assert capsys.readouterr().err.startswith("error: --frames: smif=frames takes frames two by two, not 3")
 
 
 def test_norms_audit_of_a_norm_that_cannot_run_at_a_site_names_the_site(capsys):
     assert audit("in:axis=frame") == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert re.match(r"error: norm site 'blocks\.0\.lmi\.norm': .*at one position.*\(in training\)\n", captured.err)
+    assert re.match(r"error: in training: norm site 'blocks\.0\.lmi\.norm': .*at one position.*\n", captured.err)
 
 
 def test_norms_audit_of_a_plugin_that_fails_in_evaluation_names_the_site(tmp_path, monkeypatch, capsys):
@@ -244,7 +246,7 @@ def test_norms_audit_of_a_plugin_that_fails_in_evaluation_names_the_site(tmp_pat
     monkeypatch.syspath_prepend(tmp_path)
     assert audit("a_late_norm:Late") == 1
     error = capsys.readouterr().err
-    assert re.match(r"error: norm site '[\w.]+': Late failed: KeyError: 'statistics'; .*\(in evaluation\)\n", error)
+    assert re.match(r"error: in evaluation: norm site '[\w.]+': Late failed: KeyError: 'statistics'; .*\n", error)
 
 
 @pytest.mark.parametrize("norm", ["tbbn", "bn_frozen:source=pretrained", "prepbn"])

@@ -1,6 +1,8 @@
 """Configurations: one merge, one validation, and an identity made of what changes the result."""
 
-from dataclasses import replace
+import copy
+import pickle
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from clnorm import Config, load_config
 from clnorm.catalogue import BACKBONES
+from clnorm.catalogue.registry import Spec
 from clnorm.config.identity import run_id, setting_id
 from clnorm.config.load import merge_config
 from clnorm.config.sections import TrainConfig
@@ -134,6 +137,56 @@ def test_pretrained_runs_have_defaults_of_their_own_wherever_the_configuration_c
     assert Config(model={"pretrained": True}, train=TrainConfig()).train.lr == plain.train.lr
 
 
+@pytest.mark.parametrize("given", ["lsvit_nano", BACKBONES.parse("lsvit_nano"), Config().backbone])
+def test_what_is_given_stays_even_where_it_is_the_default(given, tmp_path):
+    assert Config(backbone=given, model={"weights": "w.safetensors"}).backbone.short == "lsvit_nano"
+    plain = {name: getattr(Config().train, name) for name in ("lr", "epochs", "ema")}
+    built = Config(backbone=given, model={"pretrained": True}, train=plain)
+    file = tmp_path / "c.yaml"
+    file.write_text(f"backbone: {given}\nmodel: {{pretrained: true}}\ntrain: {plain}\n")
+    texts = [f"backbone={given}", "model.pretrained=true", *(f"train.{key}={value}" for key, value in plain.items())]
+    assert built == load_config(file) == load_config(None, texts)
+    assert {name: getattr(built.train, name) for name in plain} == plain
+    assert built.train.layer_decay == 0.75, "what was left open is that of pretrained runs"
+
+
+def test_what_is_replaced_is_all_that_changes():
+    plain, pretrained = Config(), Config(model={"pretrained": True})
+    assert replace(plain) == plain
+    started = replace(plain, model={"pretrained": True})
+    assert (started.backbone, started.train, started.data) == (plain.backbone, plain.train, plain.data)
+    stopped = replace(pretrained, model={"pretrained": False})
+    assert (stopped.backbone, stopped.train, stopped.data) == (pretrained.backbone, pretrained.train, pretrained.data)
+    assert replace(pretrained, backbone="lsvit_nano").backbone == plain.backbone
+    changed = replace(pretrained, data=replace(pretrained.data, frames=4))
+    assert (changed.data.frames, changed.data.image_size) == (4, 112)
+    with pytest.raises(UserError, match=r"^norm: unknown norm 'cm'"):
+        replace(plain, norm="cm")
+
+
+@pytest.mark.parametrize("config", [Config(), Config(model={"pretrained": True}, norm="cn:groups=8"), TrainConfig()])
+def test_a_built_configuration_is_complete_and_a_value(config):
+    def holds(section):
+        for item in fields(section):
+            value = getattr(section, item.name)
+            assert isinstance(value, (Spec, bool, int, float, str, type(None))) or list(holds(value))
+            yield item.name
+
+    assert {"norm", "train"} <= set(holds(config)) or "epochs" in set(holds(config))
+    for again in (copy.deepcopy(config), pickle.loads(pickle.dumps(config)), replace(config)):
+        assert (again, hash(again)) == (config, hash(config))
+
+
+def test_an_error_names_the_section_of_its_key():
+    with pytest.raises(UserError) as caught:
+        Config(train={"epochs": 0})
+    assert (caught.value.where, caught.value.what) == ("train.epochs", "0 is not legal")
+    with pytest.raises(UserError, match=r"^epochs: 0 is not legal"):
+        TrainConfig(epochs=0)
+    with pytest.raises(UserError, match=r"^train\.imbalance: no\.such:Thing: there is no module 'no\.such'"):
+        load_config(None, ["train.imbalance=no.such:Thing"])
+
+
 @pytest.mark.parametrize(
     ("key", "value", "one_table"),
     [
@@ -190,7 +243,7 @@ def test_one_method_for_unequal_classes_and_no_pixel_smote(given, message):
 
 def test_a_name_inside_of_a_section_is_read_back_and_its_plug_ins_source_counts(tmp_path, monkeypatch):
     plugin, file = tmp_path / "my_balance.py", tmp_path / "c.yaml"
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     plugin.write_text("class Mine:\n    def __init__(self, setup, *, rate: float = 0.5):\n        pass\n")
     config = load_config(None, ["train.imbalance=my_balance:Mine:rate=0.25"])
     file.write_text(config.to_yaml())

@@ -44,8 +44,9 @@ def read_section(title):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with the README's norm, its sweep and the configurations in it, as the current one."""
+    """A folder with the README's norm, sweep and configurations, as the current one and that of a script."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "mynorm.py").write_text(EXAMPLES[0])
     (tmp_path / "mynorm.yaml").write_text(read_block("yaml"))
     (tmp_path / "configs").symlink_to(ROOT / "configs")

@@ -84,7 +84,7 @@ def test_a_run_that_mixes_is_repeated_bit_for_bit_and_has_a_name_of_its_own(buil
 
 
 def test_an_edited_mix_of_ones_own_is_another_run(tiny, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     source = (
         "from clnorm.data.augment.mix import mixup\n\n\ndef soft_mix(clips, *, generator, alpha: float = {alpha}):\n"
     )

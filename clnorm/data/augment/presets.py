@@ -6,7 +6,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from clnorm.catalogue import AUGMENTATIONS
 from clnorm.catalogue.registry import Spec
 from clnorm.data.augment.colour import change_colours
 from clnorm.data.augment.damage import add_noise, erase_box
@@ -37,7 +36,7 @@ def create_augmentation(spec: Spec, classes: Sequence[str]) -> Augmentation:
     Raises:
         UserError: its options do not fit each other, or a class that there is not.
     """
-    built: Augmentation = AUGMENTATIONS.get(spec.name).load()(classes, **spec.kwargs)
+    built: Augmentation = spec.build(classes)
     return built
 
 

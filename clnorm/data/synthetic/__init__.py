@@ -1,0 +1,1 @@
+"""The synthetic dataset: moving shapes, drawn and encoded into real video files."""

@@ -1,0 +1,1 @@
+"""Where norms stand in a model: finding the places, building a norm by name, adapting its view, swapping."""

@@ -100,7 +100,7 @@ class NormSite(nn.Module):
             y: Tensor = self.norm(view)
             return y
         except ClnormError as error:
-            raise type(error)(str(error), where=self._where) from error
+            raise error.within(self._where) from error
         except Exception as error:
             # torch's own classes speak to torch (a recomputation that is complete, a trace) or of memory.
             if type(error).__module__.partition(".")[0] == "torch":

@@ -28,14 +28,14 @@ def build_norm(spec: str | Spec, num_channels: int) -> nn.Module:
             no `StepContext` has, or that has no `receive_context` to be given it.
     """
     parsed = NORMS.parse(spec)
-    factory = NORMS.get(parsed.name).load()
+    factory = parsed.entry.load()
     options = {key: value for key, value in parsed.kwargs.items() if key != "axis"}
     if num_channels < 1:
         raise UserError(f"{num_channels} channels", where=parsed.name, legal="an int >= 1")
     try:
         norm = factory(num_channels, **options)
     except ClnormError as error:
-        raise type(error)(str(error), where=parsed.name) from error
+        raise error.within(parsed.name) from error
     except Exception as error:
         raise UserError(
             f"building it for {num_channels} channels failed: {type(error).__name__}: {error}",

@@ -145,7 +145,7 @@ def _build_like(site: Site, spec: Spec, model: nn.Module) -> nn.Module:
     try:
         norm = build_norm(spec, site.width)
     except UserError as error:
-        raise UserError(str(error), where=f"norm site {site.paths[0]!r}") from error
+        raise error.within(f"norm site {site.paths[0]!r}") from error
     like = first_tensor(site.norm)
     if like is None:
         like = first_tensor(model)

@@ -1,0 +1,1 @@
+"""What is done about unequal classes while training: samplers, losses, heads fitted anew."""

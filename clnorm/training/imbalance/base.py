@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clnorm.catalogue import IMBALANCE
 from clnorm.execution.inputs import Inputs
 from clnorm.training.imbalance.samplers import BALANCED, OVERSAMPLE, SQRT, UNDERSAMPLE, ClassCounts, Sampler
 from clnorm.training.setup import Setup
@@ -128,6 +127,5 @@ def smoothed_targets(targets: Tensor, *, classes: int, smoothing: float) -> Tens
 
 def create_balancing(setup: Setup) -> Balancing:
     """The method that the configuration names."""
-    chosen = setup.config.train.imbalance
-    method: Balancing = IMBALANCE.get(chosen.name).load()(setup, **chosen.kwargs)
+    method: Balancing = setup.config.train.imbalance.build(setup)
     return method

@@ -115,7 +115,7 @@ def test_operations_come_in_the_order_crop_blur_colour_noise_erase(augment):
 
 
 def test_an_augmentation_of_one_s_own_is_built_of_the_classes_and_its_options(clips_of, augment, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     source = "def build(classes, amount: float = 0.5):\n    dimmed = classes.index('turn')\n\n"
     source += "    def change(clips, labels, *, generator):\n        clips = clips.clone()\n"
     source += "        clips[labels == dimmed] *= amount\n        return clips\n\n    return change\n"

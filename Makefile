@@ -2,8 +2,9 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := pytest -n auto --dist worksteal
 
-.PHONY: help setup ffmpeg demo test lint
+.PHONY: help setup ffmpeg demo test quick coverage lowest lint
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -36,7 +37,18 @@ test: setup ## linters, types and the whole test suite
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/$(PYTEST)
+
+quick: setup ## the tests without the slow ones: under a minute on two cores
+	$(BIN)/$(PYTEST) -m "not slow"
+
+coverage: setup ## the whole test suite, and which lines and branches it runs
+	$(BIN)/$(PYTEST) --cov --cov-report=term
+
+lowest: ffmpeg ## the quick tests with the lowest versions that pyproject.toml allows, in .venv-lowest
+	@uv=$$(command -v uv || echo $(BIN)/uv) && $$uv venv --quiet --clear --python $(PYTHON) .venv-lowest && \
+		$$uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[dev]'
+	.venv-lowest/bin/$(PYTEST) -m "not slow"
 
 lint: setup ## format, and mend what the linter can
 	$(BIN)/ruff format .

@@ -1,9 +1,17 @@
-"""Fixtures that several test files share, and the rule that a skip is a failure in continuous integration."""
+"""What all tests share: threads, real clips and who may do without them, a cache, and tiny runs.
+
+Without real clips the tests marked `real_data` are left out by name. Any other skip is a failure where `CI` is set.
+"""
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+# Before torch is imported, here and in the processes that tests start: workers do not fight for the cores, and sums
+# are not split otherwise on a machine with more of them.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import hypothesis
 import pytest
@@ -17,15 +25,70 @@ import_in_parts()
 hypothesis.settings.register_profile("clnorm", deadline=None)
 hypothesis.settings.load_profile("clnorm")
 
+SHARED = Path(os.environ.get("CLNORM_TEST_DATA") or Path(__file__).parents[2] / "shared")
+REQUIRED = bool(os.environ.get("CLNORM_TEST_DATA")) or os.environ.get("CLNORM_REQUIRE_DATA") == "1"
+LEFT_OUT = f"real_data: there are no real clips in {SHARED}"
+
+
+def _missing_data() -> list[str]:
+    """The folders of `SHARED` that are not there, or empty."""
+    needed = ("data/hmdb21", "data/hmdb51_splits", "data/originals", "weights")
+    return [name for name in needed if not (SHARED / name).is_dir() or not any((SHARED / name).iterdir())]
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real clips, official splits and weights, where they are: $CLNORM_TEST_DATA, or `shared` beside the checkout."""
-    default = Path(__file__).parents[2] / "shared"
-    folder = Path(os.environ.get("CLNORM_TEST_DATA", default))
-    if not (folder / "data" / "hmdb21").is_dir():
-        pytest.skip(f"no test data in {folder}; set CLNORM_TEST_DATA")
-    return folder
+    """Real clips, official splits and weights: $CLNORM_TEST_DATA, or `shared` beside the checkout.
+
+    Whatever uses it is marked `real_data`.
+    """
+    if missing := _missing_data():
+        pytest.fail(f"no {', '.join(missing)} in {SHARED}, which CLNORM_TEST_DATA or CLNORM_REQUIRE_DATA=1 asks for")
+    return SHARED
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    leave_out = bool(_missing_data()) and not REQUIRED
+    for item in items:
+        if "shared_data" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.real_data)
+            if leave_out:
+                item.add_marker(pytest.mark.skip(reason=LEFT_OUT))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker for each core that this process may use, and no more than memory holds: each imports torch."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 8)
+
+
+def _is_left_out(report: pytest.TestReport | pytest.CollectReport) -> bool:
+    return isinstance(report.longrepr, tuple) and report.longrepr[2] == f"Skipped: {LEFT_OUT}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    """A file that skips itself is a failure too; pytest-xdist would not tell of it."""
+    report = yield
+    if os.environ.get("CI") and report.skipped:
+        report.outcome = "failed"
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:  # a worker of pytest-xdist
+        return
+    left_out, others = [], []
+    for report in reporter.stats.get("skipped", []):
+        (left_out if _is_left_out(report) else others).append(report)
+    if left_out:
+        reporter.write_line(f"\n{len(left_out)} tests were left out, {LEFT_OUT}; CONTRIBUTING.md says how to get them")
+    if os.environ.get("CI") and others:
+        names = ", ".join(report.nodeid for report in others)
+        reporter.write_line(f"\na skipped test is a failure here: {names}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,13 +100,6 @@ def _cache(tmp_path_factory: pytest.TempPathFactory):
     os.environ.pop("CLNORM_CACHE")
     if previous is not None:
         os.environ["CLNORM_CACHE"] = previous
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if os.environ.get("CI") and reporter.stats.get("skipped"):
-        reporter.write_line("a skipped test is a failure here", red=True)
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 TINY = {

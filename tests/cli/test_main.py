@@ -139,10 +139,9 @@ def test_a_failure_that_is_no_mistake_is_exit_code_1(monkeypatch, capsys):
     assert capsys.readouterr().err == "error: RuntimeError: something broke; add --debug for the traceback\n"
 
 
-def test_run_table_and_sweep_from_the_shell(tiny, tmp_path, packages_loaded):
-    config = tiny(train__epochs=1)
+def test_a_run_from_the_shell_and_again_without_torch(tiny, tmp_path, packages_loaded):
     file = tmp_path / "tiny.yaml"
-    file.write_text(config.to_yaml())
+    file.write_text(tiny(train__epochs=1).to_yaml())
     done = run_cli("run", "--config", str(file), "--norm", "cn")
     assert done.returncode == 0, done.stderr
     assert "epoch 1/1" in done.stderr
@@ -153,17 +152,21 @@ def test_run_table_and_sweep_from_the_shell(tiny, tmp_path, packages_loaded):
     assert "finished already" in again.stderr
     assert again.stdout == done.stdout
     assert not packages_loaded("run", "--config", str(file), "--norm", "cn") & NEURAL
-    grid = tmp_path / "grid.yaml"
+
+
+def test_a_sweep_and_its_tables(tiny, tmp_path, capsys):
+    config = tiny(train__epochs=1)
     shared = config.to_dict()
     del shared["norm"]
-    grid.write_text(yaml.safe_dump({"config": shared, "grid": {"norm": ["bn", "cn"]}}))
-    swept = run_cli("sweep", str(grid))
-    assert swept.returncode == 0, swept.stderr
-    assert swept.stderr.count("finished already") == 1
+    grid = tmp_path / "grid.yaml"
+    for norms in (["cn"], ["bn", "cn"]):
+        grid.write_text(yaml.safe_dump({"config": shared, "grid": {"norm": norms}}))
+        assert main(["sweep", str(grid)]) == 0
+        said = capsys.readouterr().err
+    assert said.count("finished already") == 1
     for name, word in {"rich": "forgetting", "markdown": "| cn", "latex": r"\toprule", "csv": "cn,naive"}.items():
-        table = run_cli("table", config.out, "--format", name)
-        assert table.returncode == 0, table.stderr
-        assert word in table.stdout
+        assert main(["table", config.out, "--format", name]) == 0
+        assert word in capsys.readouterr().out
     record = json.loads(next((tmp_path / "runs").glob("*-bn-*/record.json")).read_text())
     assert record["names"]["norm"] == "bn"
 

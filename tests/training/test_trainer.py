@@ -135,6 +135,7 @@ def test_a_run_with_explicit_attention_differs_by_rounding(tiny, tmp_path):
 
 
 def test_a_compiled_strategy_trains_as_the_plain_one_ewc_and_average_included(build_setup):
+    """In float64: the gradient of a key's bias is 0 but for rounding, and Adam divides it by its own size."""
     options = {"norm": "cn", "backbone": "lsvit_nano:drop_path=0", "train__ema": 0.5, "train__epochs": 1}
     states, graphs = [], []
 
@@ -145,6 +146,7 @@ def test_a_compiled_strategy_trains_as_the_plain_one_ewc_and_average_included(bu
     for execution in (Execution(), Execution(compile=True)):
         setup = build_setup(execution=execution, backend=backend, **options)
         del setup.model.blocks[1:]
+        setup.model.double().smif.register_forward_pre_hook(lambda smif, given: (given[0].double(),))
         strategy = ewc(setup, lam=10.0, fisher="exact")
         strategy.train_experience(0)
         states.append(strategy.state_dict())
@@ -154,7 +156,7 @@ def test_a_compiled_strategy_trains_as_the_plain_one_ewc_and_average_included(bu
     assert list(plain["average"]) == list(compiled["average"])
     for part in ("model", "average"):
         for name, value in plain[part].items():
-            torch.testing.assert_close(compiled[part][name], value, rtol=1e-3, atol=1e-5, msg=name)
+            torch.testing.assert_close(compiled[part][name], value, rtol=1e-10, atol=1e-12, msg=name)
     assert setup.model._compiled_call_impl is not None
     assert strategy.evaluated_model._compiled_call_impl is not None
 

@@ -1,0 +1,104 @@
+"""Real clips and skips, as conftest.py rules them: what a fork leaves out, and what is a failure."""
+
+from pathlib import Path
+
+import pytest
+
+TESTS = """
+import pytest
+
+@pytest.fixture(scope="session")
+def clips(shared_data):
+    return sorted((shared_data / "weights").iterdir())
+
+def test_of_clips(clips):
+    assert clips
+
+def test_of_none():
+    pass
+"""
+OTHER_SKIP = """
+import pytest
+
+def test_of_another_system():
+    pytest.skip("not here")
+"""
+WHOLE_FILE = """
+import pytest
+
+pytest.importorskip("no_such_module")
+
+def test_of_it():
+    pass
+"""
+
+
+@pytest.fixture
+def fork(pytester, monkeypatch):
+    """Runs tests in a checkout without real clips, `tests/conftest.py` being this one; in CI unless said otherwise."""
+    tests = pytester.mkdir("checkout") / "tests"
+    tests.mkdir()
+    (tests / "conftest.py").write_text((Path(__file__).parent / "conftest.py").read_text())
+    (tests / "test_it.py").write_text(TESTS)
+    pytester.makeini("[pytest]\naddopts = --strict-markers\nmarkers =\n  real_data: needs clips\n")
+    monkeypatch.setenv("CI", "true")
+    for name in ("CLNORM_TEST_DATA", "CLNORM_REQUIRE_DATA", "PYTEST_ADDOPTS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments, more="", **environment):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        if more:
+            (tests / "test_more.py").write_text(more)
+        return pytester.runpytest("checkout", "-rs", "-p", "no:cacheprovider", *arguments)
+
+    return run
+
+
+def write_clips(folder):
+    for name in ("data/hmdb21", "data/hmdb51_splits", "data/originals", "weights"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "one").write_text("")
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["one process", "a worker"])
+def test_a_fork_passes_and_names_what_it_left_out(fork, workers):
+    result = fork(*workers)
+    result.assert_outcomes(passed=1, skipped=1)
+    assert result.ret == 0
+    left_out = "1 tests were left out, real_data: there are no real clips in *"
+    result.stdout.fnmatch_lines([left_out, "SKIPPED*test_it.py*real_data*"])
+
+
+@pytest.mark.parametrize("asked", ["CLNORM_REQUIRE_DATA", "CLNORM_TEST_DATA"])
+def test_missing_clips_are_a_failure_where_they_are_asked_for(fork, pytester, asked):
+    result = fork(**{asked: {"CLNORM_REQUIRE_DATA": "1"}.get(asked, str(pytester.path / "elsewhere"))})
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*no data/hmdb21, data/hmdb51_splits, data/originals, weights in *"])
+
+
+def test_clips_beside_the_checkout_are_used(fork, pytester):
+    write_clips(pytester.path / "shared")
+    fork(CLNORM_REQUIRE_DATA="1").assert_outcomes(passed=2)
+
+
+def test_an_empty_folder_of_clips_is_a_missing_one(fork, pytester):
+    write_clips(pytester.path / "shared")
+    (pytester.path / "shared" / "weights" / "one").unlink()
+    fork(CLNORM_REQUIRE_DATA="1").assert_outcomes(passed=1, errors=1)
+
+
+def test_the_mark_comes_with_the_fixture(fork):
+    fork("-m", "not real_data").assert_outcomes(passed=1, deselected=1)
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["one process", "a worker"])
+@pytest.mark.parametrize("more", [OTHER_SKIP, WHOLE_FILE], ids=["a test", "a file"])
+def test_any_other_skip_is_a_failure_in_continuous_integration(fork, more, workers):
+    assert fork(*workers, more=more).ret != 0
+
+
+@pytest.mark.parametrize("more", [OTHER_SKIP, WHOLE_FILE], ids=["a test", "a file"])
+def test_elsewhere_a_skip_is_none(fork, monkeypatch, more):
+    monkeypatch.delenv("CI")
+    assert fork(more=more).ret == 0

@@ -102,6 +102,12 @@ def _cache(tmp_path_factory: pytest.TempPathFactory):
         os.environ["CLNORM_CACHE"] = previous
 
 
+@pytest.fixture(autouse=True)
+def _path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's path of the test's own: the command line adds the current folder, which no other test is to find."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
 TINY = {
     "dataset": "synthetic:classes=4,train=4,test=2",
     "protocol": "even:experiences=2",

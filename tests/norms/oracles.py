@@ -1,85 +1,15 @@
-"""Each norm's equations in float64, by torch's own functions or slow loops, and the batches that all norms are fed.
+"""Each norm's equations in float64, by torch's own functions or slow loops.
 
 An oracle takes (S, L, C) in float64, the norm's parameters by name and the step; it keeps running statistics itself.
 """
 
-from dataclasses import dataclass, replace
+import json
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clnorm.norms import StepContext, build_norm, provide_context, take_auxiliary_loss
-
-C = 12
-
-
-@dataclass(frozen=True)
-class Step:
-    """A batch: the experience of each of its clips, the experience in training, and the share of the run before it."""
-
-    tasks: tuple[int, ...]
-    experience: int
-    progress: float
-
-    def __len__(self) -> int:
-        return len(self.tasks)
-
-    def take(self, clips: list[int]) -> "Step":
-        return replace(self, tasks=tuple(self.tasks[clip] for clip in clips))
-
-
-STEPS = (
-    Step((0, 0, 0, 0, 0, 0), 0, 0.0),
-    Step((1, 0, 1, 1, 0, 0), 1, 0.3),
-    Step((3, 1, 0, 3, 1, 0), 3, 0.5),
-    Step((3, 3, 3, 3, 3, 3), 3, 0.9),
-)
-
-
-def tell(norm: nn.Module, step: Step | None, **statistics: object) -> None:
-    """Give a step to the norm; `statistics` and `track` say what running statistics take in."""
-    context = step and StepContext(torch.tensor(step.tasks), step.experience, step.progress, **statistics)
-    provide_context(norm, context)
-
-
-def draw(*shape: int, seed: int = 0, mean: float | Tensor = 0.0) -> Tensor:
-    """Normal numbers in float64 of the standard deviation 1.5."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 1.5 + mean
-
-
-def build(spec: str, channels: int = C) -> nn.Module:
-    """A norm in which no parameter has its first value."""
-    norm = build_norm(spec, channels)
-    with torch.no_grad():
-        for seed, parameter in enumerate(norm.parameters(), start=1):
-            parameter.copy_(draw(*parameter.shape, seed=seed))
-    return norm
-
-
-def results(function, x: Tensor, parameters: dict[str, Tensor], loss=lambda: None) -> dict[str, Tensor]:
-    """The output by `function`, and the gradients by x and all parameters of a drawn functional of it plus `loss()`."""
-    x = x.detach().clone().requires_grad_()
-    y = function(x)
-    total, more = (y * draw(*y.shape, seed=30).to(y.dtype)).sum(), loss()
-    leaves = [x, *parameters.values()]
-    found = torch.autograd.grad(
-        total if more is None else total + more, leaves, allow_unused=True, materialize_grads=True
-    )
-    return {"y": y.detach(), **dict(zip(["x", *parameters], found, strict=True))}
-
-
-def results_of(norm: nn.Module, x: Tensor, function=None) -> dict[str, Tensor]:
-    """`results` of a norm, its auxiliary loss included; `function` is the norm in another form, say compiled."""
-    return results(norm if function is None else function, x, dict(norm.named_parameters()), lambda: take_auxiliary_loss(norm))
-
-
-def assert_same(ours: dict[str, Tensor], theirs: dict[str, Tensor], tolerance: float = 1e-5) -> None:
-    """Relative to the length of each; what is 0, as the gradient of what a batch does not use, is nearly so."""
-    assert ours.keys() == theirs.keys()
-    for name, exact in theirs.items():
-        error = (ours[name].double() - exact.double()).norm()
-        assert error <= tolerance * (exact.double().norm() + 0.5), f"{name}: {error} of {exact.double().norm()}"
+from tests.norms.steps import STEPS, Step, results
 
 
 def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, *running: Tensor, training: bool, **options: float) -> Tensor:
@@ -95,16 +25,13 @@ def group_norm(x: Tensor, groups: int, eps: float) -> Tensor:
 class Oracle:
     """A norm without running statistics. `options` are those of the norm, whose buffers it starts from."""
 
-    def __init__(self, norm: nn.Module, **options: float | bool | str) -> None:
-        self.options = options
+    eps, momentum = 1e-5, 0.1
+
+    def __init__(self, norm: nn.Module, **options: object) -> None:
+        vars(self).update(options)
         self.leaves = {name: value.detach().double().requires_grad_() for name, value in norm.named_parameters()}
         self.running = [buffer.double().clone() for name, buffer in norm.named_buffers() if name.startswith("running")]
         self.loss: Tensor | None = None  # what the norm adds to the loss
-
-    def __getattr__(self, name: str):
-        if name in self.options:
-            return self.options[name]
-        raise AttributeError(name)
 
     def train(self, x: Tensor, step: Step, **given: Tensor) -> Tensor:
         return self.evaluate(x, step, **given)
@@ -262,6 +189,9 @@ class Switchable(Oracle):
 class TaskBalanced(Batch):
     """The definition with tensors of full size, reshaped and repeated; `parts` gives r of a step."""
 
+    def parts(self, step):
+        return 2 if step is STEPS[2] else 1  # of 2 current clips and 4 of the memory; the others have one part
+
     def train(self, x, step, weight, bias):
         r, positions = self.parts(step), len(x) // len(step) * x.shape[1]
         old = torch.tensor([task < step.experience for task in step.tasks])
@@ -317,3 +247,34 @@ class Progressive(Batch):
 
     def evaluate(self, x, step, weight, bias, layer_weight, layer_bias, eta):
         return super().evaluate(x, step, weight, bias) + eta * x
+
+
+ORACLES = {
+    "ln:eps=1e-3": Layer,
+    "rms:eps=1e-2": RMS,
+    "bn": Batch,
+    "bn:momentum=1.0": Batch,
+    "bn_cma:reset=true,eps=1e-3": Cumulative,
+    "bn_cma:reset=false,eps=1e-3": Cumulative,
+    "bn_frozen:source=base,eps=1e-3,momentum=0.3": Frozen,
+    "bn_task:tasks=4,eps=1e-3,momentum=0.3": PerTask,
+    "brn:rmax=1.5,dmax=0.4,begin=0.2,end=0.6,momentum=0.3,eps=1e-2": Renorm,
+    **{f"gn:groups={groups},eps=1e-3": Group for groups in (4, 1, 3, 12)},
+    "in:eps=1e-3": Instance,
+    "sn:momentum=0.3,eps=1e-2": Switchable,
+    **{f"cn:groups={groups}": Continual for groups in (4, 1, 12)},
+    "tbbn:momentum=0.3,eps=1e-3": TaskBalanced,
+    **{f"adab2n:eps=1e-3,momentum=0.2,kappa={kappa},lam=0.7,tasks=5": Adaptive for kappa in (0.5, 0.0, 1.0)},
+    "prepbn:until=0.8,momentum=0.3,eps=1e-3": Progressive,
+    "dyt:alpha=0.7": Tanh,
+    "derf:alpha=0.7": Erf,
+    "identity": Identity,
+}
+FIRST = {spec.partition(":")[0]: spec for spec in reversed(ORACLES)}  # one of each norm
+
+
+def oracle_of(spec: str, norm: nn.Module, **changes: float) -> Oracle:
+    """The oracle with the options that the text states, and the state of `norm`."""
+    pairs = (pair.split("=") for pair in spec.partition(":")[2].split(",") if pair)
+    options = {name: value if value == "base" else json.loads(value) for name, value in pairs}
+    return ORACLES[spec](norm, **options | changes)

@@ -48,7 +48,7 @@ coverage: setup ## the whole test suite, and which lines and branches it runs
 lowest: ffmpeg ## the quick tests with the lowest versions that pyproject.toml allows, in .venv-lowest
 	@uv=$$(command -v uv || echo $(BIN)/uv) && $$uv venv --quiet --clear --python $(PYTHON) .venv-lowest && \
 		$$uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[dev]'
-	.venv-lowest/bin/$(PYTEST) -m "not slow"
+	.venv-lowest/bin/$(PYTEST) -m "not slow" -W default::DeprecationWarning # old libraries warn of each other
 
 lint: setup ## format, and mend what the linter can
 	$(BIN)/ruff format .

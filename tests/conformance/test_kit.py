@@ -1,8 +1,7 @@
-"""The conformance kit: it passes every norm of the catalogue, and each check catches the norm that breaks its rule."""
+"""The conformance kit: it passes every norm of the catalogue, and what it says."""
 
 import json
 import random
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +15,7 @@ C = 12
 OPTIONS = ["bn_cma:reset=true", "bn_frozen:source=pretrained,affine=false", "gn:groups=1", "cn:groups=1", "cn:groups=3"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", [*NORMS.names(), *OPTIONS])
 def test_every_norm_of_the_catalogue_keeps_the_contract(spec, judge):
     failed = {name: detail for name, (status, detail) in judge(spec).items() if status is Status.FAILED}
@@ -100,26 +100,3 @@ def test_the_report_in_json_and_in_a_line():
 def test_what_cannot_be_asked_for(arguments, message):
     with pytest.raises(UserError, match=message):
         check_norm(*arguments)
-
-
-def test_every_check_with_a_rule_is_broken_by_some_norm():
-    """Each file of checks has a test file here, which says this of the checks in it."""
-    files = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_checks_*.py")}
-    assert {check.examine.__module__.rpartition(".")[2] for check in CHECKS} == files
-
-
-class Unbroken:
-    pass
-
-
-def test_the_norm_that_others_break_is_good(try_norm):
-    assert Status.FAILED not in {status for status, _ in try_norm(Unbroken).values()}
-
-
-class FailsInTwoLines:
-    def forward(self, x):
-        raise ValueError("boom in\n  forward")
-
-
-def test_a_message_of_several_lines_is_joined(try_norm):
-    assert try_norm(FailsInTwoLines)["output"] == (Status.FAILED, "ValueError: boom in forward")

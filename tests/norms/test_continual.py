@@ -1,68 +1,13 @@
-"""Continual Normalization against torch's two calls, its evaluation identity, and its independence of nn.BatchNorm."""
+"""Continual Normalization: what its evaluation is, and its independence of nn.BatchNorm."""
 
-import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from clnorm.norms import NormSite, build_norm
+from tests.norms.steps import C, build, draw
 
-C, EPS = 12, 1e-5
-
-
-def draw(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def build(spec: str, channels: int = C) -> nn.Module:
-    norm = build_norm(spec, channels)
-    with torch.no_grad():
-        norm.weight.copy_(draw(channels, seed=1))
-        norm.bias.copy_(draw(channels, seed=2))
-    return norm
-
-
-def two_calls(x: torch.Tensor, groups: int, batch_norm: nn.BatchNorm1d) -> torch.Tensor:
-    """(S, L, C) -> (S, L, C) by torch's group_norm and BatchNorm1d, on channels first."""
-    return batch_norm(F.group_norm(x.transpose(1, 2), groups, eps=EPS)).transpose(1, 2)
-
-
-def gradients(module: nn.Module, function, x: torch.Tensor) -> list[torch.Tensor]:
-    x = x.clone().requires_grad_()
-    module.zero_grad()
-    y = function(x)
-    y.backward(draw(*y.shape, seed=30).to(y))
-    return [y.detach(), x.grad, module.weight.grad.clone(), module.bias.grad.clone()]
-
-
-def assert_same(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> None:
-    for ours_one, theirs_one in zip(ours, theirs, strict=True):
-        assert (ours_one.double() - theirs_one.double()).norm() / theirs_one.double().norm() < 1e-5
-
-
-@pytest.mark.parametrize(("groups", "shape"), [(1, (5, 1, C)), (4, (5, 7, C)), (12, (5, 7, C)), (4, (1, 7, C))])
-def test_equals_two_calls_over_training_and_evaluation(groups, shape):
-    ours = build(f"cn:groups={groups}")
-    theirs = nn.BatchNorm1d(C, eps=EPS)
-    theirs.load_state_dict(ours.state_dict())
-    for step in range(4):
-        x = draw(*shape, seed=step) * (1 + step) + step
-        assert_same(gradients(ours, ours, x), gradients(theirs, lambda x: two_calls(x, groups, theirs), x))
-    for name, buffer in theirs.named_buffers():
-        torch.testing.assert_close(ours.get_buffer(name), buffer)
-    ours.eval(), theirs.eval()
-    x = draw(*shape, seed=9)
-    assert_same(gradients(ours, ours, x), gradients(theirs, lambda x: two_calls(x, groups, theirs), x))
-
-
-@pytest.mark.parametrize("spread", [False, True], ids=["one mean", "a mean per channel"])
-def test_precision_survives_large_means(spread):
-    norm, oracle = build("cn:groups=32", 96), build("cn:groups=32", 96).double()
-    means = draw(96, seed=4) * 100 if spread else 1000.0
-    x = draw(64, 37, 96) + means
-    reference = nn.BatchNorm1d(96, eps=EPS).double()
-    reference.load_state_dict(oracle.state_dict())
-    assert_same(gradients(norm, norm, x), gradients(reference, lambda x: two_calls(x, 32, reference), x.double()))
+EPS = 1e-5
 
 
 def test_evaluation_is_a_group_norm_with_folded_affine_map():

@@ -1,4 +1,4 @@
-"""FrozenBatchNorm against BatchNorm1d in training and evaluation mode, and what it keeps still."""
+"""FrozenBatchNorm: statistics of before training, statistics that are missing, and parameters that stay."""
 
 import copy
 
@@ -9,21 +9,10 @@ from torch import nn
 from clnorm.errors import ClnormError
 from clnorm.norms import StepContext, build_norm, provide_context, swap_norms
 from clnorm.norms.calibrate import calibrate_norms
+from tests.norms import oracles
+from tests.norms.steps import C, Step, assert_same, build, draw, results_of
 
-C = 12
 BASE, PRETRAINED = "bn_frozen:source=base", "bn_frozen:source=pretrained"
-
-
-def draw(*shape: int, seed: int = 0, mean: float = 0.0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)) * 1.5 + mean
-
-
-def build(spec: str, channels: int = C) -> nn.Module:
-    norm = build_norm(spec, channels)
-    with torch.no_grad():
-        norm.weight.copy_(draw(channels, seed=1))
-        norm.bias.copy_(draw(channels, seed=2))
-    return norm
 
 
 def build_calibrated(spec: str = PRETRAINED) -> nn.Module:
@@ -32,71 +21,19 @@ def build_calibrated(spec: str = PRETRAINED) -> nn.Module:
     return norm
 
 
-def oracle_of(norm: nn.Module) -> nn.BatchNorm1d:
-    theirs = nn.BatchNorm1d(norm.num_channels, eps=norm.eps, momentum=norm.momentum).to(norm.weight.dtype)
-    theirs.load_state_dict(norm.state_dict())
-    return theirs
-
-
-def context(experience: int, **options) -> StepContext:
-    return StepContext(torch.full((5,), experience), experience, progress=0.5, **options)
-
-
-def gradients(norm: nn.Module, function, x: torch.Tensor) -> list[torch.Tensor]:
-    x = x.clone().requires_grad_()
-    norm.zero_grad()
-    y = function(x)
-    y.backward(draw(*y.shape, seed=30).to(y))
-    return [y.detach(), x.grad, norm.weight.grad.clone(), norm.bias.grad.clone()]
-
-
-def last(function, x: torch.Tensor) -> torch.Tensor:
-    return function(x.transpose(1, 2)).transpose(1, 2)
-
-
-def assert_same(ours, theirs, tolerance: float = 1e-5) -> None:
-    for one, other in zip(ours, theirs, strict=True):
-        assert (one.double() - other.double()).norm() / other.double().norm() < tolerance
-
-
-def buffers(norm: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: buffer.clone() for name, buffer in norm.named_buffers()}
-
-
-def assert_kept(norm: nn.Module, before: dict[str, torch.Tensor]) -> None:
-    assert all(torch.equal(buffer, before[name]) for name, buffer in norm.named_buffers())
-
-
-def test_base_trains_as_batch_norm_then_by_its_running_statistics():
-    ours = build(f"{BASE},eps=1e-3,momentum=0.3")
-    theirs = oracle_of(ours)
-    for step in range(6):
-        experience = step // 2
-        provide_context(ours, context(experience))
-        ours.train()
-        theirs.train(experience == 0)
-        if step == 2:
-            before = buffers(ours)
-        x = draw(5, 7, C, seed=step, mean=step)
-        assert_same(gradients(ours, ours, x), gradients(theirs, lambda x: last(theirs, x), x))
-        for name, buffer in theirs.named_buffers():
-            torch.testing.assert_close(ours.get_buffer(name), buffer)
-    assert_kept(ours, before)
-    assert ours.num_batches_tracked == 2
-    ours.eval()
-    assert_same(gradients(ours, ours, x), gradients(theirs, lambda x: last(theirs, x), x))
+def context(experience: int) -> StepContext:
+    return StepContext(torch.full((5,), experience), experience, progress=0.5)
 
 
 @pytest.mark.parametrize("experience", [None, 0, 2])
 @pytest.mark.parametrize("training", [True, False])
 def test_pretrained_always_goes_by_its_running_statistics(training, experience):
-    ours = build_calibrated(f"{PRETRAINED},eps=1e-3")
-    before, theirs = buffers(ours), oracle_of(ours).eval()
-    provide_context(ours, None if experience is None else context(experience))
-    ours.train(training)
-    x = draw(5, 7, C, seed=9, mean=4.0)
-    assert_same(gradients(ours, ours, x), gradients(theirs, lambda x: last(theirs, x), x))
-    assert_kept(ours, before)
+    norm, x = build_calibrated(f"{PRETRAINED},eps=1e-3").train(training), draw(5, 7, C, seed=9, mean=4.0)
+    before, oracle = copy.deepcopy(norm.state_dict()), oracles.Frozen(norm, eps=1e-3)
+    provide_context(norm, None if experience is None else context(experience))
+    expected = oracle.results(x, Step((0,) * 5, 0, 0.0), training=False)
+    assert_same(results_of(norm, x), expected)
+    assert all(torch.equal(value, before[name]) for name, value in norm.state_dict().items())
 
 
 def test_statistics_that_were_never_estimated():
@@ -164,51 +101,7 @@ def test_a_swap_does_not_let_a_fixed_affine_map_train():
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_state_is_kept_across_the_freeze():
-    norm = build(f"{BASE},affine=false")
-    for step in range(3):
-        provide_context(norm, context(0))
-        norm(draw(5, 7, C, seed=step, mean=step))
-    other = build_norm(f"{BASE},affine=false", C)
-    other.load_state_dict(norm.state_dict())
-    x = draw(5, 7, C, seed=9)
-    for experience in (0, 1):
-        provide_context(norm, context(experience))
-        provide_context(other, context(experience))
-        assert torch.equal(norm(x), other(x))
-        assert_kept(norm, buffers(other))
-
-
-def test_weights_of_clips_in_the_statistics():
-    norm = build(f"{BASE},momentum=1")
-    provide_context(norm, context(0, statistics=torch.tensor([1.0, 0, 1, 0, 0])))
-    x = draw(10, 7, C)
-    norm(x)
-    torch.testing.assert_close(norm.running_mean, x[[0, 1, 4, 5]].mean((0, 1)))
-    torch.testing.assert_close(norm.running_var, x[[0, 1, 4, 5]].flatten(0, 1).var(0))
-
-
-@pytest.mark.parametrize("experience", [0, 1])
-def test_gradients_equal_finite_differences(experience):
-    norm = build(BASE).double()
-    provide_context(norm, context(0))
-    norm(draw(5, 2, C, seed=5).double())
-    provide_context(norm, context(experience))
-    assert torch.autograd.gradcheck(norm, (draw(5, 2, C).double().requires_grad_(),))
-
-
-@pytest.mark.parametrize(("experience", "tolerance"), [(0, 1e-5), (1, 1e-4)])
-def test_precision_survives_large_means(experience, tolerance):
-    """By running statistics it is as good as torch's kernel for rows, which does not centre x first."""
-    norm = build(BASE)
-    norm.running_mean.fill_(1500.0), norm.running_var.fill_(2.0), norm.num_batches_tracked.fill_(1)
-    theirs = oracle_of(norm).double().train(experience == 0)
-    provide_context(norm, context(experience))
-    x = draw(65, 37, C, mean=1500.0)
-    assert_same(gradients(norm, norm, x), gradients(theirs, lambda x: last(theirs, x), x.double()), tolerance)
-
-
-def test_compiled_equals_eager():
+def test_compiled_equals_eager_where_weight_and_bias_stop_training():
     norm, compiled = build(f"{BASE},affine=false"), build(f"{BASE},affine=false")
     torch.compiler.reset()  # compiled code counts per source line, for all tests of a process
     function = torch.compile(compiled, fullgraph=True, backend="aot_eager")
@@ -218,10 +111,10 @@ def test_compiled_equals_eager():
         x = draw(5, 7, C, seed=step)
         results = []
         for call in (norm, function):
-            inputs = x.clone().requires_grad_()
-            y = call(inputs)
+            leaf = x.clone().requires_grad_()
+            y = call(leaf)
             y.backward(draw(*y.shape, seed=30))
-            results.append([y.detach(), inputs.grad])
+            results.append({"y": y.detach(), "x": leaf.grad})
         assert_same(*results)
     torch.testing.assert_close(compiled.running_mean, norm.running_mean)
     assert compiled.num_batches_tracked == 2

@@ -8,75 +8,10 @@ from rich.console import Console
 
 from clnorm.errors import UserError
 from clnorm.evaluation.metrics import METRICS
-from clnorm.results.tables import FORMATS, make_table, select
+from clnorm.results.tables import FORMATS, make_table
+from tests.results.frames import SMALL, markdown_rows, read_csv, runs
 
 GOLDEN = Path(__file__).parent / "golden"
-
-
-def runs(values, *, metric="accuracy", **columns):
-    """One row for each seed of each (norm, strategy): `values` maps them to one value a seed."""
-    rows = [
-        {
-            "run": f"{norm}-{strategy}-{seed}",
-            "setting": "a1",
-            "dataset": "synthetic",
-            "protocol": "even:experiences=3",
-            "backbone": "lsvit_nano",
-            "norm": norm,
-            "strategy": strategy,
-            "label": "",
-            "seed": seed,
-            "status": "finished",
-            "metric": metric,
-            "value": value,
-            **columns,
-        }
-        for (norm, strategy), of_seeds in values.items()
-        for seed, value in enumerate(of_seeds)
-    ]
-    return pd.DataFrame(rows)
-
-
-def read_csv(df, **options):
-    """The csv table as rows by (norm, strategy, metric)."""
-    table = pd.read_csv(io.StringIO(make_table(df, format="csv", **options)))
-    return table.set_index(["norm", "strategy", "metric"])
-
-
-def markdown_rows(df, **options):
-    """The cells of the markdown table by norm."""
-    lines = make_table(df, format="markdown", **options).split("\n\n")[0].splitlines()
-    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
-    return {row[0]: row[1:] for row in cells}
-
-
-# Means and t(0.975, 2) s / sqrt(3) by hand: 0.4 0.5 0.6 -> 50.0 ± 24.8, 0.6 0.62 0.64 -> 62.0 ± 5.0
-SMALL = pd.concat(
-    [
-        runs(
-            {
-                ("ln", "replay:per_class=5"): [0.6, 0.62, 0.64],
-                ("ln", "naive"): [0.4, 0.5, 0.6],
-                ("bn", "replay:per_class=5"): [0.4, 0.5, 0.6],
-                ("bn", "naive"): [0.3, 0.3, 0.3],
-                ("my_norm&co", "naive"): [0.6, 0.62, 0.64],
-                ("my_norm&co", "replay:per_class=5"): [0.9, 0.9],
-            }
-        ),
-        runs(
-            {
-                ("ln", "replay:per_class=5"): [0.1, 0.2, 0.3],
-                ("ln", "naive"): [0.4, 0.5, 0.6],
-                ("bn", "replay:per_class=5"): [-0.01, 0.0, 0.01],
-                ("bn", "naive"): [0.6, 0.62, 0.64],
-                ("my_norm&co", "naive"): [0.7, 0.72, 0.74],
-                ("my_norm&co", "replay:per_class=5"): [0.0, 0.0],
-            },
-            metric="forgetting",
-        ),
-    ],
-    ignore_index=True,
-)
 
 
 @pytest.mark.parametrize(
@@ -242,30 +177,6 @@ def test_no_difference_to_or_from_an_incomplete_cell():
     assert markdown_rows(df, metrics=["accuracy"], versus="ln")["gn"][1] == "--"
 
 
-def test_settings_are_not_mixed():
-    other = SMALL.assign(setting="b2", backbone="lsvit_tiny", epochs=5)
-    mixed = pd.concat([SMALL.assign(epochs=2), other])
-    with pytest.raises(UserError) as caught:
-        make_table(mixed)
-    message = str(caught.value)
-    assert "backbone (lsvit_nano, lsvit_tiny)" in message
-    assert "epochs (2, 5)" in message
-    assert "--where backbone=lsvit_nano" in message
-    assert "dataset" not in message
-    assert make_table(select(mixed, ["backbone=lsvit_nano"])) == make_table(SMALL)
-
-
-def test_settings_that_differ_in_no_column_are_told_by_their_hash():
-    with pytest.raises(UserError, match=r"setting \(a1, b2\).*--where setting=a1"):
-        make_table(pd.concat([SMALL, SMALL.assign(setting="b2")]))
-
-
-def test_two_runs_for_one_place_are_refused():
-    twice = pd.concat([SMALL, SMALL[:1].assign(run="copy")])
-    with pytest.raises(UserError, match=r"norm ln.*replay.*seed 0.*copy"):
-        make_table(twice)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -288,78 +199,3 @@ def test_no_run_is_refused(format_):
 def test_a_frame_without_a_column_is_refused():
     with pytest.raises(UserError, match="columns setting, seed are missing"):
         make_table(SMALL.drop(columns=["seed", "setting"]))
-
-
-def test_select_joins_columns_by_and_and_values_by_or():
-    found = select(SMALL, ["norm=ln", "norm=bn", "seed=1", "strategy=replay:per_class=5"])
-    assert set(found["norm"]) == {"ln", "bn"}
-    assert set(found["seed"]) == {1}
-    assert set(found["strategy"]) == {"replay:per_class=5"}
-    assert len(select(SMALL, [])) == len(SMALL)
-
-
-@pytest.mark.parametrize(
-    ("condition", "message"),
-    [
-        ("backbone", "not of the form column=value"),
-        ("backbon=lsvit_nano", "no column 'backbon'; did you mean 'backbone'"),
-        ("backbone=lsvit_nan", "no run has backbone=lsvit_nan; did you mean 'lsvit_nano'"),
-    ],
-)
-def test_select_refuses_what_is_not_there(condition, message):
-    with pytest.raises(UserError, match=message):
-        select(SMALL, [condition])
-
-
-LABELLED = pd.concat(
-    [
-        runs({("bn", "naive"): [0.4, 0.5], ("gn", "naive"): [0.2, 0.2]}),
-        runs({("bn", "naive"): [0.6, 0.8]}, label="transductive"),
-        runs({("bn_task:tasks=9", "naive"): [0.9, 0.9]}, label="oracle"),
-    ]
-)
-
-
-@pytest.mark.parametrize("format_", FORMATS)
-def test_labelled_runs_are_rows_of_their_own_and_say_what_they_are_in_every_format(format_):
-    text = make_table(LABELLED, format=format_, metrics=["accuracy"])
-    task = "bn\\_task:tasks=9" if format_ in ("markdown", "latex") else "bn_task:tasks=9"
-    assert "bn (transductive)" in text
-    assert f"{task} (oracle)" in text
-    assert text.count("(oracle)") == text.count("(transductive)") == 1
-    if format_ != "csv":
-        said = " ".join(text.split())
-        assert "oracle: told the experience of each test clip, which nobody knows in class-incremental" in said
-        assert "transductive: normalized by the statistics of the batch of test clips" in said
-
-
-def test_labelled_runs_are_not_averaged_with_others_and_can_be_compared():
-    table = read_csv(LABELLED, metrics=["accuracy"], versus="bn").xs("naive", level="strategy").reset_index()
-    assert table["norm"].tolist() == ["bn", "bn (transductive)", "bn_task:tasks=9 (oracle)", "gn"]
-    assert table["mean"].tolist() == pytest.approx([0.45, 0.7, 0.9, 0.2])
-    assert table["difference"][1] == pytest.approx(0.25)
-    # Seeds that only one of the two has do not fill the other's gap.
-    split = pd.concat([LABELLED.query("norm == 'bn' and seed == 0 and label == ''"), LABELLED.query("seed == 1")])
-    rows = markdown_rows(split, metrics=["accuracy"])
-    assert rows["bn"] != rows["bn (transductive)"]
-    assert read_csv(split.query("norm == 'bn'"), metrics=["accuracy"])["n"].tolist() == [2, 1]
-
-
-def test_a_table_without_labelled_runs_has_no_note():
-    assert "oracle" not in make_table(LABELLED.query("label == ''"), format="markdown")
-    only = make_table(LABELLED.query("label != 'oracle'"), format="markdown")
-    assert "transductive: " in only
-    assert "oracle" not in only
-
-
-def test_an_unknown_label_is_refused():
-    with pytest.raises(UserError, match=r"unknown label 'orcale'.*did you mean 'oracle'"):
-        make_table(runs({("bn", "naive"): [0.5]}, label="orcale"))
-
-
-def test_runs_of_different_policies_are_refused_by_the_policys_name():
-    plain = SMALL.assign(stats_update="all", freeze_after_exp=0)
-    mixed = pd.concat([plain, plain.assign(stats_update="balanced", setting="b2")])
-    with pytest.raises(UserError, match=r"differ in stats_update \(all, balanced\).*--where stats_update=all"):
-        make_table(mixed)
-    assert make_table(select(mixed, ["stats_update=all"])) == make_table(SMALL)

@@ -1,18 +1,15 @@
-"""The checks of what a norm returns, and of what it leaves alone, tried on norms that break one each.
+"""Norms that break one rule each of what a norm returns, and of what it leaves alone.
 
-A class without a base is what a norm changes of `Good`, the Layer Normalization of conftest.py.
+A class without a base is what a norm changes of `Good`, the Layer Normalization of conftest.py. `BROKEN` says which
+check fails, with which detail, and which others fail with it.
 """
 
 import random
 
 import numpy as np
-import pytest
 import torch
 import torch.nn.functional as F
 
-from clnorm.conformance import checks_output
-from clnorm.conformance.report import Status
-from clnorm.errors import ClnormError
 from clnorm.norms.base import Norm
 
 
@@ -121,7 +118,7 @@ class DrawsNumbers:
 
 class DrawsPythonsNumbers:
     def forward(self, x):
-        if not self.training:
+        if not (self.training or torch.compiler.is_compiling()):
             random.random()
         return super().forward(x)
 
@@ -184,24 +181,3 @@ BROKEN = [
     (NeedsWhatItDoesNotDeclare, "no context", "AttributeError: 'NoneType' object has no attribute 'experience'", ()),
     (GradientNotFinite, "output", "the gradient of weight is not finite in training", ()),
 ]
-
-
-@pytest.mark.parametrize(("cls", "check", "detail", "also"), BROKEN, ids=[case[0].__name__ for case in BROKEN])
-def test_a_broken_norm_fails_the_check_of_what_it_breaks(require_failure, cls, check, detail, also):
-    require_failure(cls, check, detail, also)
-
-
-def test_every_rule_of_these_checks_is_broken_by_some_norm(rules_of):
-    assert {case[1] for case in BROKEN} == rules_of(checks_output)
-
-
-class RefusesOnePositionInTraining:
-    def forward(self, x):
-        if self.training and x.shape[1] == 1:
-            raise ClnormError("one position")
-        return super().forward(x) if self.training or x.shape[1] > 1 else x / 0
-
-
-def test_what_is_refused_in_training_is_evaluated_all_the_same(try_norm):
-    found = try_norm(RefusesOnePositionInTraining)["one position"]
-    assert found == (Status.FAILED, "the output is not finite in evaluation for an input of 4 x 1")

@@ -1,15 +1,12 @@
-"""The checks of precision, compilation and gradients, tried on norms that break one each.
+"""Norms that break one rule each of precision, compilation and gradients.
 
-A class without a base is what a norm changes of `Good`, the Layer Normalization of conftest.py.
+A class without a base is what a norm changes of `Good`, the Layer Normalization of conftest.py. `BROKEN` says which
+check fails, with which detail, and which others fail with it.
 """
 
-import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-
-from clnorm.conformance import checks_numerics
-from clnorm.conformance.report import Status
 
 
 class WithAutocastInside:
@@ -100,34 +97,3 @@ BROKEN = [
     (WrongWeightGradient, "gradients", "the gradient of weight is not that of finite differences in training", ()),
     (UnusedParameter, "parameters", "spare gets no gradient", ()),
 ]
-
-
-@pytest.mark.parametrize(("cls", "check", "detail", "also"), BROKEN, ids=[case[0].__name__ for case in BROKEN])
-def test_a_broken_norm_fails_the_check_of_what_it_breaks(require_failure, cls, check, detail, also):
-    require_failure(cls, check, detail, also)
-
-
-def test_every_rule_of_these_checks_is_broken_by_some_norm(rules_of):
-    assert {case[1] for case in BROKEN} == rules_of(checks_numerics)
-
-
-class StopsGradient:
-    """Its scale is a constant to the gradient in training."""
-
-    stop_gradient = True
-
-    def compute(self, x):
-        y = super().compute(x)
-        return y * (1 + x.square().mean(-1, keepdim=True).detach()) if self.training else y
-
-
-def test_a_declared_stop_of_gradients_is_checked_in_evaluation_only_and_said(try_norm):
-    note = "only in evaluation: it declares that training stops gradients"
-    assert try_norm(StopsGradient)["gradients"] == (Status.PASSED, note)
-
-
-def test_an_undeclared_stop_of_gradients_fails(try_norm):
-    class Undeclared(StopsGradient):
-        stop_gradient = False
-
-    assert try_norm(Undeclared)["gradients"][0] is Status.FAILED

@@ -4,17 +4,20 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from clnorm.data.store.loader import read_batches
-from clnorm.data.store.store import ClipStore
 from clnorm.errors import ClnormError
 from clnorm.execution.precision import autocast
 from clnorm.norms.context import StepContext, in_evaluation, provide_context
 from clnorm.norms.finite import find_nonfinite_site
+
+if TYPE_CHECKING:
+    from clnorm.data.store.store import ClipStore
 
 
 def pixels_to_input(clips: Tensor) -> Tensor:
@@ -37,7 +40,7 @@ class Inputs:
         context_of: from the ids of a batch to what norms are told of it; None where they are told nothing.
     """
 
-    store: ClipStore
+    store: "ClipStore"
     device: torch.device
     context_of: Callable[[np.ndarray], StepContext] | None = None
 

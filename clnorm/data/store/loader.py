@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
 
 from clnorm.data.store.ahead import map_ahead
-from clnorm.data.store.store import ClipStore
+
+if TYPE_CHECKING:
+    from clnorm.data.store.store import ClipStore
 
 _AHEAD = 2
 
 
 def read_batches(
-    store: ClipStore, batches: Iterable[np.ndarray], *, draws: np.ndarray | None = None
+    store: "ClipStore", batches: Iterable[np.ndarray], *, draws: np.ndarray | None = None
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
     """Each batch of ids (B,) with its pixels (B, T, 3, H, W), uint8, in the order given.
 

@@ -137,10 +137,7 @@ class RunningNorm(Norm):
     def receive_context(self, context: StepContext | None) -> None:
         """Take what a training loop tells of the next batch, and decide what of it counts."""
         super().receive_context(context)
-        if context is None or self.calibrating:
-            self._weights, self._counts = Statistics().weigh(None)
-        else:
-            self._weights, self.tracked = self.statistics.weigh(context)
+        self._weights, self._counts = (None, True) if context is None else self.statistics.weigh(context)
         if context is not None and self.statistics.freeze_after:
             self.frozen = self.statistics.freezes(context.experience)
 

@@ -14,6 +14,7 @@ from clnorm.errors import UserError
 
 C = 12
 OPTIONS = ["bn_cma:reset=true", "bn_frozen:source=pretrained,affine=false", "gn:groups=1", "cn:groups=1", "cn:groups=3"]
+FOLLOWING = ["bn:update=balanced", "cn:update=memory_only", "brn:update=none", "bn_task:update=balanced", "sn:freeze_after=1"]
 
 
 @pytest.mark.parametrize("spec", [*NORMS.names(), *OPTIONS])

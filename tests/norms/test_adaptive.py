@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clnorm.errors import ClnormError, UserError
-from clnorm.norms import NormSite, StepContext, build_norm, provide_context, take_auxiliary_loss
+from clnorm.norms import NormSite, Statistics, StepContext, build_norm, provide_context, take_auxiliary_loss
 from clnorm.norms.calibrate import calibrate_norms
 
 C, EPS, M, TASKS = 6, 1e-3, 0.2, 5
@@ -25,8 +25,8 @@ def build(kappa: float = 0.5, lam: float = 0.7) -> nn.Module:
     return norm
 
 
-def batch_of(tasks: list[int], **changes) -> StepContext:
-    return StepContext(torch.tensor(tasks), max(tasks), 0.0, **changes)
+def batch_of(tasks: list[int]) -> StepContext:
+    return StepContext(torch.tensor(tasks), max(tasks), 0.0)
 
 
 class Reference:
@@ -146,7 +146,8 @@ def test_precision_survives_large_means(spread):
 
 def test_gradients_equal_finite_differences():
     norm, x = build().double(), draw(4, 3, C).requires_grad_()
-    norm.receive_context(batch_of([2, 0, 2, 1], track=False))  # or the running statistics would move in between
+    norm.statistics = Statistics(update="none")  # or the running statistics would move in between
+    norm.receive_context(batch_of([2, 0, 2, 1]))
     names = [name for name, _ in norm.named_parameters()]
 
     def function(x, *values):
@@ -184,9 +185,10 @@ def test_lam_scales_the_auxiliary_loss():
     assert losses[0.25] == pytest.approx(0.25 * losses[1.0])
 
 
-def test_weights_of_clips_go_to_the_running_statistics_alone():
+def test_weights_of_clips_go_to_the_running_statistics_alone(weighing):
     norm, plain, x = build(kappa=0.0), build(kappa=0.0), draw(8, 5, C).float()
-    norm.receive_context(batch_of([1, 0, 0, 0], statistics=torch.tensor([1.0, 0, 1, 0])))
+    norm.statistics = weighing(1, 0, 1, 0)
+    norm.receive_context(batch_of([1, 0, 0, 0]))
     plain.receive_context(batch_of([1, 0, 0, 0]))
     assert torch.equal(norm(x), plain(x))
     taken = x[[0, 1, 4, 5]].flatten(0, 1)
@@ -197,7 +199,8 @@ def test_weights_of_clips_go_to_the_running_statistics_alone():
 def test_batches_that_are_not_to_be_tracked_leave_statistics_and_momentum():
     norm = build()
     before = {name: buffer.clone() for name, buffer in norm.named_buffers()}
-    norm.receive_context(batch_of([1, 0, 0, 0], track=False))
+    norm.statistics = Statistics(update="none")
+    norm.receive_context(batch_of([1, 0, 0, 0]))
     norm(draw(4, 5, C).float())
     assert take_auxiliary_loss(norm) is not None
     assert all(torch.equal(buffer, before[name]) for name, buffer in norm.named_buffers())

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from clnorm.errors import ClnormError
-from clnorm.norms import StepContext, build_norm, provide_context
+from clnorm.norms import Statistics, StepContext, build_norm, provide_context
 from clnorm.norms.calibrate import calibrate_norms
 
 C = 12
@@ -29,8 +29,8 @@ def oracle_of(norm: nn.Module) -> nn.BatchNorm1d:
     return theirs
 
 
-def context(experience: int, clips: int = 5, **options) -> StepContext:
-    return StepContext(torch.full((clips,), experience), experience, progress=0.5, **options)
+def context(experience: int, clips: int = 5) -> StepContext:
+    return StepContext(torch.full((clips,), experience), experience, progress=0.5)
 
 
 def gradients(norm: nn.Module, function, x: torch.Tensor) -> list[torch.Tensor]:
@@ -144,15 +144,17 @@ def test_reset_needs_the_experience():
     assert norm.eval()(draw(5, 7, C)).isfinite().all()
 
 
-def test_weights_of_clips_in_the_statistics():
+def test_weights_of_clips_in_the_statistics(weighing):
     norm = build()
-    provide_context(norm, context(0, statistics=torch.tensor([1.0, 0, 1, 0, 0])))
+    norm.statistics = weighing(1, 0, 1, 0, 0)
+    provide_context(norm, context(0))
     x = draw(10, 7, C)
     norm(x)
     counted = x[[0, 1, 4, 5]].flatten(0, 1)
     torch.testing.assert_close(norm.running_mean, counted.mean(0))
     torch.testing.assert_close(norm.running_var, counted.var(0))
-    provide_context(norm, context(0, track=False))
+    norm.statistics = Statistics(update="none")
+    provide_context(norm, context(0))
     norm(draw(10, 7, C, seed=3))
     torch.testing.assert_close(norm.running_mean, counted.mean(0))
 

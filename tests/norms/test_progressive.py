@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clnorm.errors import ClnormError
-from clnorm.norms import StepContext, build_norm, provide_context
+from clnorm.norms import Statistics, StepContext, build_norm, provide_context
 from clnorm.norms.calibrate import calibrate_norms
 
 C, EPS = 6, 1e-3
@@ -27,8 +27,8 @@ def build(until: float = 0.8, momentum: float = 0.3) -> nn.Module:
     return norm
 
 
-def at(progress: float, clips: int = 4, **changes) -> StepContext:
-    return StepContext(torch.zeros(clips, dtype=torch.long), 0, progress, **changes)
+def at(progress: float, clips: int = 4) -> StepContext:
+    return StepContext(torch.zeros(clips, dtype=torch.long), 0, progress)
 
 
 def leaves(norm: nn.Module) -> dict[str, Tensor]:
@@ -122,15 +122,17 @@ def test_transductive_evaluation_is_rep_bn_of_the_batch():
     assert norm.num_batches_tracked == 0
 
 
-def test_weights_of_clips_in_the_running_statistics():
+def test_weights_of_clips_in_the_running_statistics(weighing):
     norm, x = build(momentum=1.0), draw(8, 5, C)
-    norm.receive_context(at(0.4, statistics=torch.tensor([1.0, 0, 1, 0])))
+    norm.statistics = weighing(1, 0, 1, 0)
+    norm.receive_context(at(0.4))
     norm(x.float())
     taken = x[[0, 1, 4, 5]].flatten(0, 1)
     torch.testing.assert_close(norm.running_mean, taken.mean(0).float())
     torch.testing.assert_close(norm.running_var, taken.var(0).float())
     before = norm.running_mean.clone()
-    norm.receive_context(at(0.4, track=False))
+    norm.statistics = Statistics(update="none")
+    norm.receive_context(at(0.4))
     norm(x.float())
     assert torch.equal(norm.running_mean, before)
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clnorm.errors import ClnormError, UserError
-from clnorm.norms import StepContext, build_norm, provide_context
+from clnorm.norms import Statistics, StepContext, build_norm, provide_context
 
 C, EPS, M = 6, 1e-3, 0.3
 
@@ -23,8 +23,8 @@ def build(ratio: float = 1.0, momentum: float = M) -> nn.Module:
     return norm
 
 
-def batch_of(tasks: list[int], experience: int, **changes) -> StepContext:
-    return StepContext(torch.tensor(tasks), experience, 0.0, **changes)
+def batch_of(tasks: list[int], experience: int) -> StepContext:
+    return StepContext(torch.tensor(tasks), experience, 0.0)
 
 
 def reshape_and_repeat(
@@ -142,10 +142,11 @@ def test_gradients_equal_finite_differences():
     assert torch.autograd.gradcheck(function, (x, *leaves))
 
 
-def test_weights_of_clips_go_to_the_running_statistics_alone():
+def test_weights_of_clips_go_to_the_running_statistics_alone(weighing):
     tasks, x = [2, 2, 0, 1], draw(8, 5, C).float()
     norm, plain = build(momentum=1.0), build(momentum=1.0)
-    norm.receive_context(batch_of(tasks, 2, statistics=torch.tensor([1.0, 0, 1, 0])))
+    norm.statistics = weighing(1, 0, 1, 0)
+    norm.receive_context(batch_of(tasks, 2))
     plain.receive_context(batch_of(tasks, 2))
     torch.testing.assert_close(norm(x), plain(x))
     taken = x[[0, 1, 4, 5]].flatten(0, 1)
@@ -155,7 +156,8 @@ def test_weights_of_clips_go_to_the_running_statistics_alone():
 
 def test_frozen_transductive_and_untracked():
     norm, x = build(), draw(4, 5, C).float()
-    norm.receive_context(batch_of([2, 2, 0, 1], 2, track=False))
+    norm.statistics = Statistics(update="none")
+    norm.receive_context(batch_of([2, 2, 0, 1], 2))
     balanced = norm(x)
     assert norm.num_batches_tracked == 0
     by_batch = F.batch_norm(x.flatten(0, 1), None, None, norm.weight, norm.bias, True, eps=EPS).view(x.shape)

@@ -48,7 +48,7 @@ def refuse_moved(norm: Spec, sections: Mapping[str, Any]) -> None:
     if not options.keys() <= wanted.kwargs.keys():
         wanted = NORMS.parse("bn")
     if wanted is norm and not options:
-        raise UserError(what, hint=f"{leave}, since {' and '.join(given.values())} is what {norm.name} does without")
+        raise UserError(what, hint=f"{leave}, since {norm.name} does {' and '.join(given.values())} without")
     text = format_spec(wanted.name, {**wanted.kwargs, **options})
     raise UserError(what, hint=f"write --norm {NORMS.parse(text, where=', '.join(given)).short}")
 

@@ -369,7 +369,7 @@ def test_what_running_statistics_do_is_a_row_of_its_own():
     options = ["update=balanced", "recalibrate=buffer,freeze_after=2"]
     names = ["bn", *(f"bn:{each}" for each in options), "gn"]
     table = read_csv(runs({(name, "naive"): [0.5, 0.5] for name in names}), metrics=["accuracy"])
-    assert sorted(table["norm"]) == sorted(names)
+    assert sorted(table.index.get_level_values("norm")) == sorted(names)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ STATISTICS = {
     ),
     "recalibrate": Option(
         "none",
-        "clips that they are estimated anew on after an experience: of the memory, or of the experience",
+        "clips that running statistics are estimated anew on after an experience: of the memory, or its own",
         words=("none", "buffer", "current"),
     ),
     "freeze_after": Option(

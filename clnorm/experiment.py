@@ -96,6 +96,7 @@ def _prepare(
     from clnorm.data.augment.presets import create_augmentation
     from clnorm.data.store.device import check_choice, keep_on_device
     from clnorm.environment import read_versions
+    from clnorm.norms.running import statistics_of
     from clnorm.streams.stream import create_stream
     from clnorm.training.setup import Setup
 
@@ -114,7 +115,7 @@ def _prepare(
         names={kind: getattr(config, kind).short for kind in ("dataset", "protocol", "backbone", "norm", "strategy")},
         seed=config.seed,
         setting=setting_id(config, data=table.fingerprint),
-        label=LABELS[config.eval.stats],
+        label=LABELS[statistics_of(model).eval],
         config=config.to_dict(),
         classes=list(table.classes),
         experiences=[list(experience.classes) for experience in stream.experiences],

@@ -8,7 +8,7 @@ from clnorm.catalogue.augmentations import AUGMENTATIONS, MIXES
 from clnorm.catalogue.backbones import BACKBONES
 from clnorm.catalogue.datasets import DATASETS
 from clnorm.catalogue.imbalance import IMBALANCE
-from clnorm.catalogue.norms import AXIS, NORMS
+from clnorm.catalogue.norms import AXIS, NORMS, STATISTICS
 from clnorm.catalogue.strategies import PROTOCOLS, STRATEGIES
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "NORMS",
     "PROTOCOLS",
     "REGISTRIES",
+    "STATISTICS",
     "STRATEGIES",
     "register_norm",
     "register_strategy",

@@ -37,6 +37,7 @@ class Entry:
         options: what can be set.
         takes: of a family, what the word after the name is, such as `NAME`.
         word: of a member of a family, that word.
+        lacks: options of its kind that it does not have, each with the reason.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Entry:
     options: Mapping[str, Option] = field(default_factory=dict)
     takes: str = ""
     word: str = ""
+    lacks: Mapping[str, str] = field(default_factory=dict)
 
     def load(self) -> Any:
         """The object itself, imported now if it was named by a string; a family's takes the word as first argument."""
@@ -111,7 +113,8 @@ class Registry:
     Args:
         kind: the singular in messages, such as `norm`.
         plural: the word after `clnorm list`.
-        plugin_options: options that clnorm itself reads and that every plug-in therefore has.
+        complete: gives the entry of a plug-in the options that clnorm itself reads.
+        shared: options that many entries have alike, which are listed once.
         given: arguments beside the first that clnorm gives, so that they are no options.
         unfit: objects that cannot be taken by their name, as `package.module:Name` of where they are defined, each with
             what is wrong with it and what to write instead.
@@ -123,13 +126,14 @@ class Registry:
         kind: str,
         *,
         plural: str,
-        plugin_options: Mapping[str, Option] | None = None,
+        complete: Callable[[Entry], Entry] | None = None,
+        shared: Mapping[str, Option] | None = None,
         given: Collection[str] = (),
         unfit: Mapping[str, str] | None = None,
         refused: Mapping[str, str] | None = None,
     ) -> None:
         self.kind, self.plural, self.group = kind, plural, f"clnorm.{plural}"
-        self._plugin_options, self._given = dict(plugin_options or {}), frozenset(given)
+        self.shared, self._complete, self._given = dict(shared or {}), complete, frozenset(given)
         self._unfit, self._refused = dict(unfit or {}), dict(refused or {})
         self._entries: dict[str, Entry] = {}
 
@@ -206,8 +210,7 @@ class Registry:
         decided, changed = {}, {}
         for key in given:
             if key not in entry.options:
-                known = entry.options or "none, it takes no options"
-                raise UserError(f"{name!r} has no option {key!r}", where=where, legal=known, given=key)
+                raise self._no_option(entry, key, where=where)
         for key, option in entry.options.items():
             if key in given:
                 decided[key] = option.parse(given[key], where=f"{where}: option {key!r} of {name!r}")
@@ -220,6 +223,13 @@ class Registry:
             else:
                 decided[key] = option.default
         return Spec(self.kind, name, tuple(sorted(decided.items())), format_spec(name, changed), entry)
+
+    def _no_option(self, entry: Entry, key: str, *, where: str) -> UserError:
+        what, known = f"{entry.name!r} has no option {key!r}", entry.options or "none, it takes no options"
+        if key not in entry.lacks:
+            return UserError(what, where=where, legal=known, given=key)
+        names = ", ".join(name for name, other in self._entries.items() if key in other.options)
+        return UserError(f"{what}: {entry.lacks[key]}", where=where, legal=known, hint=f"these have it: {names}")
 
     def _split(self, text: str, *, where: str) -> tuple[str, dict[str, str]]:
         """The name and the option texts; the name holds a colon as `package.module:Name`, or as a family's member."""
@@ -262,7 +272,8 @@ class Registry:
         if home in self._unfit:
             raise UserError(f"{name!r} cannot be taken: {self._unfit[home]}")
         summary = summary or (inspect.getdoc(target) or "").partition("\n")[0]
-        return Entry(name, target, summary, {**read_options(target, self._given), **self._plugin_options})
+        entry = Entry(name, target, summary, read_options(target, self._given))
+        return self._complete(entry) if self._complete is not None else entry
 
     def _points(self) -> list[importlib.metadata.EntryPoint]:
         return list(importlib.metadata.entry_points(group=self.group))

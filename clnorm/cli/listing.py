@@ -1,9 +1,11 @@
 """`clnorm list`: every legal name and value, with its default."""
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import fields
 
 from clnorm.catalogue import REGISTRIES
+from clnorm.catalogue.option import Option
 from clnorm.catalogue.registry import Registry
 from clnorm.cli.flags import Verbs
 from clnorm.cli.output import print_text
@@ -42,10 +44,21 @@ def _list_registry(registry: Registry) -> str:
     for name in registry.names():
         entry = registry.get(name)
         lines.append(f"{name:<20}{entry.summary}")
-        for key, option in entry.options.items():
-            default = "must be given" if option.default is None else f"default {_plain(option.default)}"
-            lines.append(f"    {key:<16}{option.doc} ({option.legal}; {default})")
+        own = {key: option for key, option in entry.options.items() if option is not registry.shared.get(key)}
+        lines += _list_options(own)
+        if also := [key for key in entry.options if key not in own]:
+            lines.append(f"    {', '.join(also)}: see the end")
+    if registry.shared:
+        lines += ["options of several, each the same wherever it is named", *_list_options(registry.shared)]
     return "\n".join(lines)
+
+
+def _list_options(options: Mapping[str, Option]) -> list[str]:
+    lines = []
+    for key, option in options.items():
+        default = "must be given" if option.default is None else f"default {_plain(option.default)}"
+        lines.append(f"    {key:<16}{option.doc} ({option.legal}; {default})")
+    return lines
 
 
 def _list_config() -> str:

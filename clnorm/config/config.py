@@ -24,6 +24,7 @@ from clnorm.config.fields import (
     section_field,
     value_field,
 )
+from clnorm.config.moved import refuse_moved
 from clnorm.config.sections import DataConfig, EvalConfig, ModelConfig, TrainConfig
 from clnorm.errors import UserError
 
@@ -60,6 +61,7 @@ class Config(Section):
             if pretrained and getattr(self, name) is Open.OPEN:
                 object.__setattr__(self, name, default)
         super().__post_init__()
+        refuse_moved(self.norm, {name: getattr(self, name) for name in list_sections(Config)})
         for name, section in list_sections(Config).items():
             given = getattr(self, name)
             if pretrained and isinstance(given, Mapping):

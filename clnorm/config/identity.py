@@ -40,11 +40,8 @@ def run_id(config: Config, *, data: str = "") -> str:
 
 
 def setting_id(config: Config, *, data: str = "") -> str:
-    """Eight hex digits of what runs must share to stand in one table: all but norm, strategy and seed.
-
-    Nor does `eval.stats` count, which some norms need their own of: a table labels its rows by it.
-    """
-    return _digest(config, data, leave_out={*_NOT_IDENTITY, "norm", "strategy", "seed", "eval.stats"})
+    """Eight hex digits of what runs must share to stand in one table: all but norm, strategy and seed."""
+    return _digest(config, data, leave_out={*_NOT_IDENTITY, "norm", "strategy", "seed"})
 
 
 def _flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -97,19 +97,6 @@ class TrainConfig(Section):
         high=0.99999,
         pretrained=0.995,
     )
-    stats_update: str = value_field(
-        "all",
-        "clips of a batch that running statistics take in; balanced: each experience's weigh alike",
-        words=("all", "current_only", "memory_only", "balanced", "none"),
-    )
-    recalibrate_after_exp: str = value_field(
-        "none",
-        "clips that running statistics are estimated anew on after an experience: of the memory, or of the experience",
-        words=("none", "buffer", "current"),
-    )
-    freeze_after_exp: int = value_field(
-        0, "experiences after which norms train by running statistics, which then stay; 0 is never", low=0
-    )
     precision: str = value_field(
         "fp32",
         "of the forward pass; fp16 scales its gradients and needs CUDA; auto takes the fastest",
@@ -137,9 +124,4 @@ class EvalConfig(Section):
     """How the test clips are evaluated after each experience."""
 
     batch_size: int = value_field(64, "clips in an evaluation batch", low=1)
-    stats: str = value_field(
-        "running",
-        "statistics that norms evaluate by; batch: of the test clips in a batch; task: of each clip's experience",
-        words=("running", "batch", "task"),
-    )
     unseen: bool = value_field(False, "evaluate experiences not yet trained too (needed for FWT)")

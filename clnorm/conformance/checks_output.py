@@ -10,6 +10,7 @@ from clnorm.conformance.compare import require_close, require_finite, require_sa
 from clnorm.conformance.norm_under_test import MODES, NOW, SAMPLES, Outcome, Subject, evaluate, list_state, step
 from clnorm.conformance.report import NotApplicable, Violation
 from clnorm.errors import ClnormError
+from clnorm.norms.base import needs_of
 
 _ROUNDING = 1e-5
 
@@ -196,7 +197,7 @@ def _generator_states() -> dict[str, object]:
 def check_no_context(subject: Subject) -> None:
     """A norm that declares no `needs` works without a context."""
     norm = subject.build()
-    if needs := getattr(norm, "needs", ()):
+    if needs := needs_of(norm):
         raise NotApplicable(f"it needs {', '.join(needs)}")
     if not hasattr(norm, "receive_context"):
         raise NotApplicable("it takes no context")

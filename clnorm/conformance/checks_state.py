@@ -1,6 +1,7 @@
 """Checks of a norm's state: that it is saved whole, and stands still when it should."""
 
 import copy
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from clnorm.conformance.report import NotApplicable, Violation
 from clnorm.errors import ClnormError
 from clnorm.execution.checkpointing import checkpoint_blocks
 from clnorm.norms.context import provide_context
+from clnorm.norms.running import give_statistics, running_norms, statistics_of
 
 
 def check_state_dict(subject: Subject) -> None:
@@ -59,13 +61,14 @@ def _evaluate_bare(norm: nn.Module, subject: Subject) -> Tensor | None:
 
 
 def check_tracking_off(subject: Subject) -> None:
-    """A batch with `track=False` leaves running statistics as they are, to the bit."""
+    """With `update=none`, a batch leaves running statistics as they are, to the bit."""
     norm = subject.train()
     _require_statistics(norm, subject)
-    if not hasattr(norm, "receive_context"):
-        raise NotApplicable("it takes no context, so it is not told")
-    if changed := _changed_by_step(norm, subject, track=False):
-        raise Violation(f"{' and '.join(changed)} changed though the context said track=False")
+    if not running_norms(norm):
+        raise NotApplicable("it is no RunningNorm, so that it has no option `update`")
+    give_statistics(norm, replace(statistics_of(norm), update="none"))
+    if changed := _changed_by_step(norm, subject):
+        raise Violation(f"{' and '.join(changed)} changed though the norm was given update=none")
 
 
 def check_freezing(subject: Subject) -> None:
@@ -90,9 +93,9 @@ def _require_statistics(norm: nn.Module, subject: Subject) -> None:
         raise NotApplicable("a training step changes no buffer")
 
 
-def _changed_by_step(norm: nn.Module, subject: Subject, *, track: bool = True) -> list[str]:
+def _changed_by_step(norm: nn.Module, subject: Subject) -> list[str]:
     """The buffers that a training step changes, beside those that its context changes, such as a schedule."""
-    provide_context(norm, create_context(NOW, len(subject.draw()), track=track))
+    provide_context(norm, create_context(NOW, len(subject.draw())))
     before = list_state(norm)
     after = run(norm, subject.draw(), backward=False).buffers
     return [name for name, buffer in after.items() if not torch.equal(buffer, before[name])]

@@ -81,16 +81,16 @@ def draw(*shape: int, seed: int) -> Tensor:
     return torch.randn(shape, generator=torch_generator(seed, "conformance"))
 
 
-def create_context(index: int, clips: int, *, track: bool = True) -> StepContext:
+def create_context(index: int, clips: int) -> StepContext:
     """The context of step `index`: half of the clips are current, the others from each earlier experience."""
     experience = min(index * EXPERIENCES // STEPS, EXPERIENCES - 1)
     tasks = [clip % experience if experience and clip % 2 else experience for clip in range(clips)]
-    return StepContext(torch.tensor(tasks), experience=experience, progress=min(index / STEPS, 1.0), track=track)
+    return StepContext(
+        torch.tensor(tasks), experience=experience, progress=min(index / STEPS, 1.0), has_memory=experience > 0
+    )
 
 
-def step(
-    norm: nn.Module, x: Tensor, index: int, *, track: bool = True, backward: bool = True, call: Call | None = None
-) -> Outcome:
+def step(norm: nn.Module, x: Tensor, index: int, *, backward: bool = True, call: Call | None = None) -> Outcome:
     """Step `index` of training on x (S, L, C), samples as clips.
 
     The parameters stay, so that what changes is the norm's own doing.
@@ -99,11 +99,10 @@ def step(
         norm: the norm, in training mode.
         x: the input; it is given as it lies in memory.
         index: which step of the run.
-        track: whether the context lets running statistics take in the batch.
         backward: whether gradients are computed.
         call: what is called in the norm's place, such as its compiled form.
     """
-    provide_context(norm, create_context(index, len(x), track=track))
+    provide_context(norm, create_context(index, len(x)))
     return run(norm, x, backward=backward, call=call)
 
 

@@ -79,7 +79,7 @@ def note_on_accuracy(loaded: LoadedModel) -> str:
     record = RunFolder(loaded.file.parent).load()
     if record is None or record.label != LABELS["batch"]:
         return ""
-    return "the model goes by its running statistics here; the run's accuracy is transductive (eval.stats=batch)"
+    return "the model goes by its running statistics here; the run's accuracy is transductive (eval=batch)"
 
 
 def predict(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from clnorm.catalogue import NORMS
 from clnorm.norms.batch import BatchNorm
+from clnorm.norms.sites.build import layer_options
 
 
 def require_clips(clips: Tensor, shape: tuple[int, ...]) -> None:
@@ -75,7 +76,8 @@ class Attention(nn.Module):
 class FFNBN(BatchNorm):
     """Batch Normalization of a feed-forward network's hidden units, on tokens (B, T, N, C), with the defaults of `bn`.
 
-    It belongs to the network and is no norm site: a swap leaves it what it is, whichever norm the model is given.
+    It belongs to the network and is no norm site: a swap leaves it what it is, whichever norm the model is given, but
+    for what its running statistics do.
 
     Yao et al., "Leveraging Batch Normalization for Vision Transformers", ICCV Workshops 2021, put it between the two
     linear layers, without which their Vision Transformers with Batch Normalization alone did not train reliably. It
@@ -84,7 +86,7 @@ class FFNBN(BatchNorm):
     """
 
     def __init__(self, width: int) -> None:
-        super().__init__(width, **NORMS.parse("bn").kwargs)  # type: ignore[arg-type]
+        super().__init__(width, **layer_options(NORMS.parse("bn")))  # type: ignore[arg-type]
 
     def forward(self, tokens: Tensor) -> Tensor:
         return super().forward(tokens.flatten(0, 1)).view(tokens.shape)  # (B * T, N, C): a frame is a sample

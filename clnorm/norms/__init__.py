@@ -5,12 +5,14 @@ from clnorm.norms.context import StepContext, provide_context, take_auxiliary_lo
 from clnorm.norms.sites.adapter import NormSite
 from clnorm.norms.sites.build import build_norm
 from clnorm.norms.sites.swap import SiteReport, SwapReport, swap_norms
+from clnorm.norms.statistics import Statistics
 
 __all__ = [
     "Norm",
     "NormSite",
     "RunningNorm",
     "SiteReport",
+    "Statistics",
     "StepContext",
     "SwapReport",
     "build_norm",

@@ -100,7 +100,7 @@ class AdaptiveBalancedBatchNorm(RunningNorm):
         shares = self._weigh(context.tasks, x.dtype)
         tensors = (*self.affine(x.dtype), shares, *self.tracked_weights(len(clips)))
         y, mean, var, *others = transform(clips, partial(_coefficients, eps=self.eps), *tensors)
-        if context.track:
+        if self.tracked:
             self.track(*(others or (mean, var)), values=len(x) * x.shape[1])
         to_mean, to_var = self.running(x.dtype)
         self.auxiliary_loss = self.lam * (F.mse_loss(mean, to_mean) + F.mse_loss(var, to_var))

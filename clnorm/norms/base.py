@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from clnorm.errors import ClnormError
 from clnorm.norms.context import StepContext
 from clnorm.norms.kernels.moments import require_batch_of_two
+from clnorm.norms.statistics import Statistics
 
 
 class Norm(nn.Module):
@@ -25,11 +26,13 @@ class Norm(nn.Module):
     Attributes:
         needs: what the norm needs of a `StepContext` in training: names of its fields.
         stop_gradient: training takes parts of it as constants, so that finite differences are not its gradients.
+        statistics_options: the options of `Statistics` that the norm's text may have.
         context: what `provide_context` gave last.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
     stop_gradient: ClassVar[bool] = False
+    statistics_options: ClassVar[tuple[str, ...]] = ()
     weight: Tensor
     bias: Tensor
 
@@ -74,7 +77,7 @@ class Norm(nn.Module):
         """
         if self.context is None:
             raise ClnormError(
-                f"{type(self).__name__} needs {', '.join(self.needs)} of the batch, which clnorm's strategies give",
+                f"{type(self).__name__} needs {', '.join(needs_of(self))} of the batch, which clnorm's strategies give",
                 hint="in your own loop, call clnorm.norms.provide_context(model, StepContext(...)) before the model",
             )
         return self.context
@@ -100,7 +103,8 @@ class Norm(nn.Module):
 class RunningNorm(Norm):
     """A norm by the batch's statistics in training and by their running average in evaluation.
 
-    A subclass writes `by_batch` and `by_running`.
+    A subclass writes `by_batch` and `by_running`. What the running statistics do, its text says, as in
+    `bn:update=balanced`, or its attribute `statistics`, for a norm that is built by hand.
 
     Args:
         num_channels: C.
@@ -108,11 +112,13 @@ class RunningNorm(Norm):
         momentum: weight of a batch in the running statistics; None: 1 / (the number of batches so far).
 
     Attributes:
+        statistics: what the running statistics do.
         frozen: training is by the running statistics, too, and leaves them as they are.
         transductive: evaluation is by the statistics of the batch that is evaluated, and leaves the running ones.
         calibrating: a calibration is collecting the running statistics, in training mode; it is no training.
     """
 
+    statistics_options: ClassVar[tuple[str, ...]] = ("update", "recalibrate", "freeze_after", "eval")
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
@@ -120,18 +126,30 @@ class RunningNorm(Norm):
     def __init__(self, num_channels: int, *, eps: float, momentum: float | None) -> None:
         super().__init__(num_channels)
         self.eps, self.momentum = eps, momentum
+        self.statistics = Statistics()
+        self._weights: Tensor | None = None
+        self._counts = True
         self.frozen = self.transductive = self.calibrating = False
         self.register_buffer("running_mean", torch.zeros(num_channels))
         self.register_buffer("running_var", torch.ones(num_channels))
         self.register_buffer("num_batches_tracked", torch.tensor(0, dtype=torch.long))
 
+    def receive_context(self, context: StepContext | None) -> None:
+        """Take what a training loop tells of the next batch, and decide what of it counts."""
+        super().receive_context(context)
+        self._weights, self._counts = (None, True) if context is None else self.statistics.weigh(context)
+        if context is not None and self.statistics.freeze_after:
+            self.frozen = self.statistics.freezes(context.experience)
+
     def normalize(self, x: Tensor) -> Tensor:
+        if self.context is None and self.training and not self.calibrating and self.statistics.needs:
+            self.require_context()
         if self.frozen if self.training else not self.transductive:
             return self.by_running(x)
         samples, length, _ = x.shape
         require_batch_of_two(samples, length)
         y, mean, var = self.by_batch(x)
-        if self.training and (self.context is None or self.context.track):
+        if self.training and self.tracked:
             self.track(mean.detach(), var.detach(), values=self._count_values(samples, length))
         return y
 
@@ -143,11 +161,16 @@ class RunningNorm(Norm):
     def by_running(self, x: Tensor) -> Tensor:
         """y (S, L, C) by the running statistics."""
 
+    @property
+    def tracked(self) -> bool:
+        """Whether running statistics take in the batch at hand: a calibration's, always."""
+        return self.calibrating or (self._counts and self.statistics.update != "none")
+
     def tracked_weights(self, samples: int) -> tuple[Tensor, ...]:
         """The weights (S,) of the samples in running statistics, where they are not all alike: none or one tensor."""
-        if not self.training or self.context is None or self.context.statistics is None:
+        if not self.training or self.calibrating or self._weights is None:
             return ()
-        return (self.of_samples(self.context.statistics, samples),)
+        return (self.of_samples(self._weights, samples),)
 
     @torch.no_grad()
     def track(self, mean: Tensor, var: Tensor, *, values: int | Tensor) -> None:
@@ -169,3 +192,9 @@ class RunningNorm(Norm):
         weights = self.tracked_weights(samples)
         # One value has no variance: counted as two it keeps the biased one, 0.
         return ((weights[0] > 0).sum() * length).clamp(min=2) if weights else samples * length
+
+
+def needs_of(norm: nn.Module) -> tuple[str, ...]:
+    """What a norm needs of a `StepContext` in training: by itself, and to do what its running statistics are to do."""
+    own = tuple(getattr(norm, "needs", ()))
+    return tuple(dict.fromkeys((*own, *norm.statistics.needs))) if isinstance(norm, RunningNorm) else own

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 from torch import Tensor, nn
 
-from clnorm.errors import ClnormError
+from clnorm.errors import ClnormError, UserError
+
+_GONE = ("statistics", "track")  # which a norm decides by its own options
 
 
 @dataclass(frozen=True)
@@ -17,16 +20,36 @@ class StepContext:
         tasks: (B,) int64, the experience that each clip of the batch belongs to, from 0; on the model's device.
         experience: the experience in training, from 0; its clips are the current ones, all others come from memory.
         progress: the share of the run's training steps that is done, 0 to 1.
-        statistics: (B,), there too, the weight of each clip in running statistics, >= 0 and not all 0; None: all
-            clips alike.
-        track: whether running statistics take in this batch at all.
+        has_memory: whether clips of earlier experiences are kept, of which a batch may have none.
+
+    Attributes:
+        weighed: what norms have worked out of it, for those that come after.
     """
 
     tasks: Tensor
     experience: int
     progress: float
-    statistics: Tensor | None = None
-    track: bool = True
+    has_memory: bool = field(default=False, kw_only=True)
+    weighed: dict[str, tuple[Tensor | None, bool]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __new__(cls, *_: Any, **given: Any) -> "StepContext":
+        for name in _GONE:
+            if name in given:
+                _refuse_gone(name)
+        return super().__new__(cls)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name in _GONE:
+            _refuse_gone(name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+def _refuse_gone(name: str) -> NoReturn:
+    raise UserError(
+        f"a StepContext has no {name!r}: it tells facts, and the norm decides which clips its statistics take in",
+        hint="give the norm its option, as in bn:update=balanced or bn:update=none; "
+        "within a RunningNorm, ask self.tracked and self.tracked_weights(samples)",
+    )
 
 
 def provide_context(model: nn.Module, context: StepContext | None) -> None:

@@ -1,6 +1,6 @@
 """Batch Normalization by statistics that stay as they are."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -26,6 +26,8 @@ class FrozenBatchNorm(BatchNorm):
         source: `base` or `pretrained`.
         affine: whether weight and bias go on training while the statistics are frozen.
     """
+
+    statistics_options: ClassVar[tuple[str, ...]] = ("eval",)
 
     def __init__(self, num_channels: int, *, eps: float, momentum: float, source: str, affine: bool) -> None:
         super().__init__(num_channels, eps=eps, momentum=momentum)

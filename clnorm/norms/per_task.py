@@ -66,6 +66,7 @@ class TaskBatchNorm(RunningNorm):
     """
 
     needs = ("tasks",)
+    statistics_options: ClassVar[tuple[str, ...]] = ("update", "recalibrate", "eval")
     oracle: ClassVar[bool] = True
 
     def __init__(self, num_channels: int, *, eps: float, momentum: float, tasks: int) -> None:
@@ -93,7 +94,7 @@ class TaskBatchNorm(RunningNorm):
                 legal=f"0 to {self.tasks - 1}",
                 hint=f"give the norm its option tasks={max(wrong) + 1}",
             )
-        weights = [1.0] * len(tasks) if context.statistics is None else context.statistics.tolist()
+        weights = [1.0] * len(tasks) if self._weights is None else self._weights.tolist()
         counted = [task for task, weight in zip(tasks, weights, strict=True) if weight > 0]
         self._alone = next((task for task in tasks if 1 in (tasks.count(task), counted.count(task))), None)
         self._untrained = self._list_untrained(context)

@@ -1,55 +1,46 @@
-"""Policies for running statistics: which clips they take in, when they stand still, and what evaluation goes by."""
+"""The running statistics of a whole model: what they are told to do, and evaluation by a batch's own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch import Tensor, nn
+from torch import nn
 
+from clnorm.errors import UserError
 from clnorm.norms.base import RunningNorm
+from clnorm.norms.sites.adapter import NormSite
+from clnorm.norms.statistics import Statistics
 
 
-def weigh_clips(policy: str, tasks: Tensor, *, experience: int, has_memory: bool) -> tuple[Tensor | None, bool]:
-    """What a batch's clips count in running statistics under `train.stats_update`.
+def give_statistics(model: nn.Module, statistics: Statistics | None) -> None:
+    """Let all running statistics of a model do the same; None, of a norm without any: what they do by default.
 
-    | policy         | weight of a clip                                                              |
-    |----------------|-------------------------------------------------------------------------------|
-    | `all`          | 1                                                                             |
-    | `current_only` | 1 if it belongs to the experience in training, else 0                         |
-    | `memory_only`  | 1 if it comes from the memory, else 0; 1 for all while there is no memory     |
-    | `balanced`     | 1 / the clips of its experience in the batch, so that these weigh all the same |
-    | `none`         | the batch is not tracked                                                      |
-
-    Args:
-        policy: which of them.
-        tasks: (B,) int64, the experience that each clip belongs to.
-        experience: the experience in training, whose clips are the current ones.
-        has_memory: whether there is a memory of clips yet.
-
-    Returns:
-        Weights (B,), None where all clips count alike; and whether the batch is tracked: not where none of its clips
-        counts, as in a piece of a batch without a clip of the memory.
+    A norm that is no `RunningNorm` cannot follow, and its site holds what it was asked for.
     """
-    if policy == "none":
-        return None, False
-    if policy == "all" or (policy == "memory_only" and not has_memory):
-        return None, True
-    if policy == "balanced":
-        return (tasks.unsqueeze(1) == tasks).sum(1).float().reciprocal(), True
-    current = tasks == experience
-    weights = (current if policy == "current_only" else ~current).float()
-    return weights, bool(weights.any())
+    for module in model.modules():
+        if isinstance(module, NormSite):
+            module.statistics = statistics
+        elif isinstance(module, RunningNorm):
+            module.statistics = statistics or Statistics()
 
 
-def freeze_norms(model: nn.Module) -> None:
-    """Let every `RunningNorm` train by its running statistics, which then stay as they are."""
-    for norm in running_norms(model):
-        norm.frozen = True
+def statistics_of(model: nn.Module) -> Statistics:
+    """What the running statistics of a model do, all of them alike.
+
+    Raises:
+        UserError: they differ, as in a model put together from several norms.
+    """
+    held = [module.statistics for module in model.modules() if isinstance(module, (RunningNorm, NormSite))]
+    found = list(dict.fromkeys(statistics for statistics in held if statistics is not None))
+    if len(found) > 1:
+        what = f"its norms disagree on what their running statistics do: {found[0]} and {found[1]}"
+        raise UserError(what, where=type(model).__name__, hint="use clnorm.norms.running.give_statistics")
+    return found[0] if found else Statistics()
 
 
 @contextmanager
-def transductive_norms(model: nn.Module) -> Iterator[None]:
-    """A context in which every `RunningNorm` evaluates by the statistics of the batch that it is given."""
-    norms = running_norms(model)
+def evaluate_by_batch(model: nn.Module) -> Iterator[None]:
+    """A context in which every `RunningNorm` with eval=batch evaluates by the statistics of the batch it is given."""
+    norms = [norm for norm in running_norms(model) if norm.statistics.eval == "batch"]
     for norm in norms:
         norm.transductive = True
     try:

@@ -5,8 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clnorm.config.fields import plain_values
-from clnorm.config.sections import TrainConfig
+from clnorm.config.moved import moved_options
 from clnorm.errors import UserError
 from clnorm.results.record import RunRecord, read_record
 
@@ -17,17 +16,14 @@ if TYPE_CHECKING:
 _A_BAR = "average_incremental_accuracy"
 
 
-_CHOICES = ("imbalance", "stats_update", "recalibrate_after_exp", "freeze_after_exp")
-
-
 def load_results(folder: str | Path) -> "pd.DataFrame":
     """All runs under a folder, as one long table: one row for each run and metric.
 
     Returns:
         `retention` is filled in where joint training with the same norm, label and seed is among the runs. Columns run,
-        setting, dataset, protocol, backbone, norm, strategy, label, imbalance, the policies of running statistics
-        (stats_update, recalibrate_after_exp, freeze_after_exp), seed, status, metric, value. A run that has not
-        finished has the status `unfinished` and one row without metric and value.
+        setting, dataset, protocol, backbone, norm, strategy, label, imbalance, seed, status, metric, value. A norm is
+        named as it is written now, also where its record is older than that. A run that has not finished has the
+        status `unfinished` and one row without metric and value.
 
     Raises:
         UserError: there is no such folder, or no run in it.
@@ -38,11 +34,20 @@ def load_results(folder: str | Path) -> "pd.DataFrame":
     root = Path(folder)
     if not root.is_dir():
         raise UserError("there is no such folder", where=str(root), hint="give the --out of your runs")
-    records = [read_record(file) for file in sorted(root.rglob("record.json"))]
+    records = [_named_anew(read_record(file)) for file in sorted(root.rglob("record.json"))]
     if not records:
         raise UserError("holds no run", where=str(root), hint=f"make one: clnorm run --out {root}")
     joint = {_pair(record): record.metrics.get(_A_BAR) for record in records if record.names["strategy"] == "joint"}
     return pd.DataFrame([row for record in records for row in _rows(_with_retention(record, joint.get(_pair(record))))])
+
+
+def _named_anew(record: RunRecord) -> RunRecord:
+    """The record with the norm's options in its name that stood among the keys of training in earlier versions."""
+    options = moved_options(record.config)
+    if not options:
+        return record
+    norm, words = record.names["norm"], ",".join(f"{name}={value}" for name, value in options.items())
+    return replace(record, names={**record.names, "norm": f"{norm}{',' if '=' in norm else ':'}{words}"})
 
 
 def _pair(record: RunRecord) -> tuple[str, str, str, int]:
@@ -57,14 +62,12 @@ def _with_retention(record: RunRecord, joint: float | None) -> RunRecord:
 
 
 def _rows(record: RunRecord) -> list[dict[str, Any]]:
-    recipe = record.config.get("train", {})
     shared = {
         "run": record.run,
         "setting": record.setting,
         **record.names,
         "label": record.label,
-        # A record that is older than a key is of a run by what is now its default.
-        **{key: recipe.get(key, default) for key, default in plain_values(TrainConfig()).items() if key in _CHOICES},
+        "imbalance": record.config.get("train", {}).get("imbalance", "none"),  # an older version had no other
         "seed": record.seed,
         "status": record.status,
     }

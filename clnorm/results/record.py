@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 LABELS = {"running": "", "batch": "transductive", "task": "oracle"}
-"""What results are labelled by each `eval.stats`: empty where a prediction depends on its own clip alone."""
+"""What results are labelled by each `eval` of norms: empty where a prediction depends on its own clip alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class RunRecord:
         run: name of the run folder.
         names: dataset, protocol, backbone, norm and strategy, each with the options that are not at their defaults.
         seed: of the run.
-        setting: hash of what runs of one table share: all but norm, strategy, seed and `eval.stats`.
+        setting: hash of what runs of one table share: all but norm, strategy and seed.
         label: `transductive` where test clips were normalized by those evaluated with them, `oracle` where norms were
             told each test clip's experience, else empty.
         config: the configuration in full.

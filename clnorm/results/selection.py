@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from clnorm.config.moved import MOVED_COLUMNS
 from clnorm.errors import UserError
 
 SETTING = ("dataset", "protocol", "backbone")
@@ -25,6 +26,10 @@ def select(df: pd.DataFrame, conditions: Iterable[str]) -> pd.DataFrame:
         column, equals, value = condition.partition("=")
         if not equals:
             raise UserError(f"{condition!r} is not of the form column=value", where="--where")
+        if column in MOVED_COLUMNS and column not in df.columns:
+            option, usual = MOVED_COLUMNS[column]
+            hint = f"write --where norm=NAME, such as norm=bn{'' if value == usual else f':{option}={value}'}"
+            raise UserError(f"{column} is part of the norm's name now", where="--where", hint=hint)
         if column not in df.columns:
             raise UserError(f"there is no column {column!r}", where="--where", legal=map(str, df.columns), given=column)
         present = set(df[column].astype(str))

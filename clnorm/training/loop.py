@@ -2,7 +2,6 @@
 
 import json
 import time
-from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +11,7 @@ from clnorm.environment import peak_memory_mb, reset_peak_memory
 from clnorm.evaluation.matrix import UNTRAINED
 from clnorm.execution.execution import compile_errors
 from clnorm.execution.predictions import predict_clips
-from clnorm.norms.running import transductive_norms
+from clnorm.norms.running import evaluate_by_batch, statistics_of
 from clnorm.results.folder import RunFolder
 from clnorm.seeding import numpy_generator
 from clnorm.training.trainer import ClipStrategy
@@ -71,10 +70,9 @@ def _predict(strategy: ClipStrategy, index: int) -> pd.DataFrame:
 
 def _predict_ids(strategy: ClipStrategy, ids: np.ndarray, *, after: int, allowed: int) -> pd.DataFrame:
     setup, model = strategy.setup, strategy.evaluated_model
-    stats = setup.config.eval.stats
-    in_batch = transductive_norms(model) if stats == "batch" else nullcontext()
+    stats = statistics_of(model).eval
     inputs = strategy.inputs if stats == "task" else replace(strategy.inputs, context_of=None)
-    with compile_errors(setup.execution), in_batch:
+    with compile_errors(setup.execution), evaluate_by_batch(model):
         return predict_clips(
             model,
             inputs,

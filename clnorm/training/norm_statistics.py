@@ -1,4 +1,4 @@
-"""What a strategy tells norms of each batch, and the policies for their running statistics."""
+"""What a strategy tells norms of each batch, and estimating their running statistics anew."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from clnorm.execution.execution import run_eagerly
 from clnorm.execution.inputs import Inputs, split_batches
 from clnorm.norms import StepContext, provide_context, take_auxiliary_loss
 from clnorm.norms.calibrate import CalibrationReport, calibrate_norms
-from clnorm.norms.running import freeze_norms, weigh_clips
+from clnorm.norms.running import statistics_of
 from clnorm.seeding import numpy_generator
 from clnorm.streams.stream import ClipStream
 from clnorm.training.plugin import Training
 
 
 class StatisticsPlugin(SupervisedPlugin):
-    """Gives norms the context of each forward pass in training, and freezes and recalibrates them.
+    """Gives norms the context of each forward pass in training.
 
     It has no state of its own: the experience in training tells all, so that a continued run is the uninterrupted one.
 
@@ -45,18 +45,10 @@ class StatisticsPlugin(SupervisedPlugin):
     def before_training_exp(self, strategy: Training, **kwargs: Any) -> None:
         self._experience = strategy.index
         self._done = sum(self._steps[: self._experience])
-        if is_frozen(strategy.setup.config.train.freeze_after_exp, self._experience):
-            freeze_norms(strategy.model)
 
     def before_forward(self, strategy: Training, **kwargs: Any) -> None:
-        tasks = strategy.batch.tasks
-        weights, track = weigh_clips(
-            strategy.setup.config.train.stats_update,
-            tasks,
-            experience=self._experience,
-            has_memory=len(strategy.memory) > 0,
-        )
-        context = StepContext(tasks, self._experience, self.progress, statistics=weights, track=track)
+        has_memory = len(strategy.memory) > 0
+        context = StepContext(strategy.batch.tasks, self._experience, self.progress, has_memory=has_memory)
         provide_context(strategy.model, context)
 
     def after_backward(self, strategy: Training, **kwargs: Any) -> None:
@@ -76,25 +68,20 @@ def experience_of_clips(stream: ClipStream) -> np.ndarray:
     return owner
 
 
-def is_frozen(freeze_after_exp: int, experience: int) -> bool:
-    """Whether norms are frozen while an experience, counted from 0, is trained."""
-    return 0 < freeze_after_exp <= experience
-
-
 def recalibrate(strategy: Training, index: int) -> None:
-    """Estimate the evaluated model's running statistics anew after experience `index`, if the configuration says so.
+    """Estimate the evaluated model's running statistics anew after experience `index`, if its norms say so.
 
     Statistics that are frozen in the next experience are recalibrated a last time, frozen ones no more. Where an
     average of weights is evaluated, it alone is recalibrated: the model in training keeps the statistics that it
     tracked, and the average starts from them again. Only where these are frozen from the next experience on, the model
     in training is recalibrated, too, by its own weights: they are what is evaluated from then on.
     """
-    recipe = strategy.setup.config.train
-    if recipe.recalibrate_after_exp == "none" or is_frozen(recipe.freeze_after_exp, index):
+    recipe, statistics = strategy.setup.config.train, statistics_of(strategy.model)
+    if statistics.recalibrate == "none" or statistics.freezes(index):
         return
     own = strategy.training_stream.experiences[index].train_ids
-    ids = strategy.memory if recipe.recalibrate_after_exp == "buffer" else own
-    last = is_frozen(recipe.freeze_after_exp, index + 1)
+    ids = strategy.memory if statistics.recalibrate == "buffer" else own
+    last = statistics.freezes(index + 1)
     averaged = strategy.evaluated_model is not strategy.model
     for model in [strategy.evaluated_model, *([strategy.model] if averaged and last else [])]:
         generator = numpy_generator(strategy.setup.config.seed, "recalibration", index)

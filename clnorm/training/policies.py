@@ -1,4 +1,6 @@
-"""Which policies for running statistics a run's norms and strategy can follow."""
+"""What a norm's options of running statistics ask for that this run's model and strategy cannot do."""
+
+from dataclasses import asdict
 
 import torch
 from torch import nn
@@ -7,31 +9,18 @@ from clnorm.config.config import Config
 from clnorm.errors import UserError
 from clnorm.norms.adaptive import AdaptiveBalancedBatchNorm
 from clnorm.norms.base import RunningNorm
-from clnorm.norms.frozen import FrozenBatchNorm
 from clnorm.norms.renorm import BatchRenorm
-from clnorm.norms.running import running_norms
+from clnorm.norms.running import running_norms, statistics_of
+from clnorm.norms.statistics import Statistics
 
-# Each policy's key, and the value that leaves norms as they are.
-_OFF = {
-    "train.stats_update": "all",
-    "train.recalibrate_after_exp": "none",
-    "train.freeze_after_exp": 0,
-    "eval.stats": "running",
-}
-
-
+_BY_DEFAULT = asdict(Statistics())
 # What is nothing, or all, without clips of a memory.
-_OF_MEMORY = {
-    "train.stats_update": ("current_only", "memory_only", "balanced"),
-    "train.recalibrate_after_exp": ("buffer",),
-}
-
-
+_OF_MEMORY = {"update": ("current_only", "memory_only", "balanced"), "recalibrate": ("buffer",)}
 _TRAIN_BY_RUNNING = (AdaptiveBalancedBatchNorm, BatchRenorm)  # by a loss, and by r and d
 
 
 def check_policies(model: nn.Module, config: Config, *, has_memory: bool, experiences: int) -> None:
-    """Refuse a policy that could not do what it says.
+    """Refuse what the grammar of norms allows and this run could not do.
 
     Args:
         model: its norms swapped.
@@ -40,106 +29,81 @@ def check_policies(model: nn.Module, config: Config, *, has_memory: bool, experi
         experiences: of the training stream: one in joint training.
 
     Raises:
-        UserError: the model's norms have no running statistics, or some that cannot follow the policy; the strategy has
-            no memory that the policy is about; statistics that are used and never estimated; freezing after the last
-            experience; more experiences than a norm is built for; an oracle norm that is not evaluated as one, or that
-            the policy leaves without statistics of an experience, or a norm that is no oracle and is to be.
+        UserError: an option of running statistics where the norm turns out to have none, or some that cannot follow it;
+            a memory that the strategy does not have; statistics that are used and never estimated; freezing after the
+            last experience; more experiences than a norm is built for; an oracle that does not say so, or that is left
+            without statistics of an experience.
     """
-    _check_tasks(model, config, experiences)
-    _check_oracle(model, config, experiences)
-    given = {key: getattr(getattr(config, section), name) for key in _OFF for section, name in [key.split(".")]}
-    for key, value in given.items():
-        if value != _OFF[key] and (key, value) != ("eval.stats", "task"):
-            _check_norms(model, key, value)
-    _check_estimated(model, config)
-    for key, values in _OF_MEMORY.items():
-        if (value := given[key]) in values and not has_memory:
-            what = f"{value} with the strategy {config.strategy.name}, which keeps no clips"
-            raise UserError(what, where=key, legal="a strategy with a memory, such as replay", hint=_leave(key))
-    if (first := config.train.freeze_after_exp) >= experiences:
-        what = f"{first} of {experiences} experiences leave none to train with frozen statistics"
+    where, statistics = f"norm {config.norm.short}", statistics_of(model)
+    _check_tasks(model, where, experiences)
+    _check_oracle(model, config, statistics, where=where, experiences=experiences)
+    for name, value in asdict(statistics).items():
+        if value != _BY_DEFAULT[name] and (name, value) != ("eval", "task"):
+            _check_followers(model, name, value, where=where)
+        if value in _OF_MEMORY.get(name, ()) and not has_memory:
+            what = f"{name}={value} with the strategy {config.strategy.name}, which keeps no clips"
+            raise UserError(what, where=where, legal="a strategy with a memory, such as replay", hint=_leave(name))
+    _check_estimated(model, config, statistics, where=where)
+    if (first := statistics.freeze_after) >= experiences:
         raise UserError(
-            what,
-            where="train.freeze_after_exp",
+            f"freeze_after={first} of {experiences} experiences leaves none to train with frozen statistics",
+            where=where,
             legal=f"0 (never) to {experiences - 1}" if experiences > 1 else "0 (never)",
         )
 
 
-def _check_tasks(model: nn.Module, config: Config, experiences: int) -> None:
+def _check_tasks(model: nn.Module, where: str, experiences: int) -> None:
     limits = [limit for norm in running_norms(model) if isinstance(limit := getattr(norm, "tasks", None), int)]
     if limits and (most := min(limits)) < experiences:
         what = f"tasks={most}, fewer than the {experiences} experiences that are trained"
-        raise UserError(what, where=f"norm {config.norm.short}", legal=f"tasks={experiences} or more")
+        raise UserError(what, where=where, legal=f"tasks={experiences} or more")
 
 
-def _check_oracle(model: nn.Module, config: Config, experiences: int) -> None:
-    name, stats = config.norm.short, config.eval.stats
-    oracle = any(getattr(module, "oracle", False) for module in model.modules())
-    if oracle and stats != "task":
-        what = f"{stats} with the norm {name}, an oracle that must be told each test clip's experience"
-        raise UserError(what, where="eval.stats", legal="task", hint="add --set eval.stats=task, or use --norm bn")
-    if stats == "task" and not oracle:
-        what = f"task with the norm {name}, which has no statistics for each experience"
-        legal = "running or batch; task with bn_task"
-        raise UserError(what, where="eval.stats", legal=legal, hint=_leave("eval.stats"))
-    if oracle and config.eval.unseen:
-        what = f"true with the norm {name}, which has no statistics of experiences that it was not trained on"
+def _check_oracle(model: nn.Module, config: Config, statistics: Statistics, *, where: str, experiences: int) -> None:
+    if not any(getattr(module, "oracle", False) for module in model.modules()):
+        return
+    if statistics.eval != "task":
+        what = "it builds an oracle, which must be told each test clip's experience, and does not say so by its name"
+        raise UserError(what, where=where, hint="set oracle = True on the class or function that is named")
+    if config.eval.unseen:
+        what = f"true with the {where}, which has no statistics of experiences that it was not trained on"
         raise UserError(what, where="eval.unseen", legal="false")
-    if oracle and config.train.recalibrate_after_exp == "current":
-        what = f"current with the norm {name}, which would lose the statistics of all other experiences"
-        legal = "none, or buffer with a strategy with a memory"
-        raise UserError(what, where="train.recalibrate_after_exp", legal=legal)
-    if oracle and experiences > 1:
-        _check_each_experience(config)
+    if experiences > 1 and statistics.update in ("memory_only", "none") and statistics.recalibrate != "buffer":
+        what = f"update={statistics.update}, by which it gets no statistics of later experiences"
+        legal = "update=all, current_only or balanced; any with recalibrate=buffer"
+        raise UserError(what, where=where, legal=legal)
 
 
-def _check_each_experience(config: Config) -> None:
-    """Refuse to leave an oracle norm without statistics of an experience that it is then to go by."""
-    recipe, name = config.train, config.norm.short
-    if recipe.freeze_after_exp:
-        what = (
-            f"{recipe.freeze_after_exp} with the norm {name}, which has no statistics of later experiences to train by"
-        )
-        raise UserError(what, where="train.freeze_after_exp", legal="0 (never)")
-    if recipe.stats_update in ("memory_only", "none") and recipe.recalibrate_after_exp != "buffer":
-        what = f"{recipe.stats_update} with the norm {name}, which gets no statistics of later experiences from it"
-        legal = "all or current_only; any with train.recalibrate_after_exp=buffer"
-        raise UserError(what, where="train.stats_update", legal=legal)
+def _check_estimated(model: nn.Module, config: Config, statistics: Statistics, *, where: str) -> None:
+    if statistics.update != "none" or config.model.calibrate:
+        return
+    if statistics.recalibrate == "none" and statistics.eval != "batch":
+        what = "update=none, with an evaluation by running statistics that are never estimated"
+        raise UserError(what, where=where, hint="add --set model.calibrate=true")
+    users = sorted({type(module).__name__ for module in model.modules() if isinstance(module, _TRAIN_BY_RUNNING)})
+    if users:
+        what = f"update=none with {', '.join(users)}, which trains by running statistics: 0 and 1, never estimated"
+        raise UserError(what, where=where, hint="add --set model.calibrate=true")
 
 
-def _check_estimated(model: nn.Module, config: Config) -> None:
-    recipe = config.train
-    estimated = config.model.calibrate or recipe.recalibrate_after_exp != "none"
-    if recipe.stats_update == "none" and not estimated and config.eval.stats != "batch":
-        what = "none, with an evaluation by running statistics that are never estimated"
-        raise UserError(what, where="train.stats_update", hint="add --set model.calibrate=true")
-    users = {type(module).__name__ for module in model.modules() if isinstance(module, _TRAIN_BY_RUNNING)}
-    if recipe.stats_update == "none" and users and not config.model.calibrate:
-        what = f"none with {', '.join(sorted(users))}, which trains by running statistics: 0 and 1, never estimated"
-        raise UserError(what, where="train.stats_update", hint="add --set model.calibrate=true")
-
-
-def _check_norms(model: nn.Module, key: str, value: object) -> None:
-    """Check that the norms have running statistics which can follow a policy."""
-    names = {name: module for name, module in model.named_modules() if _has_running_statistics(module)}
-    if not names:
-        what = f"{value} without a norm that has running statistics"
-        raise UserError(what, where=key, legal="a norm such as bn or cn; ln and gn have none", hint=_leave(key))
-    if key == "train.recalibrate_after_exp":
-        foreign = [name for name, module in names.items() if not hasattr(module, "momentum")]
+def _check_followers(model: nn.Module, name: str, value: object, *, where: str) -> None:
+    """Check that the model has running statistics, and that all of them can follow an option."""
+    held = {path: module for path, module in model.named_modules() if _has_running_statistics(module)}
+    if not held:
+        what = f"{name}={value}, but what it builds has no running statistics"
+        raise UserError(what, where=where, legal="a norm such as bn or cn", hint=_leave(name))
+    if name == "recalibrate":
+        foreign = [path for path, module in held.items() if not hasattr(module, "momentum")]
     else:
-        foreign = [name for name, module in names.items() if not isinstance(module, RunningNorm)]
-    if key.startswith("train.") and (own := [name for name in names if isinstance(names[name], FrozenBatchNorm)]):
-        what = f"{value} with a norm whose statistics stay by themselves, at {', '.join(own[:3])}"
-        raise UserError(what, where=key, legal="a norm that follows it, such as bn", hint=_leave(key))
+        foreign = [path for path, module in held.items() if not isinstance(module, RunningNorm)]
     if foreign:
-        kinds = ", ".join(sorted({type(names[name]).__name__ for name in foreign}))
-        what = f"{value} with running statistics that cannot follow it, those of {kinds} at {', '.join(foreign[:3])}"
-        raise UserError(what, where=key, legal="norms that are a clnorm.norms.RunningNorm", hint=_leave(key))
+        kinds, places = {type(held[path]).__name__ for path in foreign}, ", ".join(foreign[:3])
+        what = f"{name}={value} with statistics that cannot follow it, those of {', '.join(sorted(kinds))} at {places}"
+        raise UserError(what, where=where, legal="norms that are a clnorm.norms.RunningNorm", hint=_leave(name))
 
 
-def _leave(key: str) -> str:
-    return f"or leave {key}={_OFF[key]}"
+def _leave(name: str) -> str:
+    return f"or leave {name}={_BY_DEFAULT[name]}"
 
 
 def _has_running_statistics(module: nn.Module) -> bool:

@@ -75,10 +75,17 @@ def test_a_norm_that_another_package_announces(tiny, tmp_path, monkeypatch):
     assert "announced" not in NORMS.names()
     monkeypatch.syspath_prepend(tmp_path)
     assert NORMS.names()[-1] == "announced"
-    assert NORMS.parse("announced:axis=clip").kwargs == {"by": 2.0, "axis": "clip"}
+    assert NORMS.parse("announced:axis=clip,update=none").kwargs == {
+        "by": 2.0,
+        "axis": "clip",
+        "update": "none",
+        "recalibrate": "none",
+        "freeze_after": 0,
+        "eval": "running",  # as of a class of which nothing is known
+    }
     record = clnorm.run(tiny(norm="announced:by=4", train__epochs=1))
     assert record.names["norm"] == "announced:by=4.0"
-    assert record.swap["spec"] == "announced:axis=frame,by=4.0"
+    assert record.swap["spec"] == str(NORMS.parse("announced:axis=frame,by=4.0"))
     monkeypatch.undo()
     with pytest.raises(UserError, match="unknown norm 'announced'"):
         NORMS.parse("announced")

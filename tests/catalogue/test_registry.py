@@ -3,6 +3,7 @@
 import copy
 import pickle
 import textwrap
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -27,7 +28,8 @@ ENTRY = Entry(
 
 @pytest.fixture
 def registry():
-    made = Registry("norm", plural="norms", plugin_options={"axis": Option("frame", words=("token", "frame"))})
+    axis = {"axis": Option("frame", words=("token", "frame"))}
+    made = Registry("norm", plural="norms", complete=lambda entry: replace(entry, options={**entry.options, **axis}))
     made.add(ENTRY)
     return made
 
@@ -207,6 +209,26 @@ def test_timm_is_a_family_of_backbones():
     assert (spec.name, spec.kwargs) == ("timm:vit_tiny_patch16_224.augreg_in21k", {"drop_path": 0.2})
     assert spec.short == "timm:vit_tiny_patch16_224.augreg_in21k:drop_path=0.2"
     assert any(line.startswith("timm:NAME ") for line in list_names("backbones").splitlines())
+
+
+def test_an_option_that_an_entry_lacks_for_a_reason_says_it_and_who_has_it(registry):
+    registry.add(Entry("plain", "math:sqrt", options={"eps": Option(1e-5)}, lacks={"groups": "it has no groups"}))
+    said = r"'plain' has no option 'groups': it has no groups; legal: eps; these have it: cn$"
+    with pytest.raises(UserError, match=said):
+        registry.parse("plain:groups=3")
+    with pytest.raises(UserError, match=r"'plain' has no option 'group'; legal: eps$"):
+        registry.parse("plain:group=3")
+
+
+def test_options_of_many_norms_are_listed_once():
+    from clnorm.catalogue import NORMS, STATISTICS
+    from clnorm.cli.listing import list_names
+
+    lines = list_names("norms").splitlines()
+    for key, option in STATISTICS.items():
+        assert sum(line.startswith(f"    {key:<16}{option.doc} ({option.legal}") for line in lines) == 1
+    having = [line for line in lines if line == f"    {', '.join(STATISTICS)}: see the end"]
+    assert len(having) == sum(STATISTICS.keys() <= NORMS.get(name).options.keys() for name in NORMS.names()) == 8
 
 
 def test_a_large_int_is_not_rounded(registry):

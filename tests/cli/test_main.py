@@ -191,7 +191,8 @@ def test_norms_check_of_a_broken_plugin_is_exit_code_1(tmp_path, monkeypatch, ca
     assert captured.err == "error: a_wrong_norm:Cut: 1 check failed: output\n"
     assert main(["norms", "check", "a_wrong_norm.Cut", "--channels", "6", "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
-    assert (report["spec"], report["channels"], report["failed"]) == ("a_wrong_norm:Cut:axis=frame", 6, ["output"])
+    assert report["spec"].startswith("a_wrong_norm:Cut:axis=frame,")
+    assert (report["channels"], report["failed"]) == (6, ["output"])
 
 
 def test_norms_audit_shows_every_site_of_a_backbone(capsys):

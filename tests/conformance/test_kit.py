@@ -13,10 +13,17 @@ from clnorm.errors import UserError
 
 C = 12
 OPTIONS = ["bn_cma:reset=true", "bn_frozen:source=pretrained,affine=false", "gn:groups=1", "cn:groups=1", "cn:groups=3"]
+FOLLOWING = [
+    "bn:update=balanced",
+    "cn:update=memory_only",
+    "bn_task:update=current_only",
+    "brn:update=none",
+    "sn:freeze_after=1",
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spec", [*NORMS.names(), *OPTIONS])
+@pytest.mark.parametrize("spec", [*NORMS.names(), *OPTIONS, *FOLLOWING])
 def test_every_norm_of_the_catalogue_keeps_the_contract(spec, judge):
     failed = {name: detail for name, (status, detail) in judge(spec).items() if status is Status.FAILED}
     assert failed == {}
@@ -63,6 +70,7 @@ def test_what_says_nothing_about_a_norm_is_not_applicable_with_the_reason(judge)
     assert found["tracking off"] == (Status.NOT_APPLICABLE, "a training step changes no buffer")
     assert found["parameters"] == (Status.NOT_APPLICABLE, "it has no parameter that trains")
     assert judge("tbbn")["no context"] == (Status.NOT_APPLICABLE, "it needs tasks, experience")
+    assert judge("bn:update=balanced")["no context"] == (Status.NOT_APPLICABLE, "it needs tasks")
 
 
 def test_the_cost_is_a_number_beside_bn(judge):

@@ -44,7 +44,7 @@ def write_run(draw):
             run=path.name,
             status=status,
             names={"norm": config.norm.short},
-            label=LABELS[config.eval.stats],
+            label=LABELS[config.norm.kwargs.get("eval", "running")],
             seed=0,
             setting="",
             config=config.to_dict(),

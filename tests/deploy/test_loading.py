@@ -53,7 +53,7 @@ def test_a_trained_model_is_used_without_what_trains_and_evaluates(run, video, v
 
 @pytest.mark.parametrize("verb", ["predict", "export"])
 def test_an_oracle_is_refused_by_name(tiny, tmp_path, video, verb, capsys):
-    config = tiny(norm="bn_task:tasks=2", eval__stats="task")
+    config = tiny(norm="bn_task:tasks=2")
     folder = tmp_path / "oracle"
     folder.mkdir()
     model = create_model(config.backbone, norm=config.norm, num_classes=4, image_size=16, num_frames=4)
@@ -71,8 +71,8 @@ def test_an_oracle_is_refused_by_name(tiny, tmp_path, video, verb, capsys):
 
 @pytest.mark.parametrize("stats", ["running", "batch"])
 def test_a_transductive_accuracy_is_not_that_of_the_model_in_use(tiny, tmp_path, video, stats, capsys, write_run):
-    folder = write_run(tmp_path / "run", tiny(norm="bn", eval__stats=stats))
-    said = "note: the model goes by its running statistics here; the run's accuracy is transductive (eval.stats=batch)"
+    folder = write_run(tmp_path / "run", tiny(norm=f"bn:eval={stats}"))
+    said = "note: the model goes by its running statistics here; the run's accuracy is transductive (eval=batch)"
     for arguments in (["predict", str(folder), str(video), str(video)], ["export", str(folder)]):
         assert main(arguments) == 0
         lines = capsys.readouterr().out.splitlines()

@@ -191,20 +191,14 @@ def test_ewc_with_single_frames_has_parameters_without_gradient(tiny):
     assert record.status == "finished"
 
 
-@pytest.mark.parametrize(
-    "policy",
-    [
-        {"train__stats_update": "current_only"},
-        {"train__recalibrate_after_exp": "current"},
-        {"train__freeze_after_exp": 1},
-    ],
-)
-def test_each_policy_changes_the_run(tiny, tmp_path, policy):
-    options = {"norm": "bn", "strategy": "replay:per_class=2", "train__epochs": 1}
-    runs = [tiny(**options, out=str(tmp_path / "plain")), tiny(**options, **policy)]
+@pytest.mark.parametrize("option", ["update=current_only", "recalibrate=current", "freeze_after=1"])
+def test_each_option_of_running_statistics_changes_the_run(tiny, tmp_path, option):
+    options = {"strategy": "replay:per_class=2", "train__epochs": 1}
+    runs = [tiny(norm="bn", **options, out=str(tmp_path / "plain")), tiny(norm=f"bn:{option}", **options)]
     records = [clnorm.run(config) for config in runs]
+    assert [record.names["norm"] for record in records] == ["bn", f"bn:{option}"]
     assert records[0].run != records[1].run
-    assert records[0].setting != records[1].setting
+    assert records[0].setting == records[1].setting, "they are rows of one table"
     plain, changed = (
         predictions_of(config, record)["confidence"] for config, record in zip(runs, records, strict=True)
     )
@@ -212,8 +206,9 @@ def test_each_policy_changes_the_run(tiny, tmp_path, policy):
 
 
 def test_transductive_evaluation_is_seeded_labelled_and_leaves_the_training_alone(tiny, tmp_path):
-    options = {"norm": "bn", "train__epochs": 1, "eval__batch_size": 4}
-    runs = [tiny(**options, out=str(tmp_path / name), eval__stats="batch") for name in "ab"] + [tiny(**options)]
+    options = {"train__epochs": 1, "eval__batch_size": 4}
+    transductive = [tiny(norm="bn:eval=batch", **options, out=str(tmp_path / name)) for name in "ab"]
+    runs = [*transductive, tiny(norm="bn", **options)]
     first, second, plain = (clnorm.run(config) for config in runs)
     assert (first.label, plain.label) == ("transductive", "")
     assert json.loads((folder_of(runs[0], first) / "record.json").read_text())["label"] == "transductive"

@@ -120,9 +120,9 @@ def test_native_kernels_that_would_do_nothing_are_refused_before_data_are_made(t
         clnorm.run(tiny(norm="cn", train__kernels="native", **other))
 
 
-def test_a_policy_that_cannot_be_followed_stops_the_run_before_it_begins(tiny, monkeypatch):
+def test_what_a_norm_cannot_do_stops_the_run_before_it_begins(tiny, monkeypatch):
     monkeypatch.setattr(ClipStrategy, "train_experience", None)  # it is not come to
-    with pytest.raises(UserError, match=r"train\.stats_update: balanced without a norm that has running statistics"):
-        clnorm.run(tiny(norm="ln", train__stats_update="balanced"))
-    with pytest.raises(UserError, match=r"eval\.stats: task with the norm bn"):
-        clnorm.run(tiny(norm="bn", eval__stats="task"))
+    with pytest.raises(UserError, match=r"norm bn:update=balanced: update=balanced with the strategy naive"):
+        clnorm.run(tiny(norm="bn:update=balanced"))
+    with pytest.raises(UserError, match=r"norm torch\.nn:LayerNorm:eval=batch: .*no running statistics"):
+        clnorm.run(tiny(norm="torch.nn.LayerNorm:eval=batch"))

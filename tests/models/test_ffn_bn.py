@@ -16,8 +16,9 @@ from clnorm.execution.checkpointing import checkpoint_blocks
 from clnorm.models.create import create_model_with_report
 from clnorm.models.vit import FFNBN, MLP
 from clnorm.models.weights import Weights
-from clnorm.norms import StepContext, provide_context, swap_norms
+from clnorm.norms import Statistics, StepContext, provide_context, swap_norms
 from clnorm.norms.calibrate import calibrate_norms
+from clnorm.norms.running import give_statistics, statistics_of
 from clnorm.training.averaging import WeightAverage
 from clnorm.training.optim import create_optimizer
 
@@ -178,11 +179,22 @@ def test_it_trains_at_the_rate_of_its_block_and_without_weight_decay():
             assert (group["lr"], group["weight_decay"]) == (0.5 ** (4 - index), 0.0)
 
 
+def test_its_statistics_do_what_those_of_the_norm_do():
+    model = create("cn:update=balanced,freeze_after=2")
+    asked = Statistics(update="balanced", freeze_after=2)
+    for norm, expected in (("bn_frozen:eval=batch", Statistics(eval="batch")), ("ln", Statistics())):
+        assert {hidden.statistics for hidden in hidden_norms(model).values()} == {statistics_of(model)} == {asked}
+        swap_norms(model, norm)
+        asked = expected
+    assert {hidden.statistics for hidden in hidden_norms(model).values()} == {Statistics()}
+
+
 @torch.no_grad()
-def test_the_training_loop_says_which_clips_it_tracks():
+def test_it_tracks_the_clips_that_count():
     both, one = create("ln"), create("ln")
-    clips, tasks = draw(2, 4, 3, 16, 16), torch.zeros(2, dtype=torch.long)
-    provide_context(both, StepContext(tasks, 0, 0.0, statistics=torch.tensor([0.0, 1.0])))
+    clips, told = draw(2, 4, 3, 16, 16), StepContext(torch.tensor([0, 1]), 1, 0.0)
+    give_statistics(both, Statistics(update="current_only"))
+    provide_context(both, told)
     both.train()(clips)
     one.train()(clips[1:])
     # In the first block alone: behind it, the activations have been normalized by both clips.
@@ -190,7 +202,8 @@ def test_the_training_loop_says_which_clips_it_tracks():
         expected = getattr(one.blocks[0].mlp.bn, name)
         torch.testing.assert_close(getattr(both.blocks[0].mlp.bn, name), expected, atol=1e-5, rtol=1e-5)
     still = {name: value.clone() for name, value in both.state_dict().items()}
-    provide_context(both, StepContext(tasks, 0, 0.0, track=False))
+    give_statistics(both, Statistics(update="none"))
+    provide_context(both, told)
     both(clips)
     assert all(torch.equal(value, still[name]) for name, value in both.state_dict().items())
 

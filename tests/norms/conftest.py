@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from clnorm.norms import Statistics
+
 C = 8
 
 
@@ -32,5 +34,19 @@ def create_model() -> Callable[[], nn.Module]:
             for seed, parameter in enumerate(model.parameters()):
                 parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)))
         return model
+
+    return build
+
+
+@pytest.fixture
+def weighing() -> Callable[..., Statistics]:
+    """Builds statistics that count the clips of a batch by weights given outright."""
+
+    def build(*weights: float) -> Statistics:
+        class Weighing(Statistics):
+            def weigh(self, context):
+                return torch.tensor(weights, dtype=torch.float32), True
+
+        return Weighing()
 
     return build

@@ -33,9 +33,9 @@ STEPS = (
 )
 
 
-def tell(norm: nn.Module, step: Step | None, **statistics: object) -> None:
-    """Give a step to the norm; `statistics` and `track` say what running statistics take in."""
-    context = step and StepContext(torch.tensor(step.tasks), step.experience, step.progress, **statistics)
+def tell(norm: nn.Module, step: Step | None) -> None:
+    """Give a step to the norm."""
+    context = step and StepContext(torch.tensor(step.tasks), step.experience, step.progress)
     provide_context(norm, context)
 
 

@@ -29,7 +29,7 @@ class Misspelt(Asking):
 
 
 class Tracking(Asking):
-    needs = ("track",)
+    needs = ("weighed",)
 
 
 class Word(Asking):
@@ -72,8 +72,11 @@ def test_a_norm_is_given_what_it_needs(asking, name):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("Misspelt", r"Misspelt needs 'experiense'.*did you mean 'experience'\?; legal: experience, progress, tasks"),
-        ("Tracking", r"Tracking needs 'track', which no StepContext tells"),
+        (
+            "Misspelt",
+            r"Misspelt needs 'experiense'.*did you mean 'experience'\?; legal: experience, has_memory, progress, tasks",
+        ),
+        ("Tracking", r"Tracking needs 'weighed', which no StepContext tells"),
         ("Word", r"Word\.needs is a str; legal: a tuple"),
         ("Deaf", r"Deaf needs tasks, progress and has no method receive_context.*clnorm\.norms\.Norm"),
     ],
@@ -81,6 +84,15 @@ def test_a_norm_is_given_what_it_needs(asking, name):
 def test_needs_that_would_never_be_met_are_refused(asking, name, words):
     with pytest.raises(UserError, match=rf"norm '{asking}:{name}': {words}"):
         build_norm(f"{asking}:{name}", 4)
+
+
+@pytest.mark.parametrize("name", ["statistics", "track"])
+def test_what_a_context_told_before_is_refused_with_what_to_write_instead(name):
+    tasks = torch.zeros(2, dtype=torch.long)
+    with pytest.raises(UserError, match=rf"StepContext has no '{name}'.*bn:update=balanced"):
+        StepContext(tasks, 0, 0.0, **{name: None})
+    with pytest.raises(UserError, match=rf"StepContext has no '{name}'.*self\.tracked_weights"):
+        getattr(StepContext(tasks, 0, 0.0), name)
 
 
 class Leaving(Norm):

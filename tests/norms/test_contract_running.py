@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from clnorm.errors import ClnormError, UserError
-from clnorm.norms import RunningNorm, build_norm, take_auxiliary_loss
+from clnorm.norms import RunningNorm, Statistics, build_norm, take_auxiliary_loss
 from tests.norms import oracles
 from tests.norms.oracles import FIRST, ORACLES, oracle_of
 from tests.norms.steps import (
@@ -75,7 +75,8 @@ def test_only_the_clips_that_count_go_to_the_running_statistics(spec):
     step, x = Step((0, 1, 0, 0, 1, 1), 0, 0.4), draw(12, 5, C, mean=3.0)
     clips = [0, 2, 3]
     norm, plain, small = (build(spec) for _ in range(3))
-    tell(norm, step, statistics=torch.tensor([1.0, 0, 1, 1, 0, 0]))
+    norm.statistics = Statistics(update="current_only")
+    tell(norm, step)
     tell(plain, step)
     torch.testing.assert_close(norm(x), plain(x))
     tell(small, step.take(clips))
@@ -87,7 +88,8 @@ def test_only_the_clips_that_count_go_to_the_running_statistics(spec):
 def test_a_batch_that_is_not_tracked_leaves_no_trace(spec):
     norm = train(build(spec))
     before = buffers(norm)
-    tell(norm, STEPS[3], track=False)
+    norm.statistics = Statistics(update="none")
+    tell(norm, STEPS[3])
     norm(draw(6, 5, C, mean=5.0))
     assert_kept(norm, before)
 

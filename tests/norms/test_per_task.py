@@ -17,8 +17,8 @@ def build(options: str = "") -> nn.Module:
     return build_spec(f"bn_task:tasks={TASKS}{options}")
 
 
-def context(*tasks: int, **options) -> StepContext:
-    return StepContext(torch.tensor(tasks), experience=max(tasks), progress=0.5, **options)
+def context(*tasks: int) -> StepContext:
+    return StepContext(torch.tensor(tasks), experience=max(tasks), progress=0.5)
 
 
 def test_statistics_of_absent_experiences_stay_to_the_bit():
@@ -33,10 +33,11 @@ def test_statistics_of_absent_experiences_stay_to_the_bit():
     assert norm.num_batches_tracked.tolist() == [1, 1, 0, 0]
 
 
-def test_weights_of_clips_in_the_statistics():
+def test_weights_of_clips_in_the_statistics(weighing):
     norm = build(",momentum=1")
     x = draw(8, 7, C)
-    provide_context(norm, context(0, 1, 0, 1, statistics=torch.tensor([1.0, 0, 3, 0])))
+    norm.statistics = weighing(1, 0, 3, 0)
+    provide_context(norm, context(0, 1, 0, 1))
     plain = build()
     provide_context(plain, context(0, 1, 0, 1))
     assert torch.equal(norm(x), plain(x))
@@ -81,11 +82,12 @@ def test_an_experience_that_was_never_trained(given):
     assert norm.eval()(draw(4, 7, C)).isfinite().all()
 
 
-@pytest.mark.parametrize("statistics", [None, torch.tensor([1.0, 1, 1, 0])])
-def test_an_experience_with_a_single_value(statistics):
+@pytest.mark.parametrize("weights", [(), (1, 1, 1, 0)])
+def test_an_experience_with_a_single_value(weights, weighing):
     norm = build()
-    tasks = (0, 0, 1) if statistics is None else (0, 0, 1, 1)
-    provide_context(norm, context(*tasks, statistics=statistics))
+    tasks = (0, 0, 1, 1) if weights else (0, 0, 1)
+    norm.statistics = weighing(*weights) if weights else norm.statistics
+    provide_context(norm, context(*tasks))
     with pytest.raises(ClnormError, match="one value per channel of experience 1"):
         norm(draw(len(tasks), 1, C))
     assert norm(draw(len(tasks), 2, C)).isfinite().all()

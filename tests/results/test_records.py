@@ -129,11 +129,31 @@ def test_joint_training_under_another_label_is_no_reference(tmp_path):
     assert math.isnan(kept[VERSION_1["run"]])
 
 
-def test_results_name_label_and_choices_of_training_also_where_a_record_is_older(tmp_path):
+def test_results_name_label_and_imbalance_also_where_a_record_is_older(tmp_path):
     save(tmp_path, "old")
-    recipe = {"imbalance": "sqrt", "stats_update": "balanced", "recalibrate_after_exp": "buffer", "freeze_after_exp": 2}
-    save(tmp_path, "new", run="new", label="oracle", config={"train": recipe})
+    save(tmp_path, "new", run="new", label="oracle", config={"train": {"imbalance": "sqrt"}})
     results = load_results(tmp_path).drop_duplicates("run").set_index("run")
-    columns = ["label", *recipe]
-    assert results.loc[VERSION_1["run"], columns].tolist() == ["", "none", "all", "none", 0]
-    assert results.loc["new", columns].tolist() == ["oracle", "sqrt", "balanced", "buffer", 2]
+    assert results.loc[VERSION_1["run"], ["label", "imbalance"]].tolist() == ["", "none"]
+    assert results.loc["new", ["label", "imbalance"]].tolist() == ["oracle", "sqrt"]
+
+
+@pytest.mark.parametrize(
+    ("norm", "keys", "named"),
+    [
+        ("cn", {}, "cn"),
+        ("cn", {"train": {"stats_update": "all", "freeze_after_exp": 0}, "eval": {"stats": "running"}}, "cn"),
+        ("bn", {"train": {"stats_update": "balanced"}}, "bn:update=balanced"),
+        (
+            "cn:groups=16",
+            {"train": {"stats_update": "none", "recalibrate_after_exp": "buffer", "freeze_after_exp": 2}},
+            "cn:groups=16,update=none,recalibrate=buffer,freeze_after=2",
+        ),
+        ("bn", {"eval": {"stats": "batch"}}, "bn:eval=batch"),
+        ("bn_task", {"eval": {"stats": "task"}}, "bn_task"),
+        ("my.norms:Mine", {"train": {"stats_update": "balanced"}}, "my.norms:Mine:update=balanced"),
+    ],
+)
+def test_a_norm_of_an_older_record_is_named_as_it_is_written_now(tmp_path, norm, keys, named):
+    file = save(tmp_path, names={**VERSION_1["names"], "norm": norm}, config=keys)
+    assert set(load_results(tmp_path)["norm"]) == {named}
+    assert read_record(file).names["norm"] == norm, "a record itself stays what it is"

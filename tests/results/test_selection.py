@@ -99,9 +99,31 @@ def test_an_unknown_label_is_refused():
         make_table(runs({("bn", "naive"): [0.5]}, label="orcale"))
 
 
-def test_runs_of_different_policies_are_refused_by_the_policys_name():
-    plain = SMALL.assign(stats_update="all", freeze_after_exp=0)
-    mixed = pd.concat([plain, plain.assign(stats_update="balanced", setting="b2")])
-    with pytest.raises(UserError, match=r"differ in stats_update \(all, balanced\).*--where stats_update=all"):
+def test_runs_of_different_choices_are_refused_by_their_column():
+    plain = SMALL.assign(imbalance="none")
+    mixed = pd.concat([plain, plain.assign(imbalance="sqrt", setting="b2")])
+    with pytest.raises(UserError, match=r"differ in imbalance \(none, sqrt\).*--where imbalance=none"):
         make_table(mixed)
-    assert make_table(select(mixed, ["stats_update=all"])) == make_table(SMALL)
+    assert make_table(select(mixed, ["imbalance=none"])) == make_table(SMALL)
+
+
+def test_what_running_statistics_do_is_a_row_of_its_own():
+    options = ["update=balanced", "recalibrate=buffer,freeze_after=2"]
+    names = ["bn", *(f"bn:{each}" for each in options), "gn"]
+    table = read_csv(runs({(name, "naive"): [0.5, 0.5] for name in names}), metrics=["accuracy"])
+    assert sorted(table.index.get_level_values("norm")) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("condition", "written"),
+    [
+        ("stats_update=balanced", "norm=bn:update=balanced"),
+        ("recalibrate_after_exp=buffer", "norm=bn:recalibrate=buffer"),
+        ("freeze_after_exp=2", "norm=bn:freeze_after=2"),
+        ("freeze_after_exp=0", "norm=bn"),
+    ],
+)
+def test_a_column_that_is_part_of_the_norms_name_now_says_so(condition, written):
+    column = condition.partition("=")[0]
+    with pytest.raises(UserError, match=rf"--where: {column} is part of the norm's name now; .* such as {written}$"):
+        select(SMALL, [condition])

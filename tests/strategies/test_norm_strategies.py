@@ -12,10 +12,7 @@ from clnorm.catalogue import NORMS
 from clnorm.results.record import NOTES
 
 # What a norm cannot do without.
-NEEDS = {
-    "bn_task": {"eval.stats": "task"},
-    "bn_frozen:source=pretrained": {"model.calibrate": True},
-}
+NEEDS = {"bn_frozen:source=pretrained": {"model.calibrate": True}}
 LABELS = {"bn_task": "oracle"}
 PAIRS = [
     *product([*NORMS.names(), "bn_frozen:source=pretrained"], ["naive", "replay:per_class=2", "ewc:lam=10"]),

@@ -14,14 +14,10 @@ from clnorm.progress import Reporter
 from clnorm.training.trainer import ClipStrategy
 
 POLICIES = {
-    "norm": "cn",
+    "norm": "cn:update=balanced,recalibrate=buffer,freeze_after=2,eval=batch",
     "strategy": "replay:per_class=2",
     "protocol": "even:experiences=4",
-    "train__stats_update": "balanced",
-    "train__recalibrate_after_exp": "buffer",
-    "train__freeze_after_exp": 2,
     "train__ema": 0.5,
-    "eval__stats": "batch",
     "eval__batch_size": 4,
     "eval__unseen": True,
     "train__epochs": 1,

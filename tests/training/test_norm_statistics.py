@@ -1,4 +1,4 @@
-"""What norms are told in training, what they add to the loss, and the policies for their running statistics."""
+"""What norms are told in training, what they add to the loss, and what their running statistics do in a run."""
 
 from copy import deepcopy
 
@@ -78,7 +78,8 @@ def test_each_forward_pass_is_told_whose_clips_it_has_and_how_far_the_run_is(bui
     assert [context.progress for context in contexts] == [step / count for step in range(count)]
     in_first = count if strategy == "joint" else 4
     assert [context.experience for context in contexts] == [0] * in_first + [1] * (count - in_first)
-    assert all(context.track and context.statistics is None for context in contexts)
+    remembers = strategy == "replay:per_class=2"  # once the first experience is over
+    assert [context.has_memory for context in contexts] == [remembers and step >= 4 for step in range(count)]
 
 
 def test_pieces_are_told_of_their_own_clips_and_of_one_step(build_setup, told):
@@ -175,7 +176,7 @@ def test_the_fisher_is_told_of_each_single_clip(build_setup):
 
 
 def test_nothing_is_tracked_under_none_and_the_weights_train(build_setup):
-    setup = build_setup(norm="bn", train__epochs=1, train__stats_update="none", eval__stats="batch")
+    setup = build_setup(norm="bn:update=none,eval=batch", train__epochs=1)
     before, weights = state_of(setup.model, *STATISTICS), state_of(setup.model, "bias")
     create(setup).train_experience(0)
     assert all(torch.equal(a, b) for a, b in zip(state_of(setup.model, *STATISTICS), before, strict=True))
@@ -183,31 +184,27 @@ def test_nothing_is_tracked_under_none_and_the_weights_train(build_setup):
 
 
 @pytest.mark.parametrize("policy", ["current_only", "memory_only", "balanced"])
-def test_weights_of_clips_are_told_where_a_policy_has_some(build_setup, told, policy):
-    setup = build_setup(
-        norm="bn", strategy="replay:per_class=2,share=0.25", train__epochs=1, train__stats_update=policy
-    )
-    built = create(setup)
+def test_norms_weigh_the_clips_that_they_are_told_of(build_setup, told, policy):
+    setup = build_setup(norm=f"bn:update={policy}", strategy="replay:per_class=2,share=0.25", train__epochs=1)
+    built, norm, weights = create(setup), running(setup.model)[-1], []
+    norm.register_forward_pre_hook(lambda *_: weights.append(norm.tracked_weights(len(norm.context.tasks))))
     for index in range(2):
         built.train_experience(index)
     contexts = [context for context in told if context is not None]
-    first, later = contexts[:2], contexts[2:]
-    assert all(
-        context.statistics is None if policy == "memory_only" else len(set(context.statistics.tolist())) == 1
-        for context in first
-    )
+    first, later = weights[:2], [of_clips.tolist() for (of_clips,) in weights[2:]]
+    assert all(given == () if policy == "memory_only" else len(set(given[0].tolist())) == 1 for given in first)
     # Three current clips and one of the memory, two and one in the last batch.
     expected = {"current_only": [1, 1, 1, 0], "memory_only": [0, 0, 0, 1], "balanced": [1 / 3, 1 / 3, 1 / 3, 1]}
-    assert later[0].statistics.tolist() == pytest.approx(expected[policy])
-    assert later[-1].tasks.tolist() == [1, 1, 0]
+    assert later[0] == pytest.approx(expected[policy])
+    assert contexts[-1].tasks.tolist() == [1, 1, 0]
+    assert len(later[-1]) == 3
 
 
 def test_a_piece_without_clips_of_the_memory_is_not_tracked(build_setup):
     setup = build_setup(
-        norm="bn",
+        norm="bn:update=memory_only",
         strategy="replay:per_class=2,share=0.25",
         train__epochs=1,
-        train__stats_update="memory_only",
         train__accumulate=4,
     )
     built = create(setup)
@@ -221,13 +218,12 @@ def test_a_piece_without_clips_of_the_memory_is_not_tracked(build_setup):
 @pytest.mark.parametrize(("policy", "clips"), [("current", 8), ("buffer", 4)])
 def test_the_evaluated_model_is_recalibrated_on_the_clips_named(build_setup, told, policy, clips, ema):
     setup = build_setup(
-        norm="bn",
+        norm=f"bn:recalibrate={policy}",
         backbone=STILL,
         strategy="replay:per_class=2",
         train__epochs=1,
         train__batch_size=8,
         train__ema=ema,
-        train__recalibrate_after_exp=policy,
     )
     built = create(setup)
     built.train_experience(0)
@@ -262,7 +258,7 @@ def test_clips_are_calibrated_on_in_shuffled_batches_of_like_size(build_setup, m
 
 
 def test_recalibration_is_seeded(build_setup):
-    options = {"norm": "bn", "train__epochs": 1, "train__recalibrate_after_exp": "current"}
+    options = {"norm": "bn:recalibrate=current", "train__epochs": 1}
     first, second = (create(build_setup(**options)) for _ in range(2))
     for built in (first, second):
         built.train_experience(0)
@@ -272,12 +268,7 @@ def test_recalibration_is_seeded(build_setup):
 
 @pytest.mark.parametrize("recalibrate", ["none", "current"])
 def test_statistics_are_frozen_to_the_bit_on_a_continued_run_too(build_setup, recalibrate):
-    options = {
-        "norm": "cn",
-        "train__epochs": 1,
-        "train__freeze_after_exp": 1,
-        "train__recalibrate_after_exp": recalibrate,
-    }
+    options = {"norm": f"cn:freeze_after=1,recalibrate={recalibrate}", "train__epochs": 1}
     built = create(build_setup(**options))
     start = state_of(built.model, *STATISTICS)
     built.train_experience(0)
@@ -296,24 +287,22 @@ def test_statistics_are_frozen_to_the_bit_on_a_continued_run_too(build_setup, re
 def test_policies_are_checked_before_anything_is_trained(build_setup):
     from clnorm.errors import UserError
 
-    with pytest.raises(UserError, match=r"train\.recalibrate_after_exp: buffer with the strategy ewc"):
-        create(build_setup(norm="bn", strategy="ewc", train__recalibrate_after_exp="buffer"))
-    with pytest.raises(UserError, match=r"train\.freeze_after_exp: 2 of 2 experiences"):
-        create(build_setup(norm="bn", train__freeze_after_exp=2))
-    with pytest.raises(UserError, match=r"train\.freeze_after_exp: 1 of 1 experiences leave none"):
-        create(build_setup(norm="bn", strategy="joint", train__freeze_after_exp=1))  # which trains on one experience
-    create(build_setup(norm="bn_task:tasks=1", strategy="joint", eval__stats="task"))
+    with pytest.raises(UserError, match=r"norm bn:recalibrate=buffer: recalibrate=buffer with the strategy ewc"):
+        create(build_setup(norm="bn:recalibrate=buffer", strategy="ewc"))
+    with pytest.raises(UserError, match=r"norm bn:freeze_after=2: freeze_after=2 of 2 experiences"):
+        create(build_setup(norm="bn:freeze_after=2"))
+    with pytest.raises(UserError, match=r"freeze_after=1 of 1 experiences leaves none"):
+        create(build_setup(norm="bn:freeze_after=1", strategy="joint"))  # which trains on one experience
+    create(build_setup(norm="bn_task:tasks=1", strategy="joint"))
     with pytest.raises(UserError, match=r"tasks=1, fewer than the 2 experiences"):
-        create(build_setup(norm="bn_task:tasks=1", eval__stats="task"))
+        create(build_setup(norm="bn_task:tasks=1"))
 
 
 def test_an_average_that_is_frozen_next_keeps_recalibrated_statistics(build_setup):
     setup = build_setup(
-        norm="bn",
+        norm="bn:freeze_after=2,recalibrate=current",
         protocol="even:experiences=4",
         train__ema=0.5,
-        train__freeze_after_exp=2,
-        train__recalibrate_after_exp="current",
     )
     built = create(setup)
     built.train_experience(0)
@@ -334,8 +323,8 @@ def test_an_average_that_is_frozen_next_keeps_recalibrated_statistics(build_setu
 
 @pytest.mark.parametrize("update", ["memory_only", "none"])
 def test_an_oracle_without_statistics_of_training_gets_those_of_the_buffer(build_setup, update):
-    options = {"train__stats_update": update, "train__recalibrate_after_exp": "buffer", "eval__stats": "task"}
-    setup = build_setup(norm="bn_task", strategy="replay:per_class=2", train__epochs=1, **options)
+    norm = f"bn_task:update={update},recalibrate=buffer"
+    setup = build_setup(norm=norm, strategy="replay:per_class=2", train__epochs=1)
     built = create(setup)
     for index in range(2):
         built.train_experience(index)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from clnorm.catalogue import AXIS
 from clnorm.errors import ClnormError, UserError
+from clnorm.norms.statistics import Statistics
 
 # torch's norms whose channels are dimension 1: over (S, L, C) they would raise or run on the wrong axis.
 CHANNELS_SECOND = (nn.BatchNorm1d, nn.GroupNorm, nn.InstanceNorm1d, nn.SyncBatchNorm)
@@ -66,6 +67,9 @@ class NormSite(nn.Module):
         rows_only: refuse all but (S, C). Set where it stands for a norm whose channels are dimension 1, which only
             there is the last one.
 
+    Attributes:
+        statistics: what running statistics that stand here are asked to do; None where nothing is said.
+
     Raises:
         UserError: an unknown axis.
     """
@@ -73,6 +77,7 @@ class NormSite(nn.Module):
     def __init__(self, norm: nn.Module, axis: str, *, site: str = "", rows_only: bool = False) -> None:
         super().__init__()
         self.norm, self.site, self.rows_only = norm, site, rows_only
+        self.statistics: Statistics | None = None
         self.axis = str(AXIS.parse(axis, where="axis"))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -4,12 +4,15 @@ from dataclasses import fields
 
 from torch import nn
 
-from clnorm.catalogue import NORMS
+from clnorm.catalogue import NORMS, STATISTICS
+from clnorm.catalogue.option import Value
 from clnorm.catalogue.registry import Spec
 from clnorm.errors import ClnormError, UserError
 from clnorm.norms.context import StepContext
+from clnorm.norms.running import give_statistics
 from clnorm.norms.sites.adapter import CHANNELS_SECOND, ChannelsSecond
 from clnorm.norms.sites.find import is_torch_norm, torch_width
+from clnorm.norms.statistics import Statistics
 
 DEFAULT_AXIS = "frame"
 _LIBRARIES = ("torch", "timm")  # whose classes' `forward` is known to see channels in dimension 1
@@ -19,6 +22,7 @@ def build_norm(spec: str | Spec, num_channels: int) -> nn.Module:
     """The norm that `spec` names, for activations (S, L, C) with C = `num_channels`; no random number is drawn.
 
     The option `axis` belongs to the adapter that makes (S, L, C) of a model's tokens (`NormSite`), not to the layer.
+    What running statistics do is given to each `RunningNorm` in it, as its attribute `statistics`.
     A norm of torch's or timm's whose channels are dimension 1 comes in a `ChannelsSecond`. A plug-in's own class is
     taken to be one of (S, L, C), also where it is derived from such a norm but has a `forward` of its own.
 
@@ -29,11 +33,10 @@ def build_norm(spec: str | Spec, num_channels: int) -> nn.Module:
     """
     parsed = NORMS.parse(spec)
     factory = parsed.entry.load()
-    options = {key: value for key, value in parsed.kwargs.items() if key != "axis"}
     if num_channels < 1:
         raise UserError(f"{num_channels} channels", where=parsed.name, legal="an int >= 1")
     try:
-        norm = factory(num_channels, **options)
+        norm = factory(num_channels, **layer_options(parsed))
     except ClnormError as error:
         raise error.within(parsed.name) from error
     except Exception as error:
@@ -47,6 +50,7 @@ def build_norm(spec: str | Spec, num_channels: int) -> nn.Module:
     _check_needs(norm, name=parsed.name)
     if is_torch_norm(norm) and type(norm).forward.__module__.partition(".")[0] in _LIBRARIES:
         norm = _adapt(norm, num_channels, name=parsed.name)
+    give_statistics(norm, Statistics.of(parsed))
     if not hasattr(norm, "num_channels"):
         norm.num_channels = num_channels  # type: ignore[assignment]  # what a later swap of its site asks for
     return norm
@@ -57,8 +61,7 @@ def _check_needs(norm: nn.Module, *, name: str) -> None:
     needs, where = getattr(norm, "needs", ()), f"norm {name!r}"
     if not isinstance(needs, (tuple, list)):
         raise UserError(f"{type(norm).__name__}.needs is a {type(needs).__name__}", where=where, legal="a tuple of str")
-    # How a batch is tracked is a policy's business, and `RunningNorm`'s.
-    legal = [field.name for field in fields(StepContext) if field.name not in ("statistics", "track")]
+    legal = [field.name for field in fields(StepContext) if field.init]
     for need in needs:
         if need not in legal:
             what = f"{type(norm).__name__} needs {need!r}, which no StepContext tells"
@@ -78,6 +81,11 @@ def _adapt(norm: nn.Module, num_channels: int, *, name: str) -> nn.Module:
             hint="see: clnorm list norms",
         )
     return ChannelsSecond(norm, num_channels) if isinstance(norm, CHANNELS_SECOND) else norm
+
+
+def layer_options(spec: Spec) -> dict[str, Value]:
+    """The options of a parsed norm that its constructor takes."""
+    return {name: value for name, value in spec.kwargs.items() if name != "axis" and name not in STATISTICS}
 
 
 def read_axis(spec: Spec) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from clnorm.catalogue.registry import Spec
 from clnorm.errors import UserError
+from clnorm.norms.base import needs_of
 from clnorm.norms.sites.adapter import NormSite, core_of
 
 _TORCH_NORMS = tuple(f"torch.nn.modules.{name}" for name in ("batchnorm", "instancenorm", "normalization"))
@@ -142,7 +143,7 @@ def refuse_positions_first(model: nn.Module, spec: Spec, norms: list[nn.Module])
     Raises:
         UserError: there is such an attention, and the norm is no such norm.
     """
-    if spec.kwargs.get("axis", "token") == "token" and not any("tasks" in getattr(n, "needs", ()) for n in norms):
+    if spec.kwargs.get("axis", "token") == "token" and not any("tasks" in needs_of(n) for n in norms):
         return
     for path, module in model.named_modules():
         if isinstance(module, nn.MultiheadAttention) and not module.batch_first:

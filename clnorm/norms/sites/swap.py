@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from clnorm.catalogue import NORMS
 from clnorm.catalogue.registry import Spec
 from clnorm.errors import UserError
+from clnorm.norms.running import give_statistics
 from clnorm.norms.sites.adapter import CHANNELS_SECOND, NormSite, core_of
 from clnorm.norms.sites.build import build_norm, read_axis
 from clnorm.norms.sites.find import (
@@ -21,6 +22,7 @@ from clnorm.norms.sites.find import (
     refuse_losses,
     refuse_positions_first,
 )
+from clnorm.norms.statistics import Statistics
 
 # What a norm's parameter takes over, by name; prepbn has an affine map for each of its two norms.
 _COUNTERPARTS = {"weight": "weight", "bias": "bias", "layer_weight": "weight", "layer_bias": "bias"}
@@ -108,7 +110,8 @@ def swap_norms(model: nn.Module, spec: str | Spec, *, partial: bool = False) -> 
     Sites are nn.LayerNorm and nn.RMSNorm over the last dimension, nn.BatchNorm1d and nn.GroupNorm on (S, C), their
     plain subclasses, and each `NormSite`. Attribute names, the train or eval flag, device, dtype and requires_grad are
     kept, weight and bias wherever both norms have them; running statistics start anew. A module shared by two
-    attributes stays shared. Call it before the optimizer is made.
+    attributes stays shared. Running statistics beside the sites, which the model keeps, do what those of the norm do.
+    Call it before the optimizer is made.
 
     Activations are (B, [T,] N, C): clips first, channels last. torch's fused inference of `nn.TransformerEncoderLayer`
     and `nn.TransformerEncoder`, which knows no norm but its own, is turned off in the layers that are swapped.
@@ -136,6 +139,7 @@ def swap_norms(model: nn.Module, spec: str | Spec, *, partial: bool = False) -> 
     reports = [_carry(site, core_of(norm), axis=axis) for site, norm in zip(sites, norms, strict=True)]
     for site, norm in zip(sites, norms, strict=True):
         _install(model, site, norm, axis=axis)
+    give_statistics(model, Statistics.of(parsed))
     _turn_off_fused_inference(model)
     return SwapReport(str(parsed), tuple(reports), left)
 

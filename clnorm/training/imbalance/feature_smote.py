@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from clnorm.errors import UserError
 from clnorm.execution.inputs import compute_outputs, split_batches
+from clnorm.norms.running import statistics_of
 from clnorm.seeding import numpy_generator
 from clnorm.training.imbalance.base import Balancing, TrainedExperience
 from clnorm.training.imbalance.head_fit import fit_head
@@ -50,9 +51,9 @@ class FeatureSMOTE(Balancing):
         if importlib.util.find_spec("imblearn") is None:
             hint = "pip install 'clnorm[imbalance]'"
             raise UserError("feature_smote needs imbalanced-learn", where=where, hint=hint)
-        if setup.config.eval.stats == "batch":
-            what = "feature_smote needs features that do not depend on the batch, as those of eval.stats=batch do"
-            raise UserError(what, where=where, hint="use --set eval.stats=running")
+        if statistics_of(setup.model).eval == "batch":
+            what = "feature_smote needs features that do not depend on the batch, as those of a norm with eval=batch do"
+            raise UserError(what, where=where, hint="leave the norm's option eval=running")
         self._head = require_head(setup)
         self._trained: dict[str, Tensor] = {}
 

@@ -108,8 +108,8 @@ def test_what_was_made_is_logged_by_class_id(build_setup, balanced_on):
 
 
 def test_it_says_what_it_cannot_do_without(build_setup, monkeypatch):
-    with pytest.raises(UserError, match=r"train\.imbalance: .*eval\.stats=batch"):
-        naive(build_setup(norm="bn", eval__stats="batch", **UNEQUAL))
+    with pytest.raises(UserError, match=r"train\.imbalance: .*a norm with eval=batch"):
+        naive(build_setup(norm="bn:eval=batch", **UNEQUAL))
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "imblearn" else find(name))
     with pytest.raises(UserError, match=r"needs imbalanced-learn; pip install 'clnorm\[imbalance\]'"):

@@ -1,0 +1,37 @@
+"""The committed records: a command still finds its finished run, and their tables are what they were."""
+
+from pathlib import Path
+
+import pytest
+
+from clnorm import load_results, make_table
+from clnorm.config.identity import setting_id
+from clnorm.config.load import load_config
+from clnorm.launch.sweep import read_sweep
+from clnorm.results.folder import run_name
+from clnorm.results.record import read_record
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "results" / "synthetic_cn"
+RUNS = sorted(file.parent for file in FOLDER.rglob("record.json"))
+
+
+@pytest.mark.parametrize("folder", RUNS, ids=lambda folder: folder.name)
+def test_a_reference_run_is_the_one_that_its_configuration_names(folder):
+    record, config = read_record(folder / "record.json"), load_config(folder / "config.yaml")
+    data = record.data["fingerprint"]
+    assert folder.name == record.run == run_name(config, data=data)
+    assert record.setting == setting_id(config, data=data)
+    assert record.config == config.to_dict()
+
+
+def test_the_sweep_that_made_them_finds_each_of_them():
+    data = {read_record(folder / "record.json").data["fingerprint"] for folder in RUNS}
+    (fingerprint,) = data
+    configs = read_sweep(ROOT / "configs" / "reference_cn.yaml", {})
+    assert sorted(run_name(config, data=fingerprint) for config in configs) == [folder.name for folder in RUNS]
+
+
+@pytest.mark.parametrize(("name", "format_"), [("table.md", "markdown"), ("table.tex", "latex")])
+def test_their_table_is_the_committed_one(name, format_):
+    assert make_table(load_results(FOLDER), format=format_) == (FOLDER / name).read_text(encoding="utf-8")

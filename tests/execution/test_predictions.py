@@ -12,7 +12,7 @@ from clnorm.errors import ClnormError
 from clnorm.execution.inputs import Inputs
 from clnorm.execution.predictions import predict_clips
 from clnorm.norms import StepContext, build_norm
-from clnorm.norms.running import transductive_norms
+from clnorm.norms.running import evaluate_by_batch
 from clnorm.norms.sites.adapter import NormSite
 
 
@@ -59,9 +59,9 @@ def test_a_shuffle_changes_the_batches_and_not_the_order_of_the_rows():
 
 
 def test_transductive_predictions_are_by_the_batchs_own_statistics():
-    model = Linear("bn")
+    model = Linear("bn:eval=batch")
     found, values = [], Store().gather(IDS).float().flatten(1) * (2 / 255) - 1
-    with transductive_norms(model):
+    with evaluate_by_batch(model):
         for seed in (1, 2):
             found.append(predict(model, shuffle=np.random.default_rng(seed)))
     for batch in model.batches[:3]:

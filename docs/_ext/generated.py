@@ -1,0 +1,191 @@
+"""The parts of the documentation that the program says itself: every name, key, command and public object, as Markdown."""
+
+import argparse
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import get_type_hints
+
+import clnorm
+from clnorm.catalogue import REGISTRIES
+
+_DESCRIBED = ("norms", "strategies", "protocols", "datasets", "imbalance")
+"""Registries whose entries' docstrings are shown: formula, shapes, errors and source."""
+
+
+def create(what: str) -> str:
+    """The Markdown for one mark: a registry by its plural, `metrics`, `config`, `commands`, or a module for its API."""
+    if what in REGISTRIES:
+        return "\n".join(_registry_lines(what))
+    if what in _OTHERS:
+        return "\n".join(_OTHERS[what]())
+    return "\n".join(_api_lines(what))
+
+
+def _registry_lines(plural: str) -> Iterator[str]:
+    registry = REGISTRIES[plural]
+    own = {name: entry for name, entry in registry._entries.items()}
+    for name, entry in own.items():
+        title = f"{name}:{entry.takes}" if entry.takes else name
+        yield from (f"## `{title}`", "", _sentence(entry.summary), "")
+        if entry.options:
+            rows = [(f"`{key}`", _shown(o.default), _legal(o.legal), o.doc) for key, o in entry.options.items()]
+            yield from _table(("option", "default", "legal", "what it does"), rows)
+        if plural in _DESCRIBED:
+            yield from _autodoc(entry.target.replace(":", "."), entry.load())
+
+
+def _metric_lines() -> Iterator[str]:
+    from clnorm.evaluation.metrics import METRICS
+
+    for name, metric in METRICS.items():
+        end = "higher" if metric.higher_is_better else "lower"
+        yield from (f"## `{name}`", "", f"In tables: {metric.title}. The {end}, the better.", "")
+        yield from ("```text", metric.formula, "```", "", f"Source: {metric.source}.", "")
+
+
+def _config_lines() -> Iterator[str]:
+    sections = {"": clnorm.Config}
+    hints = get_type_hints(clnorm.Config)
+    sections |= {f"{name}.": kind for name, kind in hints.items() if is_dataclass(kind) and name in _section_names()}
+    for prefix, section in sections.items():
+        title = f"`{prefix[:-1]}`: {_lower(section.__doc__)}" if prefix else "The run"
+        yield from (f"## {title}", "")
+        rows = [_key_row(prefix, item) for item in fields(section) if item.metadata]
+        yield from _table(("key", "default", "legal", "what it does"), rows)
+
+
+def _section_names() -> set[str]:
+    return {item.name for item in fields(clnorm.Config) if not item.metadata}
+
+
+def _key_row(prefix: str, item) -> tuple[str, str, str, str]:
+    registry, option = item.metadata.get("registry"), item.metadata.get("option")
+    default = item.default.short if registry else item.default
+    shown = _shown(default)
+    if (pretrained := item.metadata.get("pretrained")) is not None:
+        shown += f"<br>pretrained: {_shown(pretrained)}"
+    legal = f"[{registry.plural}]({registry.plural}.md)" if registry else _legal(option.legal) if option else "a path"
+    return f"`{prefix}{item.name}`", shown, legal, item.metadata["doc"]
+
+
+def list_commands() -> dict[str, tuple[str, argparse.ArgumentParser]]:
+    """What each command does, and its parser, by its words, such as `data prepare`."""
+    from clnorm.cli import _parser
+
+    found: dict[str, tuple[str, argparse.ArgumentParser]] = {}
+
+    def walk(parser: argparse.ArgumentParser, words: str, summary: str) -> None:
+        inner = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+        if not inner:
+            found[words] = (summary, parser)
+        for action in inner:
+            helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
+            for word, child in action.choices.items():
+                walk(child, f"{words} {word}".strip(), helps.get(word, ""))
+
+    walk(_parser(), "", "")
+    return found
+
+
+def _command_lines() -> Iterator[str]:
+    for words, (summary, parser) in list_commands().items():
+        yield from (f"## `clnorm {words}`", "", _sentence(summary), "")
+        if parser.description:
+            yield from (parser.description, "")
+        actions = [action for action in parser._actions if not isinstance(action, argparse._HelpAction)]
+        rows = [(f"`{_usage(action)}`", _escape(action.help or "")) for action in actions]
+        yield from _table(("argument", "what it does"), rows)
+
+
+def _usage(action: argparse.Action) -> str:
+    word = action.metavar or action.dest.upper()
+    if not action.option_strings:
+        return f"{action.metavar or action.dest}" + (" ..." if action.nargs == "+" else "")
+    flag = action.option_strings[-1]
+    return flag if action.nargs == 0 else f"{flag} {word}"
+
+
+def _api_lines(module: str) -> Iterator[str]:
+    package = clnorm.metrics if module == "clnorm.metrics" else importlib.import_module(module)
+    for name in package.__all__:
+        found = getattr(package, name)
+        if inspect.isroutine(found) or inspect.isclass(found):
+            yield from (f"## `{name}`", "")
+            yield from _autodoc(f"{package.__name__}.{name}", found, members=True)
+
+
+def _autodoc(path: str, found: object, *, members: bool = False) -> Iterator[str]:
+    kind = "class" if inspect.isclass(found) else "function"
+    yield from ("```{eval-rst}", f".. auto{kind}:: {path}")
+    if kind == "class" and members:
+        yield "   :members:"
+    yield from ("```", "")
+
+
+def dataclass_signature(found: type) -> str:
+    """The arguments of a dataclass; a name's default as it is written, what is made anew as `...`."""
+    shown = []
+    for parameter in inspect.signature(found).parameters.values():
+        default = getattr(parameter.default, "short", parameter.default)
+        plain = default is None or isinstance(default, bool | int | float | str | tuple)
+        written = "" if default is parameter.empty else f"={default!r}" if plain else "=..."
+        shown += ["*"] if parameter.kind is parameter.KEYWORD_ONLY and "*" not in shown else []
+        shown.append(parameter.name + written)
+    return f"({', '.join(shown)})"
+
+
+def convert_docstring(lines: list[str]) -> Iterator[str]:
+    """Lines of reStructuredText for lines of Markdown: tables, and a letter with a full stop, which is no list."""
+    before = ""
+    for line in lines:
+        line = re.sub(r"(?<=: )([A-Z])\.$", r"\\\1.", line)
+        if not line.startswith("|"):
+            yield from ([""] if before.startswith("|") else [])
+            yield line
+        elif not before.startswith("|"):
+            yield from (".. list-table::", "   :header-rows: 1", "")
+            yield from _list_row(line)
+        elif not set(line) <= set("|-: "):
+            yield from _list_row(line)
+        before = line
+
+
+def _list_row(line: str) -> Iterator[str]:
+    for place, cell in enumerate(line.strip("|").split("|")):
+        yield f"   {'*' if place == 0 else ' '} - {cell.strip()}"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+    yield from ("", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head))
+    for row in rows:
+        yield "| " + " | ".join(row) + " |"
+    yield ""
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "none"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _legal(text: str) -> str:
+    return _escape(text)
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", r"\|").replace("<", r"\<").replace("*", r"\*")
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith(".") else f"{text}."
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:].rstrip(".")
+
+
+_OTHERS = {"metrics": _metric_lines, "config": _config_lines, "commands": _command_lines}

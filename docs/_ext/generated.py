@@ -1,11 +1,13 @@
 """The parts of the documentation that the program says itself: every name, key, command and public object, as Markdown."""
 
 import argparse
+import ast
 import importlib
 import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import get_type_hints
 
 import clnorm
@@ -73,7 +75,7 @@ def _key_row(prefix: str, item) -> tuple[str, str, str, str]:
 
 def list_commands() -> dict[str, tuple[str, argparse.ArgumentParser]]:
     """What each command does, and its parser, by its words, such as `data prepare`."""
-    from clnorm.cli import _parser
+    from clnorm.cli.main import _parser
 
     found: dict[str, tuple[str, argparse.ArgumentParser]] = {}
 
@@ -179,6 +181,21 @@ def _escape(text: str) -> str:
     return text.replace("|", r"\|").replace("<", r"\<").replace("*", r"\*")
 
 
+def _house_lines() -> Iterator[str]:
+    """Every module of the package with the first line of its docstring, a folder a table."""
+    package = Path(clnorm.__file__).parent
+    folders = [folder for folder in [package, *sorted(package.rglob("*"))] if (folder / "__init__.py").is_file()]
+    for folder in folders:
+        rows = []
+        for file in sorted(folder.glob("*.py")):
+            doc = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+            if doc:
+                rows.append((f"`{file.name}`", _escape(doc.partition("\n")[0])))
+        if rows:
+            yield from (f"### `{folder.relative_to(package.parent).as_posix()}/`", "")
+            yield from _table(("file", "what"), rows)
+
+
 def _sentence(text: str) -> str:
     text = text[:1].upper() + text[1:]
     return text if text.endswith(".") else f"{text}."
@@ -188,4 +205,4 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:].rstrip(".")
 
 
-_OTHERS = {"metrics": _metric_lines, "config": _config_lines, "commands": _command_lines}
+_OTHERS = {"metrics": _metric_lines, "config": _config_lines, "commands": _command_lines, "house": _house_lines}

@@ -1,4 +1,4 @@
-"""The parts of the documentation that the program says itself: every name, key, command and public object, as Markdown."""
+"""What the program says of itself, as Markdown: every name, key, command and public object."""
 
 import argparse
 import ast
@@ -28,8 +28,7 @@ def create(what: str) -> str:
 
 def _registry_lines(plural: str) -> Iterator[str]:
     registry = REGISTRIES[plural]
-    own = {name: entry for name, entry in registry._entries.items()}
-    for name, entry in own.items():
+    for name, entry in registry._entries.items():
         title = f"{name}:{entry.takes}" if entry.takes else name
         yield from (f"## `{title}`", "", _sentence(entry.summary), "")
         if entry.options:

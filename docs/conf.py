@@ -1,4 +1,4 @@
-"""How the documentation is built: `make docs`, which fails on a warning, a dead link, a page outside of the navigation."""
+"""How the documentation is built: `make docs` fails on a warning, a dead link or a page outside of the navigation."""
 
 import re
 import sys

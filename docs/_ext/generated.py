@@ -5,13 +5,14 @@ import ast
 import importlib
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import get_type_hints
 
 import clnorm
 from clnorm.catalogue import REGISTRIES
+from clnorm.catalogue.option import Option
 
 _DESCRIBED = ("norms", "strategies", "protocols", "datasets", "imbalance")
 """Registries whose entries' docstrings are shown: formula, shapes, errors and source."""
@@ -28,14 +29,24 @@ def create(what: str) -> str:
 
 def _registry_lines(plural: str) -> Iterator[str]:
     registry = REGISTRIES[plural]
+    shared = getattr(registry, "shared", {})
+    if shared:
+        yield from ("## Options that many have alike", "", *_options(shared))
     for name, entry in registry._entries.items():
-        title = f"{name}:{entry.takes}" if entry.takes else name
-        yield from (f"## `{title}`", "", _sentence(entry.summary), "")
-        if entry.options:
-            rows = [(f"`{key}`", _shown(o.default), _legal(o.legal), o.doc) for key, o in entry.options.items()]
-            yield from _table(("option", "default", "legal", "what it does"), rows)
+        yield from (f"## `{name}:{entry.takes}`" if entry.takes else f"## `{name}`", "", _sentence(entry.summary), "")
+        own = {key: option for key, option in entry.options.items() if option != shared.get(key)}
+        alike = [f"`{key}`" for key in entry.options if key not in own]
+        yield from _options(own)
+        if alike:
+            yield from (f"Also {', '.join(alike)}, [as many have](#options-that-many-have-alike).", "")
         if plural in _DESCRIBED:
             yield from _autodoc(entry.target.replace(":", "."), entry.load())
+
+
+def _options(options: Mapping[str, Option]) -> Iterator[str]:
+    rows = [(f"`{key}`", _shown(o.default), _escape(o.legal), o.doc) for key, o in options.items()]
+    if rows:
+        yield from _table(("option", "default", "legal", "what it does"), rows)
 
 
 def _metric_lines() -> Iterator[str]:
@@ -64,11 +75,11 @@ def _section_names() -> set[str]:
 
 def _key_row(prefix: str, item) -> tuple[str, str, str, str]:
     registry, option = item.metadata.get("registry"), item.metadata.get("option")
-    default = item.default.short if registry else item.default
-    shown = _shown(default)
+    default = item.metadata["default"]
+    shown = _shown(default.short if registry else default)
     if (pretrained := item.metadata.get("pretrained")) is not None:
         shown += f"<br>pretrained: {_shown(pretrained)}"
-    legal = f"[{registry.plural}]({registry.plural}.md)" if registry else _legal(option.legal) if option else "a path"
+    legal = f"[{registry.plural}]({registry.plural}.md)" if registry else _escape(option.legal) if option else "a path"
     return f"`{prefix}{item.name}`", shown, legal, item.metadata["doc"]
 
 
@@ -128,9 +139,11 @@ def _autodoc(path: str, found: object, *, members: bool = False) -> Iterator[str
 
 def dataclass_signature(found: type) -> str:
     """The arguments of a dataclass; a name's default as it is written, what is made anew as `...`."""
-    shown = []
+    declared = {item.name: item.metadata["default"] for item in fields(found) if "default" in item.metadata}
+    shown: list[str] = []
     for parameter in inspect.signature(found).parameters.values():
-        default = getattr(parameter.default, "short", parameter.default)
+        default = declared.get(parameter.name, parameter.default)
+        default = getattr(default, "short", default)
         plain = default is None or isinstance(default, bool | int | float | str | tuple)
         written = "" if default is parameter.empty else f"={default!r}" if plain else "=..."
         shown += ["*"] if parameter.kind is parameter.KEYWORD_ONLY and "*" not in shown else []
@@ -170,10 +183,6 @@ def _shown(value: object) -> str:
     if value is None:
         return "none"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
-
-
-def _legal(text: str) -> str:
-    return _escape(text)
 
 
 def _escape(text: str) -> str:

@@ -155,7 +155,7 @@ def convert_docstring(lines: list[str]) -> Iterator[str]:
     """Lines of reStructuredText for lines of Markdown: tables, and a letter with a full stop, which is no list."""
     before = ""
     for line in lines:
-        line = re.sub(r"(?<=: )([A-Z])\.$", r"\\\1.", line)
+        line = re.sub(r"(^|\s)([A-Z])\.$", r"\1\\\2.", line)
         if not line.startswith("|"):
             yield from ([""] if before.startswith("|") else [])
             yield line

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import get_type_hints
 
 import clnorm
+import clnorm.norms
 from clnorm.catalogue import REGISTRIES
 from clnorm.catalogue.option import Option
 
@@ -40,7 +41,10 @@ def _registry_lines(plural: str) -> Iterator[str]:
         if alike:
             yield from (f"Also {', '.join(alike)}, [as many have](#options-that-many-have-alike).", "")
         if plural in _DESCRIBED:
-            yield from _autodoc(entry.target.replace(":", "."), entry.load())
+            found = entry.load()
+            public = f"clnorm.norms.{found.__name__}"
+            path = public if found.__name__ in clnorm.norms.__all__ else entry.target.replace(":", ".")
+            yield from _autodoc(path, found)
 
 
 def _options(options: Mapping[str, Option]) -> Iterator[str]:
@@ -122,9 +126,12 @@ def _usage(action: argparse.Action) -> str:
 
 def _api_lines(module: str) -> Iterator[str]:
     package = clnorm.metrics if module == "clnorm.metrics" else importlib.import_module(module)
+    norms = {entry.target.rpartition(":")[2]: name for name, entry in REGISTRIES["norms"]._entries.items()}
     for name in package.__all__:
         found = getattr(package, name)
-        if inspect.isroutine(found) or inspect.isclass(found):
+        if name in norms:
+            yield from (f"## `{name}`", "", f"The norm [`{norms[name]}`](../reference/norms.md#{norms[name]}).", "")
+        elif inspect.isroutine(found) or inspect.isclass(found):
             yield from (f"## `{name}`", "")
             yield from _autodoc(f"{package.__name__}.{name}", found, members=True)
 

@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := pytest -n auto --dist worksteal
 
-.PHONY: help setup ffmpeg demo test quick coverage lowest lint
+.PHONY: help setup ffmpeg demo test quick coverage lowest lint docs
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -53,3 +53,11 @@ lowest: ffmpeg ## the quick tests with the lowest versions that pyproject.toml a
 lint: setup ## format, and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: .venv/.docs ## the documentation, into build/docs; a warning or a dead link is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs build/docs
+
+.venv/.docs: .venv/.ready
+	@uv=$$(command -v uv || echo $(BIN)/uv) && \
+		$$uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[docs]'
+	@touch $@

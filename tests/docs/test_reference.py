@@ -1,0 +1,79 @@
+"""The generated parts of the documentation: all names, keys, commands and public objects are in them."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+import clnorm
+import clnorm.norms
+from clnorm.catalogue import REGISTRIES
+from clnorm.cli.main import main
+from clnorm.config.config import Config
+from clnorm.config.fields import list_keys
+
+FILE = Path(__file__).parents[2] / "docs/_ext/generated.py"
+
+
+@pytest.fixture(scope="module")
+def create():
+    """The text for one mark."""
+    spec = importlib.util.spec_from_file_location("generated", FILE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.create
+
+
+def headings(text):
+    return re.findall(r"^## `([^`]+)`", text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("plural", REGISTRIES)
+def test_each_name_and_option(plural, create):
+    registry, text = REGISTRIES[plural], create(plural)
+    text = text[text.index("## `") :]  # after what entries share
+    own = [name for name in registry.names() if ":" in name or isinstance(registry.get(name).target, str)]
+    assert headings(text) == own
+    for name, section in zip(own, re.split(r"^## ", text, flags=re.MULTILINE)[1:], strict=True):
+        entry = registry._entries[name.partition(":")[0]]
+        assert all(f"`{option}`" in section for option in entry.options)
+
+
+def test_each_metric(create, capsys):
+    assert main(["list", "metrics"]) == 0
+    assert headings(create("metrics")) == [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+
+
+def test_each_key(create):
+    sections = {key.partition(".")[0] for key in list_keys(Config, deep=True)}
+    keys = [*(key for key in list_keys(Config) if key not in sections), *list_keys(Config, deep=True)]
+    assert re.findall(r"^\| `([\w.]+)` \|", create("config"), flags=re.MULTILINE) == keys
+
+
+def test_each_command_and_flag(create, capsys):
+    text = create("commands")
+    sections = dict(zip(headings(text), re.split(r"^## ", text, flags=re.MULTILINE)[1:], strict=True))
+    assert {"clnorm run", "clnorm data prepare", "clnorm norms check", "clnorm doctor"} <= set(sections)
+    for command, section in sections.items():
+        with pytest.raises(SystemExit):
+            main([*command.split()[1:], "--help"])
+        flags = set(re.findall(r"^  (?:-h, )?(--[\w-]+)", capsys.readouterr().out, flags=re.MULTILINE)) - {"--help"}
+        assert flags <= set(re.findall(r"--[\w-]+", section))
+
+
+@pytest.mark.parametrize("module", [clnorm, clnorm.norms, clnorm.metrics], ids=["clnorm", "norms", "metrics"])
+def test_each_public_name(module, create):
+    name = "clnorm.metrics" if module is clnorm.metrics else module.__name__
+    documented = set(headings(create(name)))
+    assert {each for each in module.__all__ if callable(getattr(module, each))} == documented
+
+
+def test_a_mark_for_each_part(create):
+    marks = {
+        mark
+        for page in FILE.parents[1].rglob("*.md")
+        for mark in re.findall(r"<!-- generated: ([\w.]+) -->", page.read_text(encoding="utf-8"))
+        if mark != "NAME"
+    }
+    assert marks == {*REGISTRIES, "metrics", "config", "commands", "house", "clnorm", "clnorm.norms", "clnorm.metrics"}

@@ -12,6 +12,8 @@ from clnorm.config.sections import TrainConfig
 from clnorm.errors import ClnormError
 from clnorm.execution.attention import set_attention
 from clnorm.execution.checkpointing import checkpoint_blocks
+from clnorm.norms.base import Norm
+from clnorm.norms.kernels.native import load_native
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,26 +57,41 @@ class Execution:
 
 
 def prepare_model(model: nn.Module, recipe: TrainConfig, execution: Execution, *, backend: str = "inductor") -> None:
-    """Make a model, in place, what `recipe` and `execution` say: attention, checkpointing, compilation.
+    """Make a model, in place, what `recipe` and `execution` say: attention, norms' passes, checkpointing, compilation.
 
     Names of parameters and buffers stay as they are. Precision is the caller's: see `precision.autocast`.
 
     Args:
         model: a backbone, its norms swapped.
-        recipe: its `checkpointing` counts.
+        recipe: its `kernels` and `checkpointing` count.
         execution: the rest.
         backend: torch.compile's.
 
     Raises:
         UserError: the model has no switch for explicit attention, or no blocks to checkpoint.
+        ClnormError: the native passes cannot be compiled.
     """
     set_attention(model, fused=execution.attention == "fused")
+    set_kernels(model, recipe.kernels)
     if recipe.checkpointing:
         checkpoint_blocks(model)
     if execution.compile:
         # Compiled code is cached by source code, for all models of a process, up to a limit: each run starts afresh.
         torch.compiler.reset()
         compile_model(model, backend=backend)
+
+
+def set_kernels(model: nn.Module, kernels: str) -> None:
+    """Let every norm of a model be computed by the passes of `kernels`: `torch`, or `native` where those serve.
+
+    Raises:
+        ClnormError: the native ones cannot be compiled.
+    """
+    if kernels == "native":
+        load_native()
+    for module in model.modules():
+        if isinstance(module, Norm):
+            module.native = kernels == "native"
 
 
 def compile_model(model: nn.Module, *, backend: str = "inductor") -> None:

@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clnorm.catalogue import NORMS
 from clnorm.norms.batch import BatchNorm
 
 
@@ -84,7 +83,7 @@ class FFNBN(BatchNorm):
     """
 
     def __init__(self, width: int) -> None:
-        super().__init__(width, **NORMS.parse("bn").kwargs)  # type: ignore[arg-type]
+        super().__init__(width)
 
     def forward(self, tokens: Tensor) -> Tensor:
         return super().forward(tokens.flatten(0, 1)).view(tokens.shape)  # (B * T, N, C): a frame is a sample

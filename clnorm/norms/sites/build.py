@@ -5,6 +5,7 @@ from dataclasses import fields
 from torch import nn
 
 from clnorm.catalogue import NORMS
+from clnorm.catalogue.option import Value
 from clnorm.catalogue.registry import Spec
 from clnorm.errors import ClnormError, UserError
 from clnorm.norms.context import StepContext
@@ -29,11 +30,10 @@ def build_norm(spec: str | Spec, num_channels: int) -> nn.Module:
     """
     parsed = NORMS.parse(spec)
     factory = parsed.entry.load()
-    options = {key: value for key, value in parsed.kwargs.items() if key != "axis"}
     if num_channels < 1:
         raise UserError(f"{num_channels} channels", where=parsed.name, legal="an int >= 1")
     try:
-        norm = factory(num_channels, **options)
+        norm = factory(num_channels, **layer_options(parsed))
     except ClnormError as error:
         raise error.within(parsed.name) from error
     except Exception as error:
@@ -78,6 +78,11 @@ def _adapt(norm: nn.Module, num_channels: int, *, name: str) -> nn.Module:
             hint="see: clnorm list norms",
         )
     return ChannelsSecond(norm, num_channels) if isinstance(norm, CHANNELS_SECOND) else norm
+
+
+def layer_options(spec: Spec) -> dict[str, Value]:
+    """The options of a parsed norm that its constructor takes."""
+    return {name: value for name, value in spec.kwargs.items() if name != "axis"}
 
 
 def read_axis(spec: Spec) -> str:

@@ -183,17 +183,15 @@ def _choose_execution(
     config: Config, model: "nn.Module", folder: RunFolder, device: "torch.device", reporter: Reporter
 ) -> "Execution":
     """How the run executes its model, which is made ready for it."""
-    from clnorm.execution.execution import Execution, prepare_model
-    from clnorm.execution.timing import choose_execution
+    from clnorm.execution.execution import Execution, choose_execution, prepare_model
 
     begun = folder.load()
-    if begun is not None and begun.execution:  # what a probe chose once holds for the whole run
+    if begun is not None and begun.execution:  # what was settled once holds for the whole run
         execution = Execution.from_dict(begun.execution)
     else:
-        shape = (config.data.frames, 3, config.data.image_size, config.data.image_size)
-        execution = choose_execution(model, config.train, device=device, input_shape=shape)
-    if execution.measured:
-        reporter.note(execution.summary())
+        execution = choose_execution(model, config.train, device)
+    if config.train.precision == "auto":
+        reporter.note(f"train.precision=auto: {execution.precision}, with {execution.attention} attention")
     prepare_model(model, config.train, execution)
     return execution
 

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from clnorm.config.sections import TrainConfig
-from clnorm.errors import ClnormError
-from clnorm.execution.attention import set_attention
+from clnorm.errors import ClnormError, UserError
+from clnorm.execution.attention import set_attention, settle_attention
 from clnorm.execution.checkpointing import checkpoint_blocks
+from clnorm.execution.precision import settle_precision
 from clnorm.norms.base import Norm
 from clnorm.norms.kernels.native import load_native
 
@@ -24,8 +25,7 @@ class Execution:
         precision: fp32, bf16 or fp16.
         attention: fused or explicit.
         compile: whether torch.compile is used.
-        measured: seconds of a training step of each way that was tried; null where it could not be compiled. Empty
-            where nothing was left to choose.
+        measured: empty; in a record of old, the seconds of the ways that `auto` then chose from.
     """
 
     precision: str = "fp32"
@@ -35,16 +35,8 @@ class Execution:
 
     @property
     def label(self) -> str:
-        """Its name in `measured`, such as `bf16 explicit` or `fp32 fused compiled`."""
+        """Its name, such as `bf16 explicit` or `fp32 fused compiled`."""
         return f"{self.precision} {self.attention}" + (" compiled" if self.compile else "")
-
-    def summary(self) -> str:
-        """One line: what was measured, and what was chosen."""
-        tried = ", ".join(
-            f"{name} {'cannot be compiled' if seconds is None else f'{1e3 * seconds:.0f} ms'}"
-            for name, seconds in self.measured.items()
-        )
-        return f"chosen for speed: {self.label} (a step of the cut-down model: {tried})"
 
     def to_dict(self) -> dict[str, Any]:
         """The execution in JSON's types."""
@@ -54,6 +46,24 @@ class Execution:
     def from_dict(cls, values: Mapping[str, Any]) -> "Execution":
         """What `to_dict` gave."""
         return cls(**values)
+
+
+def choose_execution(model: nn.Module, recipe: TrainConfig, device: torch.device) -> Execution:
+    """How a model is to be executed: as the recipe says, and by a rule where it says `auto`; nothing is measured.
+
+    The rules are `settle_precision` and `settle_attention`; `compile=auto` is off. So the same command computes the
+    same on every machine of a kind. What is fastest on this one, `clnorm time` finds out.
+
+    Raises:
+        UserError: compilation with checkpointing.
+    """
+    if recipe.compile is True and recipe.checkpointing:
+        raise UserError(
+            "a compiled model decides itself what to keep", where="train.checkpointing", legal="false with compile=true"
+        )
+    precision = settle_precision(recipe.precision, device)
+    attention = settle_attention(recipe.attention, model, precision=precision, device=device)
+    return Execution(precision=precision, attention=attention, compile=recipe.compile is True)
 
 
 def prepare_model(model: nn.Module, recipe: TrainConfig, execution: Execution, *, backend: str = "inductor") -> None:

@@ -59,10 +59,10 @@ def test_two_runs_in_two_threads_give_what_each_gives_alone(tiny, tmp_path, pair
     ],
 )
 def test_a_run_leaves_the_global_generators_where_they_were(tiny, changes):
-    before = torch.get_rng_state(), np.random.get_state()[1].tolist()
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
     clnorm.run(tiny(train__epochs=1, **changes))
     assert torch.equal(torch.get_rng_state(), before[0])
-    assert np.random.get_state()[1].tolist() == before[1]
+    assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
 
 
 def test_a_run_that_waits_for_another_says_so(tiny):

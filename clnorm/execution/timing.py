@@ -6,8 +6,8 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import torch
@@ -121,8 +121,9 @@ def time_ways(
 ) -> Timing:
     """Time a training step (forward and backward pass, no optimizer) in each way on copies of the model.
 
-    The copies are cut to two blocks, since blocks cost the same, and see up to four clips, six times each; what is
-    compiled needs a minute more. Neither the model nor torch's generators are changed.
+    The copies are cut to two blocks, since blocks cost the same, and see up to four clips, six times each. Then the
+    fastest is compiled, too, where there is a compiler, which takes a minute. Neither the model nor torch's generators
+    are changed.
 
     Args:
         model: a backbone, its norms swapped, not yet prepared.
@@ -135,19 +136,27 @@ def time_ways(
     """
     reporter = reporter or Reporter()
     fixed = {key for key in fixed if getattr(recipe, key) != "auto"}
-    ways = _list_ways(model, recipe, device, fixed)
-    clips = min(-(-recipe.batch_size // recipe.accumulate), _CLIPS)
-    with seeded_torch(derive_seed(0, "probe"), device=device):
-        batch = torch.rand(clips, *input_shape).mul_(2).sub_(1).to(device)
-        # All before any is run: a model that is prepared for compilation drops what is compiled.
-        steps = {way.label: _create_step(model, recipe, way, batch) for way in ways}
+    clips = torch.rand(min(-(-recipe.batch_size // recipe.accumulate), _CLIPS), *input_shape)
+
+    def time_all(ways: list[Execution]) -> dict[str, float]:
+        reporter.note(f"timing {', '.join(way.label for way in ways)}")
+        steps = {way.label: _create_step(model, recipe, way, clips.mul(2).sub(1).to(device)) for way in ways}
         for way in ways:
-            if way.compile and not _compiles(way, steps[way.label], reporter, needed="compile" in fixed):
-                del steps[way.label]
-        reporter.note(f"timing {len(steps)} ways, {_ROUNDS + 1} steps each")
-        seconds = dict((measure or time_steps)(steps, device))
+            if way.compile or way is ways[0]:
+                steps[way.label]()  # which compiles it, or is the first of all and slow for that
+        return dict((measure or time_steps)(steps, device))
+
+    ways = _list_ways(model, recipe, device, fixed)
+    with seeded_torch(derive_seed(0, "probe"), device=device):
+        seconds: dict[str, float | None] = {**time_all(ways)}
+        if "compile" not in fixed and not recipe.checkpointing and recipe.kernels == "torch" and _can_compile(device):
+            fastest = min(ways, key=lambda way: seconds[way.label] or 0.0)
+            ways.append(replace(fastest, compile=True))
+            seconds[ways[-1].label] = None
+            with suppress(ClnormError):  # it cannot be compiled
+                seconds.update(time_all([fastest, ways[-1]]))
     blocks = min(len(model.blocks), _BLOCKS) if _has_blocks(model) else "all"
-    return Timing(ways, {way.label: seconds.get(way.label) for way in ways}, clips, blocks, device.type)
+    return Timing(ways, seconds, len(clips), blocks, device.type)
 
 
 def time_steps(steps: Steps, device: torch.device) -> dict[str, float]:
@@ -172,19 +181,22 @@ def _time(step: Callable[[], None], device: torch.device) -> float:
 
 
 def _list_ways(model: nn.Module, recipe: TrainConfig, device: torch.device, fixed: Collection[str]) -> list[Execution]:
-    """What is tried; the plain way first."""
+    """What is tried but for compilation; the plain way first."""
     settled = choose_execution(model, recipe, device)
     precisions = ["fp32", "bf16"]
     if device.type == "cuda":
         half = ["bf16"] if torch.cuda.is_bf16_supported(including_emulation=False) else []
         precisions = ["fp32", *half, "fp16"]
     attentions = ["fused", "explicit"] if list_switches(model) else ["fused"]
-    compiles = [False]
-    if not recipe.checkpointing and recipe.kernels == "torch" and _can_compile(device):
-        compiles.append(True)
-    axes = {"compile": compiles, "precision": precisions, "attention": attentions}
-    axes |= {key: [getattr(settled, key)] for key in fixed}
-    return [replace(settled, **dict(zip(axes, values, strict=True))) for values in product(*axes.values())]
+    if "precision" in fixed:
+        precisions = [settled.precision]
+    if "attention" in fixed:
+        attentions = [settled.attention]
+    return [
+        replace(settled, precision=precision, attention=attention, compile="compile" in fixed and settled.compile)
+        for precision in precisions
+        for attention in attentions
+    ]
 
 
 def _create_step(model: nn.Module, recipe: TrainConfig, way: Execution, clips: Tensor) -> Callable[[], None]:
@@ -208,18 +220,6 @@ def _create_step(model: nn.Module, recipe: TrainConfig, way: Execution, clips: T
             F.cross_entropy(logits.float(), targets).backward()
 
     return step
-
-
-def _compiles(way: Execution, step: Callable[[], None], reporter: Reporter, *, needed: bool) -> bool:
-    """Compile a way by its first step; whether that worked, and an error where it is needed."""
-    reporter.note(f"compiling {way.label}")
-    try:
-        step()
-    except ClnormError:
-        if needed:
-            raise
-        return False
-    return True
 
 
 def _can_compile(device: torch.device) -> bool:

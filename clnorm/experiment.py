@@ -11,6 +11,7 @@ from clnorm.errors import ClnormError, UserError
 from clnorm.progress import Reporter
 from clnorm.results.folder import RunFolder, run_name
 from clnorm.results.record import LABELS, RunRecord
+from clnorm.seeding import hold_process
 from clnorm.training.describe import describe_data, describe_memory, measure
 
 if TYPE_CHECKING:
@@ -23,10 +24,14 @@ if TYPE_CHECKING:
     from clnorm.models.pretrained import WeightsReport
     from clnorm.norms.sites.swap import SwapReport
     from clnorm.training.trainer import ClipStrategy
+_WAITING = "Waiting: another run of this process is at work, and the runs of a process take turns."
 
 
 def run(config: Config, *, reporter: Reporter | None = None) -> RunRecord:
     """Train and evaluate one configuration, continue it where it was stopped, or load it where it is finished.
+
+    Runs in several threads of a process take turns, so that each gives what it gives alone: torch's generators and its
+    compiler are there once. Start a process for each run that is to go on beside others.
 
     Args:
         config: what to run.
@@ -45,7 +50,7 @@ def run(config: Config, *, reporter: Reporter | None = None) -> RunRecord:
     folder = RunFolder(Path(config.out).expanduser() / run_name(config, data=table.fingerprint))
     if record := _load_finished(config, table, folder, reporter):
         return record
-    with folder.locked():
+    with folder.locked(), hold_process(on_wait=lambda: reporter.note(_WAITING)):
         # Another process may have finished it just before this one took the lock.
         return _load_finished(config, table, folder, reporter) or _execute(config, table, folder, reporter)
 
@@ -72,14 +77,12 @@ def _note_changed_files(config: Config, table: "ClipTable", record: RunRecord, r
 def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Reporter) -> RunRecord:
     """Everything between a locked folder and its finished record."""
     from clnorm.execution.precision import resolve_device
-    from clnorm.norms.kernels.passes import use_passes
     from clnorm.training.loop import train_stream
 
     device = resolve_device(config.train.device, config.train.precision)
     _check_kernels(config, device.type)
-    with use_passes(config.train.kernels):
-        strategy, record = _prepare(config, table, folder, device, reporter)
-        predictions, cost = train_stream(strategy, folder)
+    strategy, record = _prepare(config, table, folder, device, reporter)
+    predictions, cost = train_stream(strategy, folder)
     memory = describe_memory(strategy)
     measured = measure(predictions, strategy.setup.stream)
     record = replace(record, status="finished", cost=cost, memory=memory, **measured)
@@ -181,17 +184,15 @@ def _choose_execution(
     config: Config, model: "nn.Module", folder: RunFolder, device: "torch.device", reporter: Reporter
 ) -> "Execution":
     """How the run executes its model, which is made ready for it."""
-    from clnorm.execution.execution import Execution, prepare_model
-    from clnorm.execution.timing import choose_execution
+    from clnorm.execution.execution import Execution, choose_execution, prepare_model
 
     begun = folder.load()
-    if begun is not None and begun.execution:  # what a probe chose once holds for the whole run
+    if begun is not None and begun.execution:  # what was settled once holds for the whole run
         execution = Execution.from_dict(begun.execution)
     else:
-        shape = (config.data.frames, 3, config.data.image_size, config.data.image_size)
-        execution = choose_execution(model, config.train, device=device, input_shape=shape)
-    if execution.measured:
-        reporter.note(execution.summary())
+        execution = choose_execution(model, config.train, device)
+    if config.train.precision == "auto":
+        reporter.note(f"train.precision=auto: {execution.precision}, with {execution.attention} attention")
     prepare_model(model, config.train, execution)
     return execution
 

@@ -5,12 +5,17 @@ no purpose can disturb another's generator: comparisons between norms are paired
 """
 
 import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     import torch
+
+_PROCESS = threading.RLock()
 
 
 def derive_seed(seed: int, purpose: str, *index: int) -> int:
@@ -29,3 +34,34 @@ def torch_generator(seed: int, purpose: str, *index: int) -> "torch.Generator":
     import torch
 
     return torch.Generator().manual_seed(derive_seed(seed, purpose, *index))
+
+
+@contextmanager
+def hold_process(on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+    """Be the one thread that uses what a process has once: torch's global generators and its compiler, above all.
+
+    Dropout, stochastic depth and torch's layers can draw from the global generators only, so threads that train beside
+    each other would take each other's numbers. They take turns instead.
+
+    Args:
+        on_wait: called if another thread is in it now.
+    """
+    if not _PROCESS.acquire(blocking=False):
+        if on_wait is not None:
+            on_wait()
+        _PROCESS.acquire()
+    try:
+        yield
+    finally:
+        _PROCESS.release()
+
+
+@contextmanager
+def seeded_torch(seed: int, *, device: "torch.device | None" = None) -> Iterator[None]:
+    """Within it torch's global generators start from `seed`, a GPU's too where that is the device; then as before."""
+    import torch
+
+    cuda = device is not None and device.type == "cuda"
+    with hold_process(), torch.random.fork_rng(devices=[device] if cuda else []):
+        (torch.manual_seed if cuda else torch.default_generator.manual_seed)(seed)
+        yield

@@ -32,7 +32,7 @@ AUGMENTATIONS.add(Entry("none", "clnorm.data.augment.presets:leave", "every clip
 AUGMENTATIONS.add(
     Entry(
         "light",
-        "clnorm.data.augment.presets:ClipAugmentation",
+        "clnorm.data.augment.presets:light",
         "flip, crop, contrast, saturation and brightness",
         _changes(min_scale=0.6, stretch=1.15, contrast=0.3, saturation=0.3, brightness=0.3),
     )
@@ -40,7 +40,7 @@ AUGMENTATIONS.add(
 AUGMENTATIONS.add(
     Entry(
         "strong",
-        "clnorm.data.augment.presets:ClipAugmentation",
+        "clnorm.data.augment.presets:strong",
         "RandAugment on clips: flip, a smaller crop, and some of all operations, drawn for each clip",
         _changes(
             min_scale=0.4,

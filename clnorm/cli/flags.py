@@ -19,6 +19,14 @@ FLAGS = {
 }
 
 
+def add_configuration(parser: argparse.ArgumentParser) -> None:
+    """Add `--config`, `FLAGS` and `--set`: what makes a configuration."""
+    parser.add_argument("--config", metavar="FILE", help="YAML file of the configuration")
+    for flag, text in FLAGS.items():
+        parser.add_argument(f"--{flag}", help=text)
+    add_set(parser)
+
+
 def add_set(parser: argparse.ArgumentParser) -> None:
     """Add `--set`."""
     parser.add_argument(

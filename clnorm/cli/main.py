@@ -13,6 +13,7 @@ from clnorm.cli.norms import add_norms
 from clnorm.cli.run import add_run
 from clnorm.cli.sweep import add_sweep
 from clnorm.cli.table import add_table
+from clnorm.cli.time import add_time
 from clnorm.errors import ClnormError
 
 
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
 
     add_run(verbs, common)
+    add_time(verbs, common)
     add_sweep(verbs, common)
     add_table(verbs, common)
     add_inference(verbs, common)

@@ -3,16 +3,13 @@
 import argparse
 from pathlib import Path
 
-from clnorm.cli.flags import FLAGS, Verbs, add_set, merge_flags
+from clnorm.cli.flags import FLAGS, Verbs, add_configuration, merge_flags
 from clnorm.cli.output import print_text
 
 
 def add_run(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     run = verbs.add_parser("run", parents=[common], help="train and evaluate one configuration")
-    run.add_argument("--config", metavar="FILE", help="YAML file of the configuration")
-    for flag, text in FLAGS.items():
-        run.add_argument(f"--{flag}", help=text)
-    add_set(run)
+    add_configuration(run)
     run.add_argument("--dry-run", action="store_true", help="print the resolved configuration and stop")
     run.set_defaults(verb=_run)
 

@@ -99,20 +99,19 @@ class TrainConfig(Section):
     )
     precision: str = value_field(
         "fp32",
-        "of the forward pass; fp16 scales its gradients and needs CUDA; auto takes the fastest",
+        "of the forward pass; fp16 scales its gradients and needs CUDA; auto is bf16 where the processor multiplies "
+        "in it, else fp32, or fp16 on a GPU; see: clnorm time",
         words=("fp32", "bf16", "fp16", "auto"),
     )
     attention: str = value_field(
         "auto",
-        "kernel; auto is fused, or with precision=auto the faster one",
+        "kernel; auto is explicit in bf16 on a CPU, else fused",
         words=("auto", "fused", "explicit"),
     )
-    compile: bool | str = value_field(
-        "auto", "torch.compile; auto is off, or with precision=auto on a GPU as is faster", kind=bool, words=("auto",)
-    )
+    compile: bool | str = value_field("auto", "torch.compile; auto is off", kind=bool, words=("auto",))
     kernels: str = value_field(
         "torch",
-        "what norms by statistics are computed by on a CPU; native is C++ that g++ compiles once",
+        "what computes norms by statistics on a CPU; native is C++ that g++ compiles once",
         words=("torch", "native"),
     )
     checkpointing: bool = value_field(False, "compute activations again in the backward pass, to save memory")

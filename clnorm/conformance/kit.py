@@ -4,8 +4,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import torch
-
 from clnorm.catalogue import NORMS
 from clnorm.catalogue.option import Option
 from clnorm.catalogue.registry import Spec
@@ -13,6 +11,7 @@ from clnorm.conformance import checks_numerics, checks_output, checks_state
 from clnorm.conformance.norm_under_test import Subject, step
 from clnorm.conformance.report import ConformanceReport, Finding, NotApplicable, Status, Violation
 from clnorm.errors import ClnormError
+from clnorm.seeding import seeded_torch
 
 _CHANNELS = Option(48, low=1)
 _LONGEST = 300  # characters of an exception's message
@@ -104,9 +103,8 @@ def _calibrate_if_asked(subject: Subject) -> tuple[Subject, str]:
 def _examine(check: Check, subject: Subject) -> Finding:
     status, detail = Status.MEASURED if check.measures else Status.PASSED, ""
     try:
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        with seeded_torch(0), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the tools that trace the norm; the rule is what counts here
-            torch.default_generator.manual_seed(0)
             detail = check.examine(subject) or ""
     except NotApplicable as reason:
         return _skip(check, str(reason))

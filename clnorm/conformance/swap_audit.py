@@ -14,7 +14,7 @@ from clnorm.models.create import create_model_with_report
 from clnorm.norms.calibrate import calibrate_norms
 from clnorm.norms.context import StepContext, provide_context
 from clnorm.norms.sites.swap import SwapReport
-from clnorm.seeding import derive_seed, torch_generator
+from clnorm.seeding import derive_seed, seeded_torch, torch_generator
 
 _CLASSES = 2  # outputs of the head, which no norm depends on
 _IMAGE_SIZE, _FRAMES = Option(112, low=1), Option(8, low=1)
@@ -100,8 +100,7 @@ def _pass_clips(model: nn.Module, *, size: int, frames: int) -> None:
     """
     clips = torch.rand(2, frames, 3, size, size, generator=torch_generator(0, "audit")) * 2 - 1
     tasks = torch.zeros(len(clips), dtype=torch.long)
-    with torch.random.fork_rng(devices=[]):  # which drop path draws from
-        torch.default_generator.manual_seed(derive_seed(0, "audit"))
+    with seeded_torch(derive_seed(0, "audit")):  # drop path draws
         if any(getattr(module, "source", None) == "pretrained" for module in model.modules()):
             calibrate_norms(model, [clips])
         for training in (True, False):

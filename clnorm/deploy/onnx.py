@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from clnorm.deploy.saved import ModelInfo
 from clnorm.errors import ClnormError
+from clnorm.seeding import hold_process
 
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
@@ -43,7 +44,7 @@ def create_onnx(model: nn.Module, info: ModelInfo) -> bytes:
     example = torch.zeros(2, *shape)
     try:
         # The exporter talks on stdout, which is for results, and warns of what the check below would find.
-        with redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
+        with hold_process(), redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
             # Strict, because only dynamo's capture keeps the batch size open where a module asks for len(x).
             batch = torch.export.Dim("batch")
             program = torch.export.export(model, (example,), dynamic_shapes=({0: batch},), strict=True)

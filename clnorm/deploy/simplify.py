@@ -4,6 +4,7 @@ In evaluation a batch statistic is a constant. Batch Normalization is then an af
 it can absorb, and Continual Normalization is Group Normalization with another affine map.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -20,16 +21,6 @@ from clnorm.norms.group import GroupNorm
 from clnorm.norms.sites.adapter import NormSite
 from clnorm.norms.sites.build import build_norm
 from clnorm.norms.sites.find import Site, find_sites
-
-# Where a norm's output enters one linear layer and nothing else, with nothing but a choice or a mean of tokens between.
-_LINEAR_AFTER = {
-    "clnorm.models.lsvit:Block": {"norm1": "attn.qkv", "norm2": "mlp.fc1"},
-    "clnorm.models.lsvit:VideoViT": {"norm": "head"},
-    "clnorm.models.motion:LMI": {"norm": "mlp.0"},
-    "clnorm.models.signed:SignedLMI": {"norm": "mlp.0"},
-    "clnorm.models.timm_vit:TimmViT": {"norm": "head", "fc_norm": "head"},
-    "timm.models.vision_transformer:Block": {"norm1": "attn.qkv", "norm2": "mlp.fc1"},
-}
 
 
 @dataclass(frozen=True)
@@ -129,11 +120,22 @@ def _linear_after(model: nn.Module, site: Site) -> str:
     """The path of the linear layer that alone takes the site's output; empty where there is none."""
     parent, _, name = site.paths[0].rpartition(".")
     owner = model.get_submodule(parent)
-    after = _LINEAR_AFTER.get(f"{type(owner).__module__}:{type(owner).__qualname__}", {}).get(name)
+    after = _linear_layers(type(owner)).get(name)
     if after is None or len(site.paths) > 1 or (name == "norm" and not _pools_linearly(owner)):
         return ""
     path = f"{parent}.{after}" if parent else after
     return path if type(dict(model.named_modules()).get(path)) is nn.Linear else ""
+
+
+def _linear_layers(owner: type[nn.Module]) -> Mapping[str, str]:
+    """The linear layers behind norms that a class names itself; a subclass may compute otherwise and names its own."""
+    if "timm" in sys.modules:  # else no model is made of its blocks, and it takes seconds to import
+        from timm.models.vision_transformer import Block
+
+        if owner is Block:
+            return {"norm1": "attn.qkv", "norm2": "mlp.fc1"}
+    named: Mapping[str, str] = vars(owner).get("linear_after", {})
+    return named
 
 
 def _pools_linearly(vit: nn.Module) -> bool:

@@ -1,5 +1,6 @@
 """Which kernel computes attention, in clnorm's backbones and in timm's."""
 
+import torch
 from torch import nn
 
 from clnorm.errors import UserError
@@ -23,6 +24,13 @@ def set_attention(model: nn.Module, *, fused: bool) -> None:
         )
     for module, attribute in switches:
         setattr(module, attribute, fused)
+
+
+def settle_attention(attention: str, model: nn.Module, *, precision: str, device: torch.device) -> str:
+    """What `auto` is: explicit in bf16 on a CPU, where a step took less time so (`benchmarks/step.py`), else fused."""
+    if attention != "auto":
+        return attention
+    return "explicit" if precision == "bf16" and device.type == "cpu" and list_switches(model) else "fused"
 
 
 def list_switches(model: nn.Module) -> list[tuple[nn.Module, str]]:

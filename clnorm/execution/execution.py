@@ -9,9 +9,12 @@ import torch
 from torch import nn
 
 from clnorm.config.sections import TrainConfig
-from clnorm.errors import ClnormError
-from clnorm.execution.attention import set_attention
+from clnorm.errors import ClnormError, UserError
+from clnorm.execution.attention import set_attention, settle_attention
 from clnorm.execution.checkpointing import checkpoint_blocks
+from clnorm.execution.precision import settle_precision
+from clnorm.norms.base import Norm
+from clnorm.norms.kernels.native import load_native
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +25,7 @@ class Execution:
         precision: fp32, bf16 or fp16.
         attention: fused or explicit.
         compile: whether torch.compile is used.
-        measured: seconds of a training step of each way that was tried; null where it could not be compiled. Empty
-            where nothing was left to choose.
+        measured: empty; in a record of old, the seconds of the ways that `auto` then chose from.
     """
 
     precision: str = "fp32"
@@ -33,16 +35,8 @@ class Execution:
 
     @property
     def label(self) -> str:
-        """Its name in `measured`, such as `bf16 explicit` or `fp32 fused compiled`."""
+        """Its name, such as `bf16 explicit` or `fp32 fused compiled`."""
         return f"{self.precision} {self.attention}" + (" compiled" if self.compile else "")
-
-    def summary(self) -> str:
-        """One line: what was measured, and what was chosen."""
-        tried = ", ".join(
-            f"{name} {'cannot be compiled' if seconds is None else f'{1e3 * seconds:.0f} ms'}"
-            for name, seconds in self.measured.items()
-        )
-        return f"chosen for speed: {self.label} (a step of the cut-down model: {tried})"
 
     def to_dict(self) -> dict[str, Any]:
         """The execution in JSON's types."""
@@ -54,27 +48,60 @@ class Execution:
         return cls(**values)
 
 
+def choose_execution(model: nn.Module, recipe: TrainConfig, device: torch.device) -> Execution:
+    """How a model is to be executed: as the recipe says, and by a rule where it says `auto`; nothing is measured.
+
+    The rules are `settle_precision` and `settle_attention`; `compile=auto` is off. So the same command computes the
+    same on every machine of a kind. What is fastest on this one, `clnorm time` finds out.
+
+    Raises:
+        UserError: compilation with checkpointing.
+    """
+    if recipe.compile is True and recipe.checkpointing:
+        raise UserError(
+            "a compiled model decides itself what to keep", where="train.checkpointing", legal="false with compile=true"
+        )
+    precision = settle_precision(recipe.precision, device)
+    attention = settle_attention(recipe.attention, model, precision=precision, device=device)
+    return Execution(precision=precision, attention=attention, compile=recipe.compile is True)
+
+
 def prepare_model(model: nn.Module, recipe: TrainConfig, execution: Execution, *, backend: str = "inductor") -> None:
-    """Make a model, in place, what `recipe` and `execution` say: attention, checkpointing, compilation.
+    """Make a model, in place, what `recipe` and `execution` say: attention, norms' passes, checkpointing, compilation.
 
     Names of parameters and buffers stay as they are. Precision is the caller's: see `precision.autocast`.
 
     Args:
         model: a backbone, its norms swapped.
-        recipe: its `checkpointing` counts.
+        recipe: its `kernels` and `checkpointing` count.
         execution: the rest.
         backend: torch.compile's.
 
     Raises:
         UserError: the model has no switch for explicit attention, or no blocks to checkpoint.
+        ClnormError: the native passes cannot be compiled.
     """
     set_attention(model, fused=execution.attention == "fused")
+    set_kernels(model, recipe.kernels)
     if recipe.checkpointing:
         checkpoint_blocks(model)
     if execution.compile:
         # Compiled code is cached by source code, for all models of a process, up to a limit: each run starts afresh.
         torch.compiler.reset()
         compile_model(model, backend=backend)
+
+
+def set_kernels(model: nn.Module, kernels: str) -> None:
+    """Let every norm of a model be computed by the passes of `kernels`: `torch`, or `native` where those serve.
+
+    Raises:
+        ClnormError: the native ones cannot be compiled.
+    """
+    if kernels == "native":
+        load_native()
+    for module in model.modules():
+        if isinstance(module, Norm):
+            module.native = kernels == "native"
 
 
 def compile_model(model: nn.Module, *, backend: str = "inductor") -> None:

@@ -1,28 +1,162 @@
-"""The fastest way to execute a model on this machine, found by a short probe."""
+"""How long a training step takes in each way that a model can be executed in: what `clnorm time` measures."""
 
 import copy
+import os
+import shutil
 import statistics
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from clnorm.config.config import Config
 from clnorm.config.sections import TrainConfig
-from clnorm.errors import ClnormError, UserError
+from clnorm.errors import ClnormError
 from clnorm.execution.attention import list_switches
-from clnorm.execution.execution import Execution, compile_errors, prepare_model
-from clnorm.execution.precision import autocast
+from clnorm.execution.execution import Execution, choose_execution, compile_errors, prepare_model
+from clnorm.execution.precision import autocast, resolve_device
+from clnorm.models.create import create_model
 from clnorm.norms import RunningNorm, StepContext, provide_context
-from clnorm.seeding import derive_seed
+from clnorm.progress import Reporter
+from clnorm.seeding import derive_seed, seeded_torch
 
 Steps = Mapping[str, Callable[[], None]]
+Measure = Callable[[Steps, torch.device], Mapping[str, float]]
 
-_CLIPS, _BLOCKS, _ROUNDS = 4, 2, 5
-_WORTH = 0.95  # the share of the plain way's time that another way may take to be chosen
+KEYS = ("precision", "attention", "compile")
+_CLIPS, _BLOCKS, _ROUNDS, _CLASSES = 4, 2, 5, 10
+_WORTH = 0.95  # the share of the first way's time that another one may take to be named
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a step takes in each way.
+
+    Args:
+        ways: those that were tried, the plain one first.
+        seconds: of each, by its `Execution.label`; None where the model cannot be compiled.
+        clips: that passed the model in a step.
+        blocks: of the model that they passed, or `all`.
+        device: cpu or cuda.
+    """
+
+    ways: list[Execution]
+    seconds: dict[str, float | None]
+    clips: int
+    blocks: int | str
+    device: str
+
+    @property
+    def best(self) -> Execution:
+        """The fastest way, if it takes a twentieth less than the first; else the first."""
+        first, *others = [way for way in self.ways if self.seconds[way.label] is not None]
+        fastest = min([first, *others], key=self._time)
+        return fastest if self._time(fastest) <= _WORTH * self._time(first) else first
+
+    @property
+    def settings(self) -> list[str]:
+        """The keys of the best way, as `--set` takes them."""
+        return [f"train.{key}={str(getattr(self.best, key)).lower()}" for key in KEYS]
+
+    def ratio(self, way: Execution) -> float | None:
+        """The time of a way over that of the first."""
+        seconds, first = self.seconds[way.label], self.seconds[self.ways[0].label]
+        return None if seconds is None or first is None else seconds / first
+
+    def to_dict(self) -> dict[str, Any]:
+        """The timing in JSON's types."""
+        rows = [
+            {key: getattr(way, key) for key in KEYS} | {"seconds": self.seconds[way.label], "ratio": self.ratio(way)}
+            for way in self.ways
+        ]
+        sizes = {"device": self.device, "clips": self.clips, "blocks": self.blocks}
+        return {**sizes, "ways": rows, "set": self.settings}
+
+    def _time(self, way: Execution) -> float:
+        return self.seconds[way.label] or 0.0
+
+
+def time_config(config: Config, *, fixed: Collection[str] = (), reporter: Reporter | None = None) -> Timing:
+    """Time the ways to execute the model of a configuration, on random clips; no dataset is read.
+
+    The head has a few classes, whatever the dataset, and the weights are drawn: neither changes the time.
+
+    Args:
+        config: `backbone`, `norm`, `data.frames`, `data.image_size` and `train` count.
+        fixed: which of `KEYS` are to be as they are there; the others are varied.
+        reporter: told of the progress.
+
+    Raises:
+        UserError: as `clnorm.create_model` and `choose_execution`, or a device that is not there.
+        ClnormError: the model is to be compiled, and cannot be.
+    """
+    device = resolve_device(config.train.device, config.train.precision if "precision" in fixed else "fp32")
+    size = config.data.image_size
+    model = create_model(
+        config.backbone,
+        norm=config.norm,
+        num_classes=_CLASSES,
+        image_size=size,
+        num_frames=config.data.frames,
+        seed=config.seed,
+    )
+    shape = (config.data.frames, 3, size, size)
+    return time_ways(model, config.train, device=device, input_shape=shape, fixed=fixed, reporter=reporter)
+
+
+def time_ways(
+    model: nn.Module,
+    recipe: TrainConfig,
+    *,
+    device: torch.device,
+    input_shape: tuple[int, int, int, int],
+    fixed: Collection[str] = (),
+    reporter: Reporter | None = None,
+    measure: Measure | None = None,
+) -> Timing:
+    """Time a training step (forward and backward pass, no optimizer) in each way on copies of the model.
+
+    The copies are cut to two blocks, since blocks cost the same, and see up to four clips, six times each. Then the
+    fastest is compiled, too, where there is a compiler, which takes a minute. Neither the model nor torch's generators
+    are changed.
+
+    Args:
+        model: a backbone, its norms swapped, not yet prepared.
+        recipe: how it trains.
+        device: where it trains.
+        input_shape: of one clip, (T, 3, H, W).
+        fixed: which of `KEYS` are to be as in the recipe; its `auto` is varied all the same.
+        reporter: told of the progress.
+        measure: seconds of each of the named steps on the device; `time_steps` by default.
+    """
+    reporter = reporter or Reporter()
+    fixed = {key for key in fixed if getattr(recipe, key) != "auto"}
+    clips = torch.rand(min(-(-recipe.batch_size // recipe.accumulate), _CLIPS), *input_shape)
+
+    def time_all(ways: list[Execution]) -> dict[str, float]:
+        reporter.note(f"timing {', '.join(way.label for way in ways)}")
+        steps = {way.label: _create_step(model, recipe, way, clips.mul(2).sub(1).to(device)) for way in ways}
+        for way in ways:
+            if way.compile or way is ways[0]:
+                steps[way.label]()  # which compiles it, or is the first of all and slow for that
+        return dict((measure or time_steps)(steps, device))
+
+    ways = _list_ways(model, recipe, device, fixed)
+    with seeded_torch(derive_seed(0, "probe"), device=device):
+        seconds: dict[str, float | None] = {**time_all(ways)}
+        if "compile" not in fixed and not recipe.checkpointing and recipe.kernels == "torch" and _can_compile(device):
+            fastest = min(ways, key=lambda way: seconds[way.label] or 0.0)
+            ways.append(replace(fastest, compile=True))
+            seconds[ways[-1].label] = None
+            with suppress(ClnormError):  # it cannot be compiled
+                seconds.update(time_all([fastest, ways[-1]]))
+    blocks = min(len(model.blocks), _BLOCKS) if _has_blocks(model) else "all"
+    return Timing(ways, seconds, len(clips), blocks, device.type)
 
 
 def time_steps(steps: Steps, device: torch.device) -> dict[str, float]:
@@ -46,104 +180,30 @@ def _time(step: Callable[[], None], device: torch.device) -> float:
     return time.perf_counter() - started
 
 
-def choose_execution(
-    model: nn.Module,
-    recipe: TrainConfig,
-    *,
-    device: torch.device,
-    input_shape: tuple[int, int, int, int],
-    measure: Callable[[Steps, torch.device], Mapping[str, float]] = time_steps,
-) -> Execution:
-    """How a model is to be executed: as the recipe says, and with `precision=auto` as is fastest here.
-
-    The probe times a training step (forward and backward pass, no optimizer) of random clips on copies of the model cut
-    to two blocks, since blocks cost the same; up to four clips, six times each. It tries fp32 and, but on a GPU without
-    it, bf16; on a CPU fused and explicit attention; and then the best of these compiled, where there is a compiler.
-    What the recipe fixes is not varied. Another way than fp32, fused and not compiled must take 5 % less time, and
-    compilation 5 % less than none. For `lsvit_tiny` at 112 pixels on one CPU core it takes about 20 s, and a minute or
-    more on top where compilation is tried.
-
-    Args:
-        model: a backbone, its norms swapped, not yet prepared; it is left as it is, and so are torch's generators.
-        recipe: how the run trains.
-        device: where the run trains.
-        input_shape: of one clip, (T, 3, H, W).
-        measure: seconds of each of the named steps on the device.
-
-    Raises:
-        UserError: compilation with checkpointing, or explicit attention of a model that has no switch for it.
-        ClnormError: the recipe wants the model compiled, and it cannot be.
-    """
-    if recipe.compile is True and recipe.checkpointing:
-        raise UserError(
-            "a compiled model decides itself what to keep", where="train.checkpointing", legal="false with compile=true"
-        )
-    plain = Execution(
-        precision="fp32" if recipe.precision == "auto" else recipe.precision,
-        attention="fused" if recipe.attention == "auto" else recipe.attention,
-        compile=recipe.compile is True,
-    )
-    if recipe.precision != "auto":
-        return plain
-    time_ways = partial(_time_ways, model, recipe, device=device, input_shape=input_shape, measure=measure)
-    measured: dict[str, float | None] = {}
-    ways = _list_ways(model, recipe, plain, device)
-    measured.update(time_ways(ways))
-    chosen = _pick(ways, measured)
-    if recipe.compile == "auto" and not recipe.checkpointing and _can_compile(device):
-        ways = [chosen, replace(chosen, compile=True)]
-        try:
-            measured.update(time_ways(ways))
-            chosen = _pick(ways, measured)
-        except ClnormError:
-            measured[ways[1].label] = None
-    return replace(chosen, measured=measured)
-
-
-def _list_ways(model: nn.Module, recipe: TrainConfig, plain: Execution, device: torch.device) -> list[Execution]:
-    """What is tried, uncompiled unless the recipe says so; the plain way first."""
-    cuda = device.type == "cuda"
-    precisions = ["fp32", "bf16"] if not cuda or torch.cuda.is_bf16_supported() else ["fp32"]
-    vary = recipe.attention == "auto" and not cuda and list_switches(model)
-    attentions = ["fused", "explicit"] if vary else [plain.attention]
+def _list_ways(model: nn.Module, recipe: TrainConfig, device: torch.device, fixed: Collection[str]) -> list[Execution]:
+    """What is tried but for compilation; the plain way first."""
+    settled = choose_execution(model, recipe, device)
+    precisions = ["fp32", "bf16"]
+    if device.type == "cuda":
+        half = ["bf16"] if torch.cuda.is_bf16_supported(including_emulation=False) else []
+        precisions = ["fp32", *half, "fp16"]
+    attentions = ["fused", "explicit"] if list_switches(model) else ["fused"]
+    if "precision" in fixed:
+        precisions = [settled.precision]
+    if "attention" in fixed:
+        attentions = [settled.attention]
     return [
-        replace(plain, precision=precision, attention=attention) for precision in precisions for attention in attentions
+        replace(settled, precision=precision, attention=attention, compile="compile" in fixed and settled.compile)
+        for precision in precisions
+        for attention in attentions
     ]
-
-
-def _pick(ways: list[Execution], measured: Mapping[str, float | None]) -> Execution:
-    """The fastest, if that is worth leaving the first."""
-    seconds = [measured[way.label] for way in ways]
-    best = min(range(len(ways)), key=seconds.__getitem__)
-    return ways[best] if seconds[best] <= _WORTH * seconds[0] else ways[0]
-
-
-def _time_ways(
-    model: nn.Module,
-    recipe: TrainConfig,
-    ways: list[Execution],
-    *,
-    device: torch.device,
-    input_shape: tuple[int, int, int, int],
-    measure: Callable[[Steps, torch.device], Mapping[str, float]],
-) -> dict[str, float]:
-    piece = -(-recipe.batch_size // recipe.accumulate)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(derive_seed(0, "probe"))
-        clips = torch.rand(min(piece, _CLIPS), *input_shape).mul_(2).sub_(1).to(device)
-        steps = {way.label: _create_step(model, recipe, way, clips) for way in ways}
-        for way in ways:
-            if way.compile:
-                steps[way.label]()  # compiles it
-        return {name: float(seconds) for name, seconds in measure(steps, device).items()}
 
 
 def _create_step(model: nn.Module, recipe: TrainConfig, way: Execution, clips: Tensor) -> Callable[[], None]:
     """A training step of a copy of the model's first blocks (of the whole model, where it has none)."""
     cut = copy.deepcopy(model).to(clips.device).train()
-    blocks = getattr(cut, "blocks", None)
-    if isinstance(blocks, (nn.ModuleList, nn.Sequential)):
-        del blocks[_BLOCKS:]
+    if _has_blocks(cut):
+        del cut.blocks[_BLOCKS:]  # type: ignore[union-attr]
     prepare_model(cut, recipe, way)
     targets = torch.zeros(len(clips), dtype=torch.long, device=clips.device)
     # Norms that want statistics estimated before they train are content with those that they start from: time is all.
@@ -163,7 +223,11 @@ def _create_step(model: nn.Module, recipe: TrainConfig, way: Execution, clips: T
 
 
 def _can_compile(device: torch.device) -> bool:
-    return device.type == "cuda"
+    return device.type == "cuda" or shutil.which(os.environ.get("CXX", "g++")) is not None
+
+
+def _has_blocks(model: nn.Module) -> bool:
+    return isinstance(getattr(model, "blocks", None), (nn.ModuleList, nn.Sequential))
 
 
 def _synchronize(device: torch.device) -> None:

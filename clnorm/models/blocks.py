@@ -2,6 +2,10 @@
 
 A backbone has them under timm's names: `blocks`, `patch_embed`, `cls_token`, `pos_embed`, `norm`, `head`; motion
 modules are called `smif` and `lmi`, a learned position in time `time_embed`.
+
+A class whose norm's output enters one linear layer and nothing else, with nothing but a choice or a mean of tokens
+between, may say so: its `linear_after` names that layer for the norm's attribute, both within the class, and an export
+folds Batch Normalization into it. It is not inherited.
 """
 
 from torch import nn

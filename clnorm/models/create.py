@@ -10,7 +10,7 @@ from clnorm.catalogue.registry import Spec
 from clnorm.models.pretrained import WeightsReport, load_pretrained
 from clnorm.models.weights import Weights, read_model_weights
 from clnorm.norms.sites.swap import SwapReport, swap_norms
-from clnorm.seeding import derive_seed, torch_generator
+from clnorm.seeding import derive_seed, seeded_torch, torch_generator
 
 
 def create_model(
@@ -74,8 +74,7 @@ def create_model_with_report(
     build = spec.bind()
     # torch's layers draw from the global generator as they are built, and some of timm's keep those draws, so they get
     # a seed. A plug-in norm's draws get one of their own. The caller's generator is left alone.
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derive_seed(seed, "initial weights"))
+    with seeded_torch(derive_seed(seed, "initial weights")):
         model = build(num_classes=num_classes, image_size=image_size, num_frames=num_frames)
         model.init_weights(torch_generator(seed, "initial weights"))
         # Before the swap, which then carries the pretrained affine maps and reports it.

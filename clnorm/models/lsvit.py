@@ -4,8 +4,9 @@ Source: Chen et al., Frontiers in Neurorobotics 2024, doi 10.3389/fnbot.2024.145
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,8 @@ _SIZES = {
 
 class Block(nn.Module):
     """x += DropPath(Attn(norm1 x)); x += DropPath(MLP(norm2 x)); x = LMI(x), on tokens (B, T, N, C)."""
+
+    linear_after: ClassVar[Mapping[str, str]] = {"norm1": "attn.qkv", "norm2": "mlp.fc1"}
 
     def __init__(
         self, width: int, *, heads: int, drop_path: DropPath, dropout: float, ffn_bn: bool, lmi: nn.Module
@@ -61,9 +64,18 @@ class VideoViT(nn.Module):
     motion (`MotionFrames`), and the head sees the means of both halves, (B, 2C).
 
     Every norm is built as LayerNorm and meant to be swapped (`clnorm.swap_norms`); `expected_norm_sites` of them exist.
+    The weights are drawn from torch's global generator, as those of torch's own layers; `init_weights` draws them anew.
+    The named sizes, such as `clnorm.models.lsvit_tiny`, take what follows `patch_size` below.
 
     Args:
         variant: which of the three.
+        width: C.
+        depth: blocks.
+        heads: of each attention.
+        patch_size: height and width of a patch, in pixels.
+        num_classes: outputs of the head.
+        image_size: height and width of the frames, in pixels.
+        num_frames: frames T of a clip.
         drop_path: stochastic depth at the last block, rising linearly from 0.
         drop_path_per: `clip` or `frame`, what skips a block as one.
         dropout: after attention and in the MLP.
@@ -71,8 +83,11 @@ class VideoViT(nn.Module):
         smif: where `lsvit_signed` has the motion of neighbouring frames: in the `pixels` of each, or in `frames`.
 
     Raises:
-        UserError: an image size that the patch size does not divide, or motion frames of an odd number of frames.
+        UserError: an image size that the patch size does not divide, motion frames of an odd number of frames, or a
+            variant that there is not, or not with this `smif`.
     """
+
+    linear_after: ClassVar[Mapping[str, str]] = {"norm": "head"}
 
     def __init__(
         self,
@@ -85,10 +100,10 @@ class VideoViT(nn.Module):
         num_classes: int,
         image_size: int,
         num_frames: int,
-        drop_path: float,
-        drop_path_per: str,
-        dropout: float,
-        ffn_bn: bool,
+        drop_path: float = 0.1,
+        drop_path_per: str = "clip",
+        dropout: float = 0.0,
+        ffn_bn: bool = False,
         smif: str = "pixels",
     ) -> None:
         super().__init__()
@@ -104,6 +119,9 @@ class VideoViT(nn.Module):
             hint = "or name a backbone without smif=frames"
             what = f"smif=frames takes frames two by two, not {num_frames}"
             raise UserError(what, where="data.frames", legal=legal, hint=hint)
+        if (variant, smif) not in _MOTION:
+            legal = ", ".join(f"{name} with smif={where}" for name, where in _MOTION)
+            raise UserError(f"there is no {variant!r} with smif={smif}", where="backbone", legal=legal)
         make_smif, make_lmi = _MOTION[variant, smif]
         self._streams = 2 if smif == "frames" else 1
         self.input_shape = (num_frames, 3, image_size, image_size)
@@ -130,6 +148,7 @@ class VideoViT(nn.Module):
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.head = nn.Linear(self._streams * width, num_classes)
         self.expected_norm_sites = (2 if variant == "vit" else 3) * depth + 1
+        self.init_weights()
 
     def forward(self, clips: Tensor) -> Tensor:
         logits: Tensor = self.head(self.forward_features(clips))
@@ -156,8 +175,10 @@ class VideoViT(nn.Module):
         return tokens + self.time_embed if hasattr(self, "time_embed") else tokens
 
     @torch.no_grad()
-    def init_weights(self, generator: torch.Generator) -> None:
+    def init_weights(self, generator: torch.Generator | None = None) -> None:
         """Draw all weights anew from `generator`; norms draw nothing, so every norm starts from the same weights.
+
+        Without one they come from torch's global generator.
 
         Linear layers are Xavier-uniform as in the original ViT, the patch projection as its flattened linear layer.
         The head starts at zero, and so does the position in time.
@@ -174,10 +195,10 @@ class VideoViT(nn.Module):
         self.head.weight.zero_()
 
 
-def _sizes(variant: str) -> list[partial[VideoViT]]:
-    return [partial(VideoViT, variant, **size) for size in _SIZES.values()]  # type: ignore[arg-type]
+def _sizes(variant: str, **settled: str) -> list[partial[VideoViT]]:
+    return [partial(VideoViT, variant, **size, **settled) for size in _SIZES.values()]  # type: ignore[arg-type]
 
 
-vit_nano, vit_tiny, vit_small, vit_base = _sizes("vit")
-lsvit_nano, lsvit_tiny, lsvit_small, lsvit_base = _sizes("lsvit")
+vit_nano, vit_tiny, vit_small, vit_base = _sizes("vit", smif="pixels")
+lsvit_nano, lsvit_tiny, lsvit_small, lsvit_base = _sizes("lsvit", smif="pixels")
 lsvit_signed_nano, lsvit_signed_tiny, lsvit_signed_small, lsvit_signed_base = _sizes("lsvit_signed")

@@ -6,8 +6,8 @@ re-implementations share (no official code is known). Both take absolute differe
 runs; `signed.py` has the variants that do.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -114,6 +114,8 @@ class LMI(nn.Module):
 
     Shapes: tokens (B, T, N, C) to the same. `norm` sees (B, T, 1, C / reduction): one position a frame.
     """
+
+    linear_after: ClassVar[Mapping[str, str]] = {"norm": "mlp.0"}
 
     def __init__(self, width: int, *, reduction: int = 4, delta: float = 0.1) -> None:
         super().__init__()

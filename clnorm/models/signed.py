@@ -5,6 +5,9 @@ sitting down from standing up. These keep the sign, as TDN, TEA and ACTION-Net d
 Transformer unharmed at the start.
 """
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -72,6 +75,8 @@ class SignedLMI(nn.Module):
     Args:
         streams: into how many runs of equal length, each with its own first and last frame, the T frames fall.
     """
+
+    linear_after: ClassVar[Mapping[str, str]] = {"norm": "mlp.0"}
 
     def __init__(self, width: int, *, reduction: int = 4, streams: int = 1) -> None:
         super().__init__()

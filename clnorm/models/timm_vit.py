@@ -2,6 +2,8 @@
 
 import difflib
 import inspect
+from collections.abc import Mapping
+from typing import ClassVar
 
 import timm
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 
 from clnorm.errors import UserError
 from clnorm.models.vit import require_clips
+from clnorm.seeding import hold_process
 
 
 class TimmViT(VisionTransformer):
@@ -23,13 +26,20 @@ class TimmViT(VisionTransformer):
 
     Args:
         name: timm's name of the model, with or without the tag of its weights.
+        num_classes: outputs of the head.
+        image_size: height and width of the frames, in pixels.
+        num_frames: frames T of a clip.
         drop_path: stochastic depth at the last block, rising linearly from 0.
 
     Raises:
         UserError: timm has no plain Vision Transformer of this name, or its patch size does not divide the image size.
     """
 
-    def __init__(self, name: str, *, num_classes: int, image_size: int, num_frames: int, drop_path: float) -> None:
+    linear_after: ClassVar[Mapping[str, str]] = {"norm": "head", "fc_norm": "head"}
+
+    def __init__(
+        self, name: str, *, num_classes: int, image_size: int, num_frames: int, drop_path: float = 0.1
+    ) -> None:
         nn.Module.__init__(self)
         check_name(name)
         # timm builds its models from their names alone; this object takes over all that it has built.
@@ -67,7 +77,7 @@ class TimmViT(VisionTransformer):
 
     def init_weights(self, generator: torch.Generator) -> None:
         """Draw all weights anew, as timm does, from `generator`; the head starts at zero."""
-        with torch.random.fork_rng(devices=[]):
+        with hold_process(), torch.random.fork_rng(devices=[]):
             torch.default_generator.set_state(generator.get_state())
             super().init_weights()
         self._zero_added()

@@ -11,9 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clnorm.catalogue import NORMS
 from clnorm.norms.batch import BatchNorm
-from clnorm.norms.sites.build import layer_options
 
 
 def require_clips(clips: Tensor, shape: tuple[int, ...]) -> None:
@@ -86,7 +84,7 @@ class FFNBN(BatchNorm):
     """
 
     def __init__(self, width: int) -> None:
-        super().__init__(width, **layer_options(NORMS.parse("bn")))  # type: ignore[arg-type]
+        super().__init__(width)
 
     def forward(self, tokens: Tensor) -> Tensor:
         return super().forward(tokens.flatten(0, 1)).view(tokens.shape)  # (B * T, N, C): a frame is a sample

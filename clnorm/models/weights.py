@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from clnorm.errors import ClnormError, UserError
+from clnorm.seeding import hold_process
 
 Triple = tuple[float, float, float]
 
@@ -153,7 +154,7 @@ def _read_safetensors(path: Path, where: str) -> tuple[dict[str, Tensor], dict[s
 def _read_torch(path: Path, where: str) -> Any:
     # torch goes by the suffix of a path, hence a file; and it warns of files that it then refuses.
     try:
-        with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
+        with hold_process(), path.open("rb") as file, warnings.catch_warnings(action="ignore"):
             content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         what = "holds more than tensors, or is damaged; it was not opened, because that could run code in it"
@@ -277,7 +278,7 @@ def _download(tag: str) -> nn.Module:
         except Exception as error:
             raise _no_download(tag, f"{constants.ENDPOINT} cannot be reached") from error
     overlay = {"file": cached} if isinstance(cached, str) else None
-    with torch.random.fork_rng(devices=[]):
+    with hold_process(), torch.random.fork_rng(devices=[]):
         return timm.create_model(tag, pretrained=True, pretrained_cfg_overlay=overlay)
 
 

@@ -62,7 +62,16 @@ class AdaptiveBalancedBatchNorm(RunningNorm):
     needs: ClassVar[tuple[str, ...]] = ("tasks", "experience")
     eta: Tensor
 
-    def __init__(self, num_channels: int, *, eps: float, momentum: float, kappa: float, lam: float, tasks: int) -> None:
+    def __init__(
+        self,
+        num_channels: int,
+        *,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        kappa: float = 0.5,
+        lam: float = 0.1,
+        tasks: int = 64,
+    ) -> None:
         super().__init__(num_channels, eps=eps, momentum=momentum)
         self.kappa, self.lam, self.tasks = kappa, lam, tasks
         self._first, self._decay = momentum**kappa, (1 - momentum) ** kappa

@@ -1,6 +1,7 @@
 """What every norm shares: its view of an activation, its precision, its affine map and its running statistics."""
 
 from abc import abstractmethod
+from contextlib import nullcontext
 from typing import ClassVar
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from clnorm.errors import ClnormError
 from clnorm.norms.context import StepContext
 from clnorm.norms.kernels.moments import require_batch_of_two
+from clnorm.norms.kernels.passes import use_passes
 from clnorm.norms.statistics import Statistics
 
 
@@ -27,12 +29,14 @@ class Norm(nn.Module):
         needs: what the norm needs of a `StepContext` in training: names of its fields.
         stop_gradient: training takes parts of it as constants, so that finite differences are not its gradients.
         statistics_options: the options of `Statistics` that the norm's text may have.
+        native: whether it is computed by the compiled passes where those serve, see `use_passes`.
         context: what `provide_context` gave last.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
     stop_gradient: ClassVar[bool] = False
     statistics_options: ClassVar[tuple[str, ...]] = ()
+    native: bool = False
     weight: Tensor
     bias: Tensor
 
@@ -54,7 +58,8 @@ class Norm(nn.Module):
                 f"{type(self).__name__} got an input of shape {tuple(x.shape)} and type {x.dtype}",
                 legal=f"(samples, positions, {self.num_channels}), not empty, of floating point",
             )
-        with torch.autocast(x.device.type, enabled=False):
+        passes = use_passes("native") if self.native else nullcontext()
+        with passes, torch.autocast(x.device.type, enabled=False):
             return self.normalize(x.to(torch.promote_types(x.dtype, torch.float32))).to(x.dtype)
 
     @abstractmethod
@@ -123,7 +128,7 @@ class RunningNorm(Norm):
     running_var: Tensor
     num_batches_tracked: Tensor
 
-    def __init__(self, num_channels: int, *, eps: float, momentum: float | None) -> None:
+    def __init__(self, num_channels: int, *, eps: float = 1e-5, momentum: float | None = 0.1) -> None:
         super().__init__(num_channels)
         self.eps, self.momentum = eps, momentum
         self.statistics = Statistics()

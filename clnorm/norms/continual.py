@@ -46,7 +46,9 @@ class ContinualNorm(RunningNorm):
         UserError: `groups` does not divide C.
     """
 
-    def __init__(self, num_channels: int, *, groups: int | str, eps: float, momentum: float) -> None:
+    def __init__(
+        self, num_channels: int, *, groups: int | str = "auto", eps: float = 1e-5, momentum: float = 0.1
+    ) -> None:
         super().__init__(num_channels, eps=eps, momentum=momentum)
         self.groups = count_groups(groups, num_channels)
 

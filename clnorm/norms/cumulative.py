@@ -22,7 +22,7 @@ class CumulativeBatchNorm(BatchNorm):
 
     last_experience: torch.Tensor
 
-    def __init__(self, num_channels: int, *, eps: float, reset: bool) -> None:
+    def __init__(self, num_channels: int, *, eps: float = 1e-5, reset: bool = False) -> None:
         super().__init__(num_channels, eps=eps, momentum=None)
         self.reset = reset
         if reset:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from clnorm.norms.sites.adapter import NormSite, core_of
+from clnorm.seeding import hold_process
 
 
 @torch.no_grad()
@@ -32,7 +33,7 @@ def find_nonfinite_site(model: nn.Module, forward: Callable[[], object]) -> str 
     hooks = [module.register_forward_hook(look) for module in model.modules() if isinstance(module, NormSite)]
     before = [(buffer, buffer.clone()) for buffer in model.buffers()]
     try:
-        with torch.compiler.set_stance("force_eager"):  # what is compiled already runs no hooks
+        with hold_process(), torch.compiler.set_stance("force_eager"):  # what is compiled already runs no hooks
             forward()
     finally:
         for hook in hooks:

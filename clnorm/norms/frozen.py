@@ -29,7 +29,15 @@ class FrozenBatchNorm(BatchNorm):
 
     statistics_options: ClassVar[tuple[str, ...]] = ("eval",)
 
-    def __init__(self, num_channels: int, *, eps: float, momentum: float, source: str, affine: bool) -> None:
+    def __init__(
+        self,
+        num_channels: int,
+        *,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        source: str = "base",
+        affine: bool = True,
+    ) -> None:
         super().__init__(num_channels, eps=eps, momentum=momentum)
         self.source, self.affine_trains = source, affine
         self.needs = ("experience",) if source == "base" else ()

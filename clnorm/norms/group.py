@@ -32,7 +32,7 @@ class GroupNorm(Norm):
         UserError: `groups` does not divide C.
     """
 
-    def __init__(self, num_channels: int, *, groups: int | str, eps: float) -> None:
+    def __init__(self, num_channels: int, *, groups: int | str = "auto", eps: float = 1e-5) -> None:
         super().__init__(num_channels)
         self.groups, self.eps = count_groups(groups, num_channels), eps
 
@@ -57,7 +57,7 @@ class InstanceNorm(GroupNorm):
         eps: added to the variance.
     """
 
-    def __init__(self, num_channels: int, *, eps: float) -> None:
+    def __init__(self, num_channels: int, *, eps: float = 1e-5) -> None:
         super().__init__(num_channels, groups=num_channels, eps=eps)
 
     def extra_repr(self) -> str:

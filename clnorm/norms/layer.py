@@ -16,7 +16,7 @@ class LayerNorm(Norm):
         eps: added to the variance.
     """
 
-    def __init__(self, num_channels: int, *, eps: float) -> None:
+    def __init__(self, num_channels: int, *, eps: float = 1e-6) -> None:
         super().__init__(num_channels)
         self.eps = eps
 

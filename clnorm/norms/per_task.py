@@ -69,7 +69,7 @@ class TaskBatchNorm(RunningNorm):
     statistics_options: ClassVar[tuple[str, ...]] = ("update", "recalibrate", "eval")
     oracle: ClassVar[bool] = True
 
-    def __init__(self, num_channels: int, *, eps: float, momentum: float, tasks: int) -> None:
+    def __init__(self, num_channels: int, *, eps: float = 1e-5, momentum: float = 0.1, tasks: int = 64) -> None:
         super().__init__(num_channels, eps=eps, momentum=momentum)
         self.tasks = tasks
         self.register_buffer("running_mean", torch.zeros(tasks, num_channels))

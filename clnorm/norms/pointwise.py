@@ -16,7 +16,7 @@ class DynamicTanh(Norm):
         alpha: what the parameter `alpha` () starts at; published: 0.5.
     """
 
-    def __init__(self, num_channels: int, *, alpha: float) -> None:
+    def __init__(self, num_channels: int, *, alpha: float = 0.5) -> None:
         super().__init__(num_channels)
         self.alpha = nn.Parameter(torch.tensor(float(alpha)))
 
@@ -35,7 +35,7 @@ class DynamicErf(Norm):
         alpha: what the parameter `alpha` () starts at; published: 0.5. The parameter `shift` () starts at 0.
     """
 
-    def __init__(self, num_channels: int, *, alpha: float) -> None:
+    def __init__(self, num_channels: int, *, alpha: float = 0.5) -> None:
         super().__init__(num_channels)
         self.alpha = nn.Parameter(torch.tensor(float(alpha)))
         self.shift = nn.Parameter(torch.tensor(0.0))

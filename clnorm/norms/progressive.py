@@ -54,7 +54,7 @@ class ProgressiveBatchNorm(RunningNorm):
     needs: ClassVar[tuple[str, ...]] = ("progress",)
     layer_share: Tensor
 
-    def __init__(self, num_channels: int, *, eps: float, momentum: float, until: float) -> None:
+    def __init__(self, num_channels: int, *, eps: float = 1e-5, momentum: float = 0.1, until: float = 1.0) -> None:
         super().__init__(num_channels, eps=eps, momentum=momentum)
         self.until = until
         self.layer_weight = nn.Parameter(torch.ones(num_channels))

@@ -64,7 +64,15 @@ class BatchRenorm(BatchNorm):
     progress: Tensor
 
     def __init__(
-        self, num_channels: int, *, eps: float, momentum: float, rmax: float, dmax: float, begin: float, end: float
+        self,
+        num_channels: int,
+        *,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        rmax: float = 3.0,
+        dmax: float = 5.0,
+        begin: float = 0.1,
+        end: float = 0.5,
     ) -> None:
         super().__init__(num_channels, eps=eps, momentum=momentum)
         if end < begin:

@@ -21,7 +21,7 @@ class RMSNorm(Norm):
         eps: added to the mean square.
     """
 
-    def __init__(self, num_channels: int, *, eps: float) -> None:
+    def __init__(self, num_channels: int, *, eps: float = 1e-6) -> None:
         super().__init__(num_channels, bias=False)
         self.eps = eps
 

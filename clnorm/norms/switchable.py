@@ -60,7 +60,7 @@ class SwitchableNorm(RunningNorm):
         mean_logits, var_logits: (3,) parameters; they start at 0, equal shares.
     """
 
-    def __init__(self, num_channels: int, *, eps: float, momentum: float) -> None:
+    def __init__(self, num_channels: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__(num_channels, eps=eps, momentum=momentum)
         self.mean_logits = nn.Parameter(torch.zeros(3))
         self.var_logits = nn.Parameter(torch.zeros(3))

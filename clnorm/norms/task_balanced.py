@@ -89,7 +89,7 @@ class TaskBalancedBatchNorm(RunningNorm):
 
     needs: ClassVar[tuple[str, ...]] = ("tasks", "experience")
 
-    def __init__(self, num_channels: int, *, eps: float, momentum: float, ratio: float) -> None:
+    def __init__(self, num_channels: int, *, eps: float = 1e-5, momentum: float = 0.1, ratio: float = 1.0) -> None:
         super().__init__(num_channels, eps=eps, momentum=momentum)
         self.ratio = ratio
 

@@ -127,6 +127,6 @@ class EWCPlugin(MethodPlugin):
         held.importance, held.anchor, held.constant = state["importance"], state["anchor"], state["constant"]
 
 
-def ewc(setup: Setup, *, lam: float, fisher: str) -> ClipStrategy:
+def ewc(setup: Setup, *, lam: float = 100.0, fisher: str = "empirical") -> ClipStrategy:
     """Elastic Weight Consolidation, one quadratic penalty accumulated over experiences."""
     return ClipStrategy(setup=setup, plugins=[EWCPlugin(QuadraticPenalty(lam), exact=fisher == "exact")])

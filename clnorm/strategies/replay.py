@@ -52,7 +52,7 @@ class ReplayPlugin(MethodPlugin):
         self.memory.ids = state["ids"].numpy()
 
 
-def replay(setup: Setup, *, per_class: int, share: float) -> ClipStrategy:
+def replay(setup: Setup, *, per_class: int = 5, share: float = 0.5) -> ClipStrategy:
     """Experience replay from a class-balanced memory.
 
     Raises:

@@ -11,7 +11,7 @@ from clnorm.seeding import numpy_generator
 Experiences = list[list[int]]
 
 
-def even(num_classes: int, *, seed: int, experiences: int) -> Experiences:
+def even(num_classes: int, *, seed: int, experiences: int = 5) -> Experiences:
     """Equal experiences; where the classes do not divide, the last ones hold one class more and none is dropped.
 
     The class order is drawn from the run's seed.
@@ -32,7 +32,7 @@ def even(num_classes: int, *, seed: int, experiences: int) -> Experiences:
     return _cut(order, sizes)
 
 
-def tcd(num_classes: int, *, seed: int, base: int, step: int, order: int) -> Experiences:
+def tcd(num_classes: int, *, seed: int, base: int = 26, step: int = 5, order: int = 1000) -> Experiences:
     """A base of classes, then equal steps, in the order that HMDB51 and UCF101 papers use.
 
     The order is numpy's legacy shuffle of the alphabetical classes under the seed `order`, as published; the run's own

@@ -20,7 +20,7 @@ from clnorm.execution.execution import compile_model
 from clnorm.execution.inputs import Inputs, pixels_to_input
 from clnorm.execution.precision import autocast
 from clnorm.norms import take_auxiliary_loss
-from clnorm.seeding import derive_seed
+from clnorm.seeding import derive_seed, seeded_torch
 from clnorm.training.accumulation import AccumulatingTemplate, check_pieces
 from clnorm.training.averaging import WeightAverage
 from clnorm.training.batch import Batch
@@ -103,10 +103,7 @@ class ClipStrategy(AccumulatingTemplate):
         Raises:
             ClnormError: the loss is no longer finite.
         """
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            # Dropout can draw from torch's global generator only, so that one is set for this purpose and put back.
-            torch.manual_seed(derive_seed(self.setup.config.seed, "dropout", index))
+        with seeded_torch(derive_seed(self.setup.config.seed, "dropout", index), device=self.device):
             self.train(self.benchmark.train_stream[index], eval_streams=[])
         recalibrate(self, index)
         own = self.training_stream.experiences[index].train_ids

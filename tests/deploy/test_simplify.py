@@ -124,6 +124,53 @@ def test_bn_stays_where_no_linear_layer_is_known_to_follow():
     assert (done.folded, done.kept) == ({}, {"norm": "BatchNorm"})
 
 
+class Plain(nn.Module):
+    """A backbone of one's own that names the linear layer behind its norm."""
+
+    linear_after = {"norm": "head"}  # noqa: RUF012
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LayerNorm(8)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.head(self.norm(x))
+
+
+class Bent(Plain):
+    """One that inherits the name, and has something between."""
+
+    def forward(self, x):
+        return self.head(self.norm(x).relu())
+
+
+def test_a_class_of_ones_own_may_name_its_linear_layer_and_a_subclass_does_not_inherit_it():
+    for kind, folded in ((Plain, {"norm": "head"}), (Bent, {})):
+        model = kind()
+        swap_norms(model, "bn")
+        with torch.no_grad():
+            for seed in range(3):
+                model(3 * draw(16, 4, 8, seed=seed) + 1)
+        model, x = model.double().eval(), draw(5, 4, 8, seed=7).double()
+        done = simplify_norms(model)
+        assert done.folded == folded
+        torch.testing.assert_close(done.model(x), model(x))
+
+
+@pytest.mark.parametrize("norm", ["norm1", "norm2"])
+def test_a_block_of_timm_is_known_by_its_class_and_not_its_subclasses(norm):
+    from timm.models.vision_transformer import Block
+
+    class Other(Block):
+        pass
+
+    for kind, known in ((Block, True), (Other, False)):
+        model = nn.Sequential(kind(8, num_heads=2))
+        swap_norms(model, "bn")
+        assert (f"0.{norm}" in simplify_norms(model).folded) == known
+
+
 def test_bn_stays_where_two_places_share_it():
     model = create_model("lsvit_nano", norm="bn", num_classes=5, image_size=16, num_frames=4)
     model.blocks[1].norm1 = model.blocks[0].norm1

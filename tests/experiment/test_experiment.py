@@ -229,12 +229,20 @@ def test_a_calibration_uses_the_kernels_that_the_record_names(tiny, monkeypatch)
 
     found, calibrated = {}, calibrate.calibrate_norms
     for kernels in ("torch", "native"):
+        chosen = found[kernels] = set()
 
-        def calibrate_norms(*args, kernels=kernels, **options):
-            found[kernels] = passes.passes_for(torch.zeros(1)).__name__
-            return calibrated(*args, **options)
+        def passes_for(x, chosen=chosen):
+            chosen.add(passes.passes_for(x).__name__)
+            return passes.passes_for(x)
 
+        def calibrate_norms(*args, chosen=chosen, **options):
+            chosen.clear()
+            report = calibrated(*args, **options)
+            assert chosen
+            return report
+
+        monkeypatch.setattr("clnorm.norms.batch.passes_for", passes_for)
         monkeypatch.setattr("clnorm.training.norm_statistics.calibrate_norms", calibrate_norms)
         clnorm.run(tiny(norm="bn", train__kernels=kernels, train__epochs=1, model__calibrate=True))
-    assert found == {"torch": "TorchPasses", "native": "NativePasses"}
+    assert found == {"torch": {"TorchPasses"}, "native": {"NativePasses"}}
     assert passes.passes_for(torch.zeros(1)).__name__ == "TorchPasses"

@@ -12,7 +12,6 @@ import clnorm.data.augment.presets
 from clnorm import create_model
 from clnorm.config.identity import run_id
 from clnorm.errors import UserError
-from clnorm.execution import timing as probe
 from clnorm.execution.execution import Execution
 from clnorm.progress import Reporter
 
@@ -77,23 +76,33 @@ def test_calibration_estimates_statistics_before_training(tiny):
         clnorm.run(tiny(model__calibrate=True, norm="ln"))
 
 
-def test_the_choice_of_a_probe_stands_in_the_record_and_holds_for_the_whole_run(tiny, monkeypatch):
+def test_what_auto_is_stands_in_the_record_and_holds_for_the_whole_run(tiny, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     monkeypatch.setattr("clnorm.training.loop.train_stream", lambda *parts: pytest.fail("stopped", pytrace=False))
-    monkeypatch.setattr(
-        probe,
-        "choose_execution",
-        lambda *parts, **named: Execution(attention="explicit", measured={"fp32 explicit": 0.1}),
-    )
+    config = tiny(train__precision="auto", train__device="cpu")
+    with pytest.raises(pytest.fail.Exception):
+        clnorm.run(config)
+    monkeypatch.undo()
+    # As on another machine, which has no such products; the run keeps to what it began with.
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    reporter = Notes()
+    record = clnorm.run(config, reporter=reporter)
+    assert record.execution == {"precision": "bf16", "attention": "explicit", "compile": False, "measured": {}}
+    assert "train.precision=auto: bf16, with explicit attention" in reporter.notes
+    other = clnorm.run(tiny(train__precision="auto", train__device="cpu", seed=1))
+    assert other.execution == {"precision": "fp32", "attention": "fused", "compile": False, "measured": {}}
+
+
+def test_a_run_begun_with_measured_times_goes_on_as_its_record_says(tiny, monkeypatch):
+    old = Execution(attention="explicit", measured={"fp32 fused": 0.2, "fp32 explicit": 0.1})
+    monkeypatch.setattr("clnorm.training.loop.train_stream", lambda *parts: pytest.fail("stopped", pytrace=False))
+    monkeypatch.setattr("clnorm.execution.execution.choose_execution", lambda *parts: old)
     config = tiny(train__precision="auto")
     with pytest.raises(pytest.fail.Exception):
         clnorm.run(config)
     monkeypatch.undo()
-    monkeypatch.setattr(probe, "choose_execution", lambda *parts, **named: pytest.fail("asked again"))
-    reporter = Notes()
-    record = clnorm.run(config, reporter=reporter)
-    expected = {"precision": "fp32", "attention": "explicit", "compile": False, "measured": {"fp32 explicit": 0.1}}
-    assert record.execution == expected
-    assert any("fp32 explicit 100 ms" in note for note in reporter.notes)
+    monkeypatch.setattr("clnorm.execution.execution.choose_execution", lambda *parts: pytest.fail("asked again"))
+    assert clnorm.run(config).execution == old.to_dict()
 
 
 def test_explicit_attention_is_executed(tiny, monkeypatch):

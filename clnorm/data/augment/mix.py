@@ -41,7 +41,7 @@ def keep(clips: Tensor, *, generator: np.random.Generator) -> Mixture:
     return Mixture(clips, torch.arange(len(clips)), 1.0)
 
 
-def mixup(clips: Tensor, *, generator: np.random.Generator, alpha: float) -> Mixture:
+def mixup(clips: Tensor, *, generator: np.random.Generator, alpha: float = 0.4) -> Mixture:
     """share * clip + (1 - share) * partner, of clips (B, T, 3, H, W); the partners are a permutation of the batch.
 
     Source: Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018: lambda ~ Beta(alpha, alpha). The share
@@ -53,7 +53,7 @@ def mixup(clips: Tensor, *, generator: np.random.Generator, alpha: float) -> Mix
     return Mixture(torch.lerp(clips[partners], clips, share), partners, share)
 
 
-def videomix(clips: Tensor, *, generator: np.random.Generator, alpha: float) -> Mixture:
+def videomix(clips: Tensor, *, generator: np.random.Generator, alpha: float = 1.0) -> Mixture:
     """Clips (B, T, 3, H, W) with one box, the same in all frames of all clips, taken from their partners.
 
     Source: Yun et al., "VideoMix: Rethinking Data Augmentation for Video Classification", 2020, spatial variant. The

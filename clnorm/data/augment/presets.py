@@ -1,6 +1,7 @@
 """The augmentations of the catalogue: built once a run from its options and the names of its classes."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -54,10 +55,11 @@ class ClipAugmentation:
 
     Args:
         classes: names, by id.
+        flip: share of clips flipped left to right.
         unflipped: names of the classes that are never flipped, separated by `/`; `none`: of no class.
-        operations: how many of contrast, saturation, brightness, hue, blur, noise and erasing each clip gets, of those
-            that are not off; `all`: all of them.
-        limits: what `draw_changes` takes.
+        min_scale, stretch: of a crop, as in `draw_changes`.
+        contrast, saturation, brightness, hue, blur, noise, erase: the operations' limits, as there; 0 is off.
+        operations: how many of these each clip gets, of those that are not off; `all`: all of them.
 
     Raises:
         UserError: a name in `unflipped` that no class has, or more operations than are not off.
@@ -67,15 +69,22 @@ class ClipAugmentation:
         self,
         classes: Sequence[str],
         *,
-        flip: float,
-        unflipped: str,
-        min_scale: float,
-        stretch: float,
-        operations: int | str,
-        **limits: float,
+        flip: float = 0.5,
+        unflipped: str = "none",
+        min_scale: float = 1.0,
+        stretch: float = 1.0,
+        contrast: float = 0.0,
+        saturation: float = 0.0,
+        brightness: float = 0.0,
+        hue: float = 0.0,
+        blur: float = 0.0,
+        noise: float = 0.0,
+        erase: float = 0.0,
+        operations: int | str = "all",
     ) -> None:
+        limits = {"contrast": contrast, "saturation": saturation, "brightness": brightness, "hue": hue}
+        limits |= {"blur": blur, "noise": noise, "erase": erase}
         self._may_flip = _may_flip(classes, unflipped)
-        self._limits = limits
         self._draws: dict[str, Any] = {"flip": flip, "min_scale": min_scale, "stretch": stretch, "limits": limits}
         self._draws["operations"] = _check_operations(operations, limits)
         self._crops = min_scale < 1 or stretch > 1
@@ -113,6 +122,22 @@ class ClipAugmentation:
             factors = {"contrast": drawn.contrast, "saturation": drawn.saturation}
             clips = change_colours(clips, **factors, hue=drawn.hue, brightness=drawn.brightness)
         return clips
+
+
+light = partial(ClipAugmentation, min_scale=0.6, stretch=1.15, contrast=0.3, saturation=0.3, brightness=0.3)
+strong = partial(
+    ClipAugmentation,
+    min_scale=0.4,
+    stretch=1.33,
+    contrast=0.6,
+    saturation=0.8,
+    brightness=0.4,
+    hue=0.1,
+    blur=2.0,
+    noise=0.2,
+    erase=0.3,
+    operations=3,
+)
 
 
 def _may_flip(classes: Sequence[str], unflipped: str) -> Tensor:

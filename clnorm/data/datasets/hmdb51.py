@@ -22,6 +22,7 @@ from clnorm.data.datasets.splits import add_unused, induce_long_tail
 from clnorm.data.table import ClipTable
 from clnorm.errors import UserError
 
+_NAME = "hmdb51"
 SPLITS = (1, 2, 3)
 SPLIT_FOLDERS = (
     "",
@@ -45,7 +46,6 @@ def read(
     train_plus: bool = False,
     imbalance: float = 1.0,
     tail_seed: int = 0,
-    name: str = "hmdb51",
     progress: object = None,
 ) -> ClipTable:
     """The clips below `root`, with the official split `split`.
@@ -68,9 +68,9 @@ def read(
         UserError: a folder, split file or clip is missing, superfluous, listed twice or wrongly named, or an option is
             out of its range.
     """
-    root = require_root(root, name)
+    root = require_root(root, _NAME)
     if split not in SPLITS:
-        raise UserError(f"there is no split {split!r}", where=name, legal="1, 2, 3")
+        raise UserError(f"there is no split {split!r}", where=_NAME, legal="1, 2, 3")
     videos, folders = list_class_folders(root)
     splits = find_split_folder(root, split)
     rows: list[dict[str, object]] = []
@@ -84,8 +84,8 @@ def read(
     frame = pd.DataFrame(rows)[["path", "label", "split", "group", "bytes", *_TAGS.groupindex]]
     if train_plus:
         frame["split"] = add_unused(frame)
-    frame["split"] = induce_long_tail(frame, imbalance=imbalance, seed=tail_seed, where=name)
-    return ClipTable(name, root, tuple(folders), frame)
+    frame["split"] = induce_long_tail(frame, imbalance=imbalance, seed=tail_seed, where=_NAME)
+    return ClipTable(_NAME, root, tuple(folders), frame)
 
 
 def list_class_folders(root: Path) -> tuple[Path, list[str]]:

@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from filelock import FileLock
@@ -30,12 +30,12 @@ Progress = Callable[[int, int], None]
 def read(
     root: Path | None,
     *,
-    classes: int,
-    train: int,
-    test: int,
-    cues: str,
-    imbalance: float,
-    variant: int,
+    classes: int = 10,
+    train: int = 50,
+    test: int = 20,
+    cues: str = "both",
+    imbalance: float = 1.0,
+    variant: int = 0,
     progress: Progress | None = None,
 ) -> ClipTable:
     """The synthetic dataset with these options: split 1 of it, made now unless it lies in the cache already.
@@ -62,7 +62,7 @@ def read(
             hint="leave --data-root out, or choose --dataset hmdb51",
         )
     options = Options(classes=classes, train=train, test=test, cues=cues, imbalance=imbalance, variant=variant)
-    return hmdb51.read(_ensure(options, progress), split=1, name="synthetic")
+    return replace(hmdb51.read(_ensure(options, progress)), name="synthetic")
 
 
 def _ensure(options: Options, progress: Progress | None) -> Path:

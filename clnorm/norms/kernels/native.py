@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from clnorm.errors import ClnormError
+from clnorm.seeding import hold_process
 
 
 def load_native() -> None:
@@ -25,7 +26,7 @@ def load_native() -> None:
     from torch.utils.cpp_extension import load
 
     try:
-        with _tools_of_this_python():
+        with hold_process(), _tools_of_this_python():
             load(
                 "clnorm_passes",
                 [str(Path(__file__).with_name("passes.cpp"))],

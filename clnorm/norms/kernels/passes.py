@@ -5,12 +5,14 @@ Throughout, x and dy are (S, L, C), all others (S, C) in x's dtype. A centre tha
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
 
 from clnorm.norms.kernels.native import NativePasses, load_native
 
+_KERNELS = ContextVar("kernels", default="torch")
 _PIECE = 2**19  # elements of x; a smaller piece costs more in calls than the cache gains
 
 
@@ -76,27 +78,24 @@ class TorchPasses:
 
 @contextmanager
 def use_passes(kernels: str) -> Iterator[None]:
-    """Within it, norms use the passes of `kernels`: `torch`, or `native` where those serve.
+    """Within it, norms that this thread computes use the passes of `kernels`: `torch`, or `native` where those serve.
 
     Raises:
         ClnormError: the native ones cannot be compiled.
     """
-    global _native
     if kernels == "native":
         load_native()
-    before, _native = _native, kernels == "native"
+    before = _KERNELS.set(kernels)
     try:
         yield
     finally:
-        _native = before
-
-
-_native = False
+        _KERNELS.reset(before)
 
 
 def passes_for(x: Tensor) -> type[TorchPasses] | type[NativePasses]:
     """The passes to be used for x; native ones are for float32 on a CPU."""
-    return NativePasses if _native and x.device.type == "cpu" and x.dtype == torch.float32 else TorchPasses
+    native = _KERNELS.get() == "native"
+    return NativePasses if native and x.device.type == "cpu" and x.dtype == torch.float32 else TorchPasses
 
 
 def _pieces(x: Tensor) -> Iterator[tuple[slice, Tensor]]:

@@ -44,7 +44,7 @@ class FeatureSMOTE(Balancing):
             normalized by their own batch.
     """
 
-    def __init__(self, setup: Setup, *, k: int, l2: float) -> None:
+    def __init__(self, setup: Setup, *, k: int = 5, l2: float = 0.001) -> None:
         super().__init__(setup)
         self.k, self.l2 = k, l2
         where = "train.imbalance"

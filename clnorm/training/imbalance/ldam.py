@@ -41,7 +41,15 @@ class LDAM(Balancing):
             reads the head's input.
     """
 
-    def __init__(self, setup: Setup, *, max_margin: float, scale: float, defer: float, beta: float) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        *,
+        max_margin: float = 0.5,
+        scale: float = 30.0,
+        defer: float = 0.8,
+        beta: float = 0.9999,
+    ) -> None:
         super().__init__(setup)
         self.max_margin, self.scale, self.defer, self.beta = max_margin, scale, defer, beta
         if setup.execution.compile:

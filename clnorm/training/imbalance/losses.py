@@ -24,7 +24,7 @@ class LogitAdjustment(Balancing):
     "Balanced Meta-Softmax for Long-Tailed Visual Recognition", NeurIPS 2020, eq. 3.
     """
 
-    def __init__(self, setup: Setup, *, tau: float) -> None:
+    def __init__(self, setup: Setup, *, tau: float = 1.0) -> None:
         super().__init__(setup)
         self.tau = tau
 
@@ -46,7 +46,7 @@ class ClassBalanced(Balancing):
     Source: Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019, eq. 4.
     """
 
-    def __init__(self, setup: Setup, *, beta: float) -> None:
+    def __init__(self, setup: Setup, *, beta: float = 0.999) -> None:
         super().__init__(setup)
         self.beta = beta
 
@@ -63,7 +63,7 @@ class Focal(Balancing):
     Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, eq. 4.
     """
 
-    def __init__(self, setup: Setup, *, gamma: float) -> None:
+    def __init__(self, setup: Setup, *, gamma: float = 2.0) -> None:
         super().__init__(setup)
         self.gamma = gamma
 

@@ -79,8 +79,8 @@ def test_an_induced_long_tail_of_the_official_split(official):
 
 
 def test_a_clip_in_full(toy):
-    table = hmdb51.read(toy, name="toy")
-    assert (table.name, table.classes) == ("toy", ("brush_hair", "dive"))
+    table = hmdb51.read(toy)
+    assert (table.name, table.classes) == ("hmdb51", ("brush_hair", "dive"))
     assert table.frame.iloc[0].to_dict() == {
         "path": "videos/brush_hair/April_09_brush_hair_u_nm_np2_ba_goo_10.avi",
         "label": 0,

@@ -83,7 +83,8 @@ def test_a_second_reading_makes_nothing_and_a_second_making_makes_the_same(table
 
 def test_every_option_changes_the_folder(cache, monkeypatch):
     monkeypatch.setattr(synthetic, "_write", lambda folder, *_: folder.mkdir())
-    monkeypatch.setattr(hmdb51, "read", lambda root, **_: root)
+    monkeypatch.setattr(hmdb51, "read", lambda root: root)
+    monkeypatch.setattr(synthetic, "replace", lambda table, **_: table)
     base = {"classes": 2, "train": 2, "test": 1, "cues": "both", "imbalance": 1.0, "variant": 0}
     changes = {"classes": 3, "train": 3, "test": 2, "cues": "shape", "imbalance": 2.0, "variant": 1}
     folders = {synthetic.read(None, **base)} | {synthetic.read(None, **{**base, k: v}) for k, v in changes.items()}

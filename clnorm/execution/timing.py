@@ -23,7 +23,7 @@ from clnorm.execution.precision import autocast, resolve_device
 from clnorm.models.create import create_model
 from clnorm.norms import RunningNorm, StepContext, provide_context
 from clnorm.progress import Reporter
-from clnorm.seeding import derive_seed, seeded_torch
+from clnorm.seeding import derive_seed, seeded_torch, torch_generator
 
 Steps = Mapping[str, Callable[[], None]]
 Measure = Callable[[Steps, torch.device], Mapping[str, float]]
@@ -136,7 +136,8 @@ def time_ways(
     """
     reporter = reporter or Reporter()
     fixed = {key for key in fixed if getattr(recipe, key) != "auto"}
-    clips = torch.rand(min(-(-recipe.batch_size // recipe.accumulate), _CLIPS), *input_shape)
+    count = min(-(-recipe.batch_size // recipe.accumulate), _CLIPS)
+    clips = torch.rand(count, *input_shape, generator=torch_generator(0, "clips to time"))
 
     def time_all(ways: list[Execution]) -> dict[str, float]:
         reporter.note(f"timing {', '.join(way.label for way in ways)}")

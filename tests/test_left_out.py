@@ -40,7 +40,9 @@ def fork(pytester, monkeypatch):
     tests.mkdir()
     (tests / "conftest.py").write_text((Path(__file__).parent / "conftest.py").read_text())
     (tests / "test_it.py").write_text(TESTS)
-    pytester.makeini("[pytest]\naddopts = --strict-markers\nmarkers =\n  real_data: needs clips\n")
+    pytester.makeini(
+        "[pytest]\naddopts = --strict-markers\nmarkers =\n  real_data: needs clips\n"
+    )
     monkeypatch.setenv("CI", "true")
     for name in ("CLNORM_TEST_DATA", "CLNORM_REQUIRE_DATA", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
@@ -61,7 +63,12 @@ def write_clips(folder):
         (folder / name / "one").write_text("")
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["one process", "a worker"])
+WORKERS = pytest.mark.parametrize(
+    "workers", [(), pytest.param(("-n", "1"), marks=pytest.mark.slow)], ids=["one process", "a worker"]
+)
+
+
+@WORKERS
 def test_a_fork_passes_and_names_what_it_left_out(fork, workers):
     result = fork(*workers)
     result.assert_outcomes(passed=1, skipped=1)
@@ -92,7 +99,7 @@ def test_the_mark_comes_with_the_fixture(fork):
     fork("-m", "not real_data").assert_outcomes(passed=1, deselected=1)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["one process", "a worker"])
+@WORKERS
 @pytest.mark.parametrize("more", [OTHER_SKIP, WHOLE_FILE], ids=["a test", "a file"])
 def test_any_other_skip_is_a_failure_in_continuous_integration(fork, more, workers):
     assert fork(*workers, more=more).ret != 0

@@ -27,6 +27,7 @@ def test_the_catalogues_batch_norm_passes_every_single_check(judge):
     assert statuses == {check.name: Status.MEASURED if check.name == "cost" else Status.PASSED for check in CHECKS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spec", "failed"),
     [

@@ -54,6 +54,7 @@ def test_the_matrix_is_that_of_the_predictions(tiny):
     assert set(predictions.loc[predictions["after"] == 0, "predicted"]) <= seen
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny, tmp_path):
     runs = [tiny(norm="cn", strategy="replay:per_class=2", out=str(tmp_path / name)) for name in "ab"]
     first, second = (clnorm.run(config) for config in runs)
@@ -69,6 +70,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny, tmp_p
     assert not predictions_of(other, clnorm.run(other)).equals(predictions_of(runs[0], first))
 
 
+@pytest.mark.slow
 def test_norms_are_paired_same_order_same_clips_same_batches(tiny, monkeypatch):
     seen = {}
 
@@ -134,6 +136,7 @@ def test_loss_over_all_classes_pushes_unseen_ones_down(tiny):
     assert losses["seen"] < losses["all"]
 
 
+@pytest.mark.slow
 def test_bf16_runs_and_differs_from_fp32_by_rounding(tiny):
     losses = {}
     for precision in ("fp32", "bf16"):
@@ -191,6 +194,7 @@ def test_ewc_with_single_frames_has_parameters_without_gradient(tiny):
     assert record.status == "finished"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "policy",
     [
@@ -211,6 +215,7 @@ def test_each_policy_changes_the_run(tiny, tmp_path, policy):
     assert not plain.equals(changed)
 
 
+@pytest.mark.slow
 def test_transductive_evaluation_is_seeded_labelled_and_leaves_the_training_alone(tiny, tmp_path):
     options = {"norm": "bn", "train__epochs": 1, "eval__batch_size": 4}
     runs = [tiny(**options, out=str(tmp_path / name), eval__stats="batch") for name in "ab"] + [tiny(**options)]
@@ -226,6 +231,7 @@ def test_transductive_evaluation_is_seeded_labelled_and_leaves_the_training_alon
     assert first.setting == plain.setting
 
 
+@pytest.mark.slow
 def test_a_calibration_uses_the_kernels_that_the_record_names(tiny, monkeypatch):
     from clnorm.norms import calibrate
     from clnorm.norms.kernels import passes

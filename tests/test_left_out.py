@@ -40,9 +40,7 @@ def fork(pytester, monkeypatch):
     tests.mkdir()
     (tests / "conftest.py").write_text((Path(__file__).parent / "conftest.py").read_text())
     (tests / "test_it.py").write_text(TESTS)
-    pytester.makeini(
-        "[pytest]\naddopts = --strict-markers\nmarkers =\n  real_data: needs clips\n"
-    )
+    pytester.makeini("[pytest]\naddopts = --strict-markers\nmarkers =\n  real_data: needs clips\n")
     monkeypatch.setenv("CI", "true")
     for name in ("CLNORM_TEST_DATA", "CLNORM_REQUIRE_DATA", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)

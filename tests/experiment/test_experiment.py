@@ -98,6 +98,7 @@ def test_a_finished_run_is_loaded_and_says_so(tiny):
     assert not (folder_of(config, first) / "state.pt").exists()
 
 
+@pytest.mark.slow
 def test_total_batch_is_constant_with_replay_and_memory_is_balanced(tiny, monkeypatch):
     sizes = []
 
@@ -116,6 +117,7 @@ def test_total_batch_is_constant_with_replay_and_memory_is_balanced(tiny, monkey
     assert record.cost["clips_trained"] == 2 * (8 + 8 + 3)
 
 
+@pytest.mark.slow
 def test_unseen_experiences_are_evaluated_when_asked(tiny):
     record = clnorm.run(tiny(eval__unseen=True))
     assert len(record.untrained) == 2
@@ -127,6 +129,7 @@ def test_unseen_experiences_are_evaluated_when_asked(tiny):
     assert plain.metrics["average_incremental_accuracy"] == record.metrics["average_incremental_accuracy"]
 
 
+@pytest.mark.slow
 def test_loss_over_all_classes_pushes_unseen_ones_down(tiny):
     losses = {}
     for loss in ("seen", "all"):
@@ -178,6 +181,7 @@ def test_a_finished_run_whose_clips_changed_since_is_loaded_with_a_warning(tiny,
     assert "Its clips hold something else now than when it ran" in notes.texts[-1]
 
 
+@pytest.mark.slow
 def test_a_bad_clip_stops_the_run_unless_it_is_skipped_and_recorded(tiny, broken_root):
     root, path = broken_root
     hmdb51 = {"dataset": "hmdb51", "data__root": str(root)}
@@ -189,6 +193,7 @@ def test_a_bad_clip_stops_the_run_unless_it_is_skipped_and_recorded(tiny, broken
     assert sum(record.data["train_clips"]) == 15
 
 
+@pytest.mark.slow
 def test_ewc_with_single_frames_has_parameters_without_gradient(tiny):
     record = clnorm.run(tiny(strategy="ewc:lam=10", data__frames=1, train__epochs=1))
     assert record.status == "finished"

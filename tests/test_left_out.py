@@ -61,7 +61,12 @@ def write_clips(folder):
         (folder / name / "one").write_text("")
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["one process", "a worker"])
+WORKERS = pytest.mark.parametrize(
+    "workers", [(), pytest.param(("-n", "1"), marks=pytest.mark.slow)], ids=["one process", "a worker"]
+)
+
+
+@WORKERS
 def test_a_fork_passes_and_names_what_it_left_out(fork, workers):
     result = fork(*workers)
     result.assert_outcomes(passed=1, skipped=1)
@@ -92,7 +97,7 @@ def test_the_mark_comes_with_the_fixture(fork):
     fork("-m", "not real_data").assert_outcomes(passed=1, deselected=1)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["one process", "a worker"])
+@WORKERS
 @pytest.mark.parametrize("more", [OTHER_SKIP, WHOLE_FILE], ids=["a test", "a file"])
 def test_any_other_skip_is_a_failure_in_continuous_integration(fork, more, workers):
     assert fork(*workers, more=more).ret != 0

@@ -139,6 +139,7 @@ def test_a_failure_that_is_no_mistake_is_exit_code_1(monkeypatch, capsys):
     assert capsys.readouterr().err == "error: RuntimeError: something broke; add --debug for the traceback\n"
 
 
+@pytest.mark.slow
 def test_a_run_from_the_shell_and_again_without_torch(tiny, tmp_path, packages_loaded):
     file = tmp_path / "tiny.yaml"
     file.write_text(tiny(train__epochs=1).to_yaml())
@@ -154,6 +155,7 @@ def test_a_run_from_the_shell_and_again_without_torch(tiny, tmp_path, packages_l
     assert not packages_loaded("run", "--config", str(file), "--norm", "cn") & NEURAL
 
 
+@pytest.mark.slow
 def test_a_sweep_and_its_tables(tiny, tmp_path, capsys):
     config = tiny(train__epochs=1)
     shared = config.to_dict()
@@ -171,6 +173,7 @@ def test_a_sweep_and_its_tables(tiny, tmp_path, capsys):
     assert record["names"]["norm"] == "bn"
 
 
+@pytest.mark.slow
 def test_norms_check_prints_a_row_for_each_check(capsys):
     assert main(["norms", "check", "ln", "--channels", "8"]) == 0
     captured = capsys.readouterr()

@@ -48,6 +48,7 @@ class FailsInTwoLines:
         raise ValueError("boom in\n  forward")
 
 
+@pytest.mark.slow
 def test_a_message_of_several_lines_is_joined(try_norm):
     assert try_norm(FailsInTwoLines)["output"] == (Status.FAILED, "ValueError: boom in forward")
 
@@ -59,6 +60,7 @@ class RefusesOnePositionInTraining:
         return super().forward(x) if self.training or x.shape[1] > 1 else x / 0
 
 
+@pytest.mark.slow
 def test_what_is_refused_in_training_is_evaluated_all_the_same(try_norm):
     found = try_norm(RefusesOnePositionInTraining)["one position"]
     assert found == (Status.FAILED, "the output is not finite in evaluation for an input of 4 x 1")
@@ -74,11 +76,13 @@ class StopsGradient:
         return y * (1 + x.square().mean(-1, keepdim=True).detach()) if self.training else y
 
 
+@pytest.mark.slow
 def test_a_declared_stop_of_gradients_is_checked_in_evaluation_only_and_said(try_norm):
     note = "only in evaluation: it declares that training stops gradients"
     assert try_norm(StopsGradient)["gradients"] == (Status.PASSED, note)
 
 
+@pytest.mark.slow
 def test_an_undeclared_stop_of_gradients_fails(try_norm):
     class Undeclared(StopsGradient):
         stop_gradient = False

@@ -29,11 +29,13 @@ def test_every_norm_of_the_catalogue_keeps_the_contract(spec, judge):
     assert failed == {}
 
 
+@pytest.mark.slow
 def test_the_catalogues_batch_norm_passes_every_single_check(judge):
     statuses = {name: status for name, (status, _) in judge("bn").items()}
     assert statuses == {check.name: Status.MEASURED if check.name == "cost" else Status.PASSED for check in CHECKS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spec", "failed"),
     [
@@ -51,6 +53,7 @@ def test_classes_of_torch_and_timm_are_judged(spec, failed, judge):
     assert found["no context"] == (Status.NOT_APPLICABLE, "it takes no context")
 
 
+@pytest.mark.slow
 def test_a_refusal_in_clnorms_words_is_no_pass_and_no_failure_and_is_quoted():
     report = check_norm("in", C)
     found = {finding.check: (finding.status, finding.detail) for finding in report.findings}
@@ -65,6 +68,7 @@ def test_a_norm_that_wants_a_calibration_first_gets_one_and_that_is_said(judge):
     assert "calibrated before each check, since otherwise it refuses" in judge(OPTIONS[1])["build"][1]
 
 
+@pytest.mark.slow
 def test_what_says_nothing_about_a_norm_is_not_applicable_with_the_reason(judge):
     found = judge("identity")
     assert found["tracking off"] == (Status.NOT_APPLICABLE, "a training step changes no buffer")
@@ -80,6 +84,7 @@ def test_the_cost_is_a_number_beside_bn(judge):
     assert detail.endswith(" ms for 64 x 65 x 12")
 
 
+@pytest.mark.slow
 def test_the_callers_generators_are_left_alone():
     torch.manual_seed(0)
     before, python = torch.get_rng_state(), random.getstate()

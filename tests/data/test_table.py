@@ -135,6 +135,7 @@ def test_wrong_classes_are_refused(classes, message):
         make_table(classes=classes)
 
 
+@pytest.mark.slow
 def test_a_million_clips():
     n = 1_000_000
     number = pd.Series(range(n)).astype(str)

@@ -45,6 +45,7 @@ def test_neither_a_run_nor_a_file(tmp_path):
         clnorm.load_model(tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["predict", "export"])
 def test_a_trained_model_is_used_without_what_trains_and_evaluates(run, video, verb, packages_loaded):
     loaded = packages_loaded(verb, str(run), *([str(video)] if verb == "predict" else []))

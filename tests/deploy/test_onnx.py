@@ -48,6 +48,7 @@ def test_a_model_that_onnx_cannot_express_is_one_error(run, monkeypatch, capsys)
     assert sorted(path.name for path in run.iterdir()) == ["model.safetensors", "record.json"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["lsvit", "lsvit_signed,smif=frames"])
 def test_onnx_runtime_computes_the_same(tiny, tmp_path, variant, capsys, write_run, draw):
     import onnx

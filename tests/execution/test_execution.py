@@ -122,6 +122,7 @@ class Counting:
         return graph.forward
 
 
+@pytest.mark.slow
 def test_a_compiled_model_has_one_graph_for_all_batch_sizes_of_a_mode(model):
     del model.blocks[1:]
     backend, names = Counting(), list(model.state_dict())
@@ -159,6 +160,7 @@ def test_a_graph_break_is_an_error_that_names_the_option():
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler")
 def test_inductor_gives_the_same_up_to_rounding_dropout_included():
     class Small(nn.Module):

@@ -55,6 +55,7 @@ def test_the_matrix_is_that_of_the_predictions(tiny):
     assert set(predictions.loc[predictions["after"] == 0, "predicted"]) <= seen
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny, tmp_path):
     runs = [tiny(norm="cn", strategy="replay:per_class=2", out=str(tmp_path / name)) for name in "ab"]
     first, second = (clnorm.run(config) for config in runs)
@@ -70,6 +71,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny, tmp_p
     assert not predictions_of(other, clnorm.run(other)).equals(predictions_of(runs[0], first))
 
 
+@pytest.mark.slow
 def test_norms_are_paired_same_order_same_clips_same_batches(tiny, monkeypatch):
     seen = {}
 
@@ -97,6 +99,7 @@ def test_a_finished_run_is_loaded_and_says_so(tiny):
     assert not (folder_of(config, first) / "state.pt").exists()
 
 
+@pytest.mark.slow
 def test_total_batch_is_constant_with_replay_and_memory_is_balanced(tiny, monkeypatch):
     sizes = []
 
@@ -115,6 +118,7 @@ def test_total_batch_is_constant_with_replay_and_memory_is_balanced(tiny, monkey
     assert record.cost["clips_trained"] == 2 * (8 + 8 + 3)
 
 
+@pytest.mark.slow
 def test_unseen_experiences_are_evaluated_when_asked(tiny):
     record = clnorm.run(tiny(eval__unseen=True))
     assert len(record.untrained) == 2
@@ -126,6 +130,7 @@ def test_unseen_experiences_are_evaluated_when_asked(tiny):
     assert plain.metrics["average_incremental_accuracy"] == record.metrics["average_incremental_accuracy"]
 
 
+@pytest.mark.slow
 def test_loss_over_all_classes_pushes_unseen_ones_down(tiny):
     losses = {}
     for loss in ("seen", "all"):
@@ -135,6 +140,7 @@ def test_loss_over_all_classes_pushes_unseen_ones_down(tiny):
     assert losses["seen"] < losses["all"]
 
 
+@pytest.mark.slow
 def test_bf16_runs_and_differs_from_fp32_by_rounding(tiny):
     losses = {}
     for precision in ("fp32", "bf16"):
@@ -176,6 +182,7 @@ def test_a_finished_run_whose_clips_changed_since_is_loaded_with_a_warning(tiny,
     assert "Its clips hold something else now than when it ran" in notes.texts[-1]
 
 
+@pytest.mark.slow
 def test_a_bad_clip_stops_the_run_unless_it_is_skipped_and_recorded(tiny, broken_root):
     root, path = broken_root
     hmdb51 = {"dataset": "hmdb51", "data__root": str(root)}
@@ -187,11 +194,13 @@ def test_a_bad_clip_stops_the_run_unless_it_is_skipped_and_recorded(tiny, broken
     assert sum(record.data["train_clips"]) == 15
 
 
+@pytest.mark.slow
 def test_ewc_with_single_frames_has_parameters_without_gradient(tiny):
     record = clnorm.run(tiny(strategy="ewc:lam=10", data__frames=1, train__epochs=1))
     assert record.status == "finished"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["update=current_only", "recalibrate=current", "freeze_after=1"])
 def test_each_option_of_running_statistics_changes_the_run(tiny, tmp_path, option):
     options = {"strategy": "replay:per_class=2", "train__epochs": 1}
@@ -206,6 +215,7 @@ def test_each_option_of_running_statistics_changes_the_run(tiny, tmp_path, optio
     assert not plain.equals(changed)
 
 
+@pytest.mark.slow
 def test_transductive_evaluation_is_seeded_labelled_and_leaves_the_training_alone(tiny, tmp_path):
     options = {"train__epochs": 1, "eval__batch_size": 4}
     transductive = [tiny(norm="bn:eval=batch", **options, out=str(tmp_path / name)) for name in "ab"]
@@ -223,6 +233,7 @@ def test_transductive_evaluation_is_seeded_labelled_and_leaves_the_training_alon
     assert first.setting == plain.setting
 
 
+@pytest.mark.slow
 def test_a_calibration_uses_the_kernels_that_the_record_names(tiny, monkeypatch):
     from clnorm.norms import calibrate
     from clnorm.norms.kernels import passes

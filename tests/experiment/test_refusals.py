@@ -30,6 +30,7 @@ def test_fp16_is_refused_without_cuda(tiny, monkeypatch):
         clnorm.run(tiny(train__precision="fp16"))
 
 
+@pytest.mark.slow
 def test_a_damaged_record_and_a_damaged_state_are_named(tiny, monkeypatch):
     config = tiny()
     record = clnorm.run(config)
@@ -46,6 +47,7 @@ def test_a_damaged_record_and_a_damaged_state_are_named(tiny, monkeypatch):
         clnorm.run(config)
 
 
+@pytest.mark.slow
 def test_a_state_with_code_in_it_is_refused(tiny):
     class Evil:
         def __reduce__(self):
@@ -60,6 +62,7 @@ def test_a_state_with_code_in_it_is_refused(tiny):
         clnorm.run(config)
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_share_a_folder(tiny):
     from filelock import FileLock
 

@@ -42,6 +42,7 @@ def test_what_the_grid_varies_cannot_be_set(tmp_path):
         read_sweep(write(tmp_path, "grid: {norm: [bn]}"), {"norm": "cn"})
 
 
+@pytest.mark.slow
 def test_a_sweep_runs_all_and_a_second_one_loads(tiny):
     configs = [tiny(norm=norm, train__epochs=1) for norm in ("bn", "cn")]
     first = clnorm.sweep(configs)

@@ -208,6 +208,7 @@ def test_the_whole_model_follows_the_definition(variant, ffn_bn):
         torch.testing.assert_close(model(batch), expected, atol=1e-5 * expected.abs().max().item(), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [SMIF, SignedSMIF])
 def test_the_gradient_of_smif_is_that_of_its_forward_pass(module):
     smif = module().double()

@@ -126,6 +126,7 @@ def test_motion_frames_of_an_odd_number_of_frames(frames):
         nano(backbone="lsvit_signed_nano:smif=frames", num_frames=frames)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("backbone", "least", "most"), [("lsvit_nano", 0.5, 0.5), ("lsvit_signed_nano", 0.9, 1.0)])
 def test_only_the_signed_variant_learns_the_direction_of_time(backbone, least, most):
     model = nano(backbone=backbone, num_classes=2, num_frames=8)

@@ -232,6 +232,7 @@ def assert_equal_in_float64(model, expected, batch, *, atol=1e-10):
     torch.testing.assert_close(found, expected, atol=atol, rtol=atol)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [224, 112])
 def test_real_weights_give_timms_features(shared_data, size):
     file, batch = shared_data / "weights" / FILE, clips(size=size)

@@ -53,6 +53,7 @@ def frame_features(model, batch, *, mean=HALF, std=HALF):
 
 # A class token; averaged patches with a norm after them; a norm before the blocks and no bias of the patches (CLIP);
 # registers without a position, and layer scale; attention pooling and no class token.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -45,7 +45,7 @@ def test_every_norm_of_the_catalogue_is_here():
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)], ids=["32", "64"])
-@pytest.mark.parametrize("shape", [(6, 7), (12, 3), (6, 1), (24, 1)], ids=str)
+@pytest.mark.parametrize("shape", [(6, 7), (12, 3), (6, 1), (12, 1)], ids=str)
 @pytest.mark.parametrize("spec", ORACLES)
 def test_training_and_evaluation_equal_the_equations(spec, shape, dtype, tolerance):
     """Outputs, all gradients and the running statistics, batch after batch."""
@@ -91,7 +91,7 @@ def test_gradients_equal_finite_differences(spec, training):
         return y if loss is None else (y, loss)
 
     leaves = [value.detach().clone().requires_grad_() for value in named.values()]
-    for step in STEPS[:2]:
+    for step in (STEPS[0].take([0, 1, 2]), STEPS[1].take([0, 1, 4])):
         if isinstance(norm, RunningNorm):
             norm.statistics = Statistics(update="none")  # or they would move in between
         tell(norm.train(training), step)
@@ -119,7 +119,7 @@ def test_precision_survives_large_means(spec, mean):
         norm.running_var.fill_(2.0)
         norm.num_batches_tracked.fill_(1)
     for step, training in ((STEPS[0], True), (STEPS[2], True), (STEPS[2], False)):
-        oracle, x = oracle_of(spec, norm, lam=0), draw(66, 37, C, seed=5, mean=MEANS[mean])
+        oracle, x = oracle_of(spec, norm, lam=0), draw(12, 37, C, seed=5, mean=MEANS[mean])
         tell(norm.train(training), step)
         by_running = not training or (name_of(spec), step.experience) == ("bn_frozen", 3)
         expected = oracle.results(x, step, training=training)

@@ -62,6 +62,7 @@ def test_hooks_are_gone_after_an_error(model):
     assert not any(module._forward_hooks for module in model.modules() if isinstance(module, NormSite))
 
 
+@pytest.mark.slow
 def test_a_compiled_site_is_looked_at_too():
     torch.compiler.reset()
     site = NormSite(Fails(), "frame", site="only")

@@ -101,6 +101,7 @@ def test_a_swap_does_not_let_a_fixed_affine_map_train():
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
+@pytest.mark.slow
 def test_compiled_equals_eager_where_weight_and_bias_stop_training():
     norm, compiled = build(f"{BASE},affine=false"), build(f"{BASE},affine=false")
     torch.compiler.reset()  # compiled code counts per source line, for all tests of a process
@@ -121,6 +122,7 @@ def test_compiled_equals_eager_where_weight_and_bias_stop_training():
     assert torch.equal(norm.eval()(x), torch.compile(norm, fullgraph=True, backend="aot_eager")(x))
 
 
+@pytest.mark.slow
 def test_compiled_pretrained_statistics_need_no_context():
     norm = build_norm(PRETRAINED, C)
     norm.load_state_dict(build_calibrated().state_dict())

@@ -45,6 +45,7 @@ def run_with_fake(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_a_run_leaves_unloaded_what_it_does_not_use_and_others_find_all_of_it_unchanged():
     code = (
         "import pickle, sys\n"
@@ -72,6 +73,7 @@ def test_a_run_leaves_unloaded_what_it_does_not_use_and_others_find_all_of_it_un
     run_python(code)
 
 
+@pytest.mark.slow
 def test_an_avalanche_that_was_imported_first_is_left_alone():
     code = (
         "import sys, avalanche\n"

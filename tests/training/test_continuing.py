@@ -13,6 +13,8 @@ from clnorm.errors import ClnormError
 from clnorm.progress import Reporter
 from clnorm.training.trainer import ClipStrategy
 
+pytestmark = pytest.mark.slow
+
 POLICIES = {
     "norm": "cn:update=balanced,recalibrate=buffer,freeze_after=2,eval=batch",
     "strategy": "replay:per_class=2",

@@ -177,6 +177,7 @@ def test_without_keep_model_none_is_kept(tiny, tmp_path):
         clnorm.load_model(folder)
 
 
+@pytest.mark.slow
 def test_native_kernels_are_used_and_change_a_run_by_rounding_only(tiny, monkeypatch):
     from clnorm.norms.kernels.native import NativePasses
 

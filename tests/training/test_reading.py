@@ -83,6 +83,7 @@ def test_statistics_are_estimated_on_clips_as_they_are_evaluated(build_setup):
     assert not all(torch.equal(initial[name], states[0][name]) for name in initial)
 
 
+@pytest.mark.slow
 def test_a_run_without_a_store_is_the_run_with_one(tiny, tmp_path):
     runs = {
         cache: clnorm.run(tiny(out=str(tmp_path / cache), data__cache=cache, **CHOICE)) for cache in ("store", "none")

@@ -101,6 +101,7 @@ def predictions(config, record):
     return pd.read_parquet(Path(config.out) / record.run / "predictions.parquet")
 
 
+@pytest.mark.slow
 def test_the_averages_predictions_stand_in_the_run_and_continue_to_the_bit(tiny, tmp_path, monkeypatch):
     whole = tiny(norm="cn", train__ema=0.8, out=str(tmp_path / "whole"))
     expected = predictions(whole, clnorm.run(whole))
@@ -121,12 +122,14 @@ def test_the_averages_predictions_stand_in_the_run_and_continue_to_the_bit(tiny,
     assert predictions(config, clnorm.run(config)).equals(expected)
 
 
+@pytest.mark.slow
 def test_a_run_with_checkpointing_has_the_same_predictions(tiny, tmp_path):
     runs = [tiny(norm="cn", train__checkpointing=on, out=str(tmp_path / str(on))) for on in (False, True)]
     plain, checkpointed = (predictions(config, clnorm.run(config)) for config in runs)
     assert plain.equals(checkpointed)
 
 
+@pytest.mark.slow
 def test_a_run_with_explicit_attention_differs_by_rounding(tiny, tmp_path):
     runs = [tiny(train__attention=kind, out=str(tmp_path / kind)) for kind in ("fused", "explicit")]
     fused, explicit = (predictions(config, clnorm.run(config))["confidence"] for config in runs)
@@ -134,6 +137,7 @@ def test_a_run_with_explicit_attention_differs_by_rounding(tiny, tmp_path):
     assert (fused - explicit).abs().max() < 1e-3
 
 
+@pytest.mark.slow
 def test_a_compiled_strategy_trains_as_the_plain_one_ewc_and_average_included(build_setup):
     """In float64: the gradient of a key's bias is 0 but for rounding, and Adam divides it by its own size."""
     options = {"norm": "cn", "backbone": "lsvit_nano:drop_path=0", "train__ema": 0.5, "train__epochs": 1}
@@ -161,6 +165,7 @@ def test_a_compiled_strategy_trains_as_the_plain_one_ewc_and_average_included(bu
     assert strategy.evaluated_model._compiled_call_impl is not None
 
 
+@pytest.mark.slow
 def test_a_run_whose_model_cannot_be_compiled_stops_and_says_so(tiny, monkeypatch):
     def give_up(graph, inputs):
         raise RuntimeError("no compiler")

@@ -12,7 +12,7 @@ def print_timing(timing: Timing) -> None:
     """A table of the ways on stdout, the first one that others are compared with, then the keys of the best."""
     console = Console()
     title = f"a training step of {timing.clips} clips through {timing.blocks} blocks, on {timing.device}"
-    table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False)
+    table = Table(box=SIMPLE, pad_edge=False)
     table.add_column("way")
     table.add_column("ms", justify="right")
     table.add_column(f"over {timing.ways[0].label}", justify="right")
@@ -20,6 +20,7 @@ def print_timing(timing: Timing) -> None:
         seconds, ratio = timing.seconds[way.label], timing.ratio(way)
         shown = ["cannot be compiled", ""] if seconds is None else [f"{1e3 * seconds:.1f}", f"{ratio or 0:.2f}"]
         table.add_row(way.label, *shown)
+    console.print(Text(title), soft_wrap=True)
     console.print(table)
     keys = " ".join(f"--set {setting}" for setting in timing.settings)
     console.print(Text(f"{timing.best.label}: {keys}"), soft_wrap=True)

@@ -66,6 +66,7 @@ def other_meta(folder: Path) -> None:
     (folder / "meta.json").write_text(json.dumps(meta | {"table": "other"}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["interrupt", "kill"])
 def test_a_build_that_was_stopped_goes_on_where_it_was(table, root, stored, monkeypatch, way):
     if way == "kill":
@@ -88,6 +89,7 @@ def test_a_build_that_was_stopped_goes_on_where_it_was(table, root, stored, monk
     assert sorted(path.name for path in store.folder.iterdir()) == ["frames.npy", "info.parquet", "meta.json"]
 
 
+@pytest.mark.slow
 def test_two_processes_build_it_once(table, root, stored):
     """This process finds another one building, waits for it and loads what it built."""
     process = open_in_process(root, "time.sleep(0.3)")

@@ -40,6 +40,7 @@ def test_lmi_keeps_no_float32_tokens_in_bf16(lmi, share):
     assert 0.5 * size <= kept_bytes(lmi, tokens, bf16=True) <= (share + 0.1) * size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("smif", [SMIF(), SignedSMIF()], ids=["smif", "signed"])
 def test_gradients_of_smif_are_those_of_finite_differences(smif):
     clips = (torch.rand(1, 4, 3, 3, 3, generator=torch_generator(0, "clips")) * 1.6 - 0.8).double()

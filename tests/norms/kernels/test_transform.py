@@ -13,7 +13,7 @@ from clnorm.norms.kernels.transform import transform
 S, L, C = 6, 5, 8
 
 
-@pytest.fixture(params=["torch", "native"])
+@pytest.fixture(params=["torch", pytest.param("native", marks=pytest.mark.slow)])  # which is compiled first
 def kernels(request):
     """Both implementations of the passes, one after the other."""
     with use_passes(request.param):
@@ -57,6 +57,7 @@ def test_outputs_and_gradients_are_those_of_the_definition(kernels, mean):
     assert_close(results(transform, x, weight), results(plainly, x.double(), weight.double()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", ["bn", "gn:groups=4", "cn:groups=4", "in"])
 @pytest.mark.parametrize("mean", [0.0, 1e3])
 def test_native_passes_change_a_norm_by_rounding_only(spec, mean):
@@ -152,6 +153,7 @@ def test_the_error_of_a_compiler_is_one_line(monkeypatch):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_compiled_it_is_as_exact():
     torch.compiler.reset()
     x = draw(S, L, C, mean=1e4)

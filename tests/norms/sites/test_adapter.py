@@ -228,6 +228,7 @@ def test_autocasts_own_dtypes_are_taken_under_autocast_alone():
             site(draw(B, T, N, C).to(given))
 
 
+@pytest.mark.slow
 def test_a_site_compiles_to_one_graph():
     torch.compiler.reset()
     site = build_site("cn", "frame").float()

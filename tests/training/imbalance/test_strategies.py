@@ -13,6 +13,8 @@ from clnorm.results.load import load_results
 from clnorm.results.tables import make_table
 from clnorm.training.trainer import ClipStrategy
 
+pytestmark = pytest.mark.slow
+
 UNEQUAL = {"dataset": "synthetic:classes=4,train=6,test=2,imbalance=3", "keep_model": False, "train__epochs": 1}
 STRATEGIES = ["naive", "replay:per_class=2"]
 

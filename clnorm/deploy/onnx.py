@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +49,7 @@ def create_onnx(model: nn.Module, info: ModelInfo) -> bytes:
             # Strict, because only dynamo's capture keeps the batch size open where a module asks for len(x).
             batch = torch.export.Dim("batch")
             program = torch.export.export(model, (example,), dynamic_shapes=({0: batch},), strict=True)
-            exported = torch.onnx.export(
+            exported: Any = torch.onnx.export(
                 program,
                 input_names=["clips"],
                 output_names=["logits"],

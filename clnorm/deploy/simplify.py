@@ -9,12 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from clnorm.catalogue.option import Value
 from clnorm.catalogue.registry import format_spec
-from clnorm.norms.base import RunningNorm
+from clnorm.norms.base import Norm, RunningNorm
 from clnorm.norms.batch import BatchNorm
 from clnorm.norms.continual import ContinualNorm
 from clnorm.norms.group import GroupNorm
@@ -68,7 +70,7 @@ def simplify_norms(model: nn.Module) -> Simplification:
     for site in find_sites(model):
         path = site.paths[0]
         if isinstance(site.module, NormSite) and type(site.norm) is ContinualNorm:
-            options = {"axis": site.module.axis, "eps": site.norm.eps, "groups": site.norm.groups}
+            options: dict[str, Value] = {"axis": site.module.axis, "eps": site.norm.eps, "groups": site.norm.groups}
             group_norms[path], affine[path] = format_spec("gn", options), _affine(site.norm)
         elif type(site.norm) is BatchNorm and (linear := _linear_after(model, site)):
             folded[path], affine[path] = linear, _affine(site.norm)
@@ -77,9 +79,9 @@ def simplify_norms(model: nn.Module) -> Simplification:
     restructure(model, group_norms=group_norms, folded=folded)
     for path, (scale, shift) in affine.items():
         if path in folded:
-            _fold(model.get_submodule(folded[path]), scale, shift)
+            _fold(cast(nn.Linear, model.get_submodule(folded[path])), scale, shift)
         else:
-            _set(model.get_submodule(path).norm, scale, shift)
+            _set(cast(GroupNorm, cast(NormSite, model.get_submodule(path)).norm), scale, shift)
     return Simplification(model, group_norms, folded, kept)
 
 
@@ -94,13 +96,13 @@ def restructure(model: nn.Module, *, group_norms: Mapping[str, str], folded: Map
         AttributeError: the model has no such site or layer.
     """
     for path, spec in group_norms.items():
-        site = model.get_submodule(path)
-        norm = build_norm(spec, site.norm.num_channels)
-        site.norm = norm.to(site.norm.weight).eval()
+        site = cast(NormSite, model.get_submodule(path))
+        old = cast(Norm, site.norm)
+        site.norm = build_norm(spec, old.num_channels).to(old.weight).eval()
     for path, linear_path in folded.items():
         parent, _, name = path.rpartition(".")
         setattr(model.get_submodule(parent), name, nn.Identity())
-        linear = model.get_submodule(linear_path)
+        linear = cast(nn.Linear, model.get_submodule(linear_path))
         if linear.bias is None:
             linear.bias = nn.Parameter(linear.weight.new_zeros(linear.weight.shape[0]))
 

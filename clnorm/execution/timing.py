@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -156,7 +156,7 @@ def time_ways(
             seconds[ways[-1].label] = None
             with suppress(ClnormError):  # it cannot be compiled
                 seconds.update(time_all([fastest, ways[-1]]))
-    blocks = min(len(model.blocks), _BLOCKS) if _has_blocks(model) else "all"
+    blocks = min(len(cast(nn.ModuleList, model.blocks)), _BLOCKS) if _has_blocks(model) else "all"
     return Timing(ways, seconds, len(clips), blocks, device.type)
 
 
@@ -204,7 +204,7 @@ def _create_step(model: nn.Module, recipe: TrainConfig, way: Execution, clips: T
     """A training step of a copy of the model's first blocks (of the whole model, where it has none)."""
     cut = copy.deepcopy(model).to(clips.device).train()
     if _has_blocks(cut):
-        del cut.blocks[_BLOCKS:]  # type: ignore[union-attr]
+        del cast(nn.ModuleList, cut.blocks)[_BLOCKS:]
     prepare_model(cut, recipe, way)
     targets = torch.zeros(len(clips), dtype=torch.long, device=clips.device)
     # Norms that want statistics estimated before they train are content with those that they start from: time is all.

@@ -171,7 +171,7 @@ class VideoViT(nn.Module):
         """Clips (B, T, 3, H, W) to tokens (B, T, 1 + HW/p^2, C): class token and patches, each with its position."""
         patches = self.patch_embed(clips)
         tokens = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], dim=1) + self.pos_embed
-        tokens = tokens.unflatten(0, clips.shape[:2])
+        tokens = tokens.view(*clips.shape[:2], *tokens.shape[1:])
         return tokens + self.time_embed if hasattr(self, "time_embed") else tokens
 
     @torch.no_grad()

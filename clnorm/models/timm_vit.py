@@ -64,18 +64,18 @@ class TimmViT(VisionTransformer):
             self.added_tensors = ("patch_embed.proj.bias",)
         self._zero_added()
 
-    def forward(self, clips: Tensor) -> Tensor:
+    def forward(self, clips: Tensor) -> Tensor:  # type: ignore[override]  # clips, not images
         logits: Tensor = self.head(self.forward_features(clips))
         return logits
 
-    def forward_features(self, clips: Tensor) -> Tensor:
+    def forward_features(self, clips: Tensor) -> Tensor:  # type: ignore[override]
         """Clips (B, T, 3, H, W) to features (B, C): what the head and nearest-mean classifiers see."""
         require_clips(clips, self.input_shape)
         tokens = super().forward_features(clips.flatten(0, 1))  # (B * T, N, C)
         frames: Tensor = super().forward_head(tokens, pre_logits=True)  # (B * T, C)
-        return frames.unflatten(0, clips.shape[:2]).mean(dim=1)
+        return frames.view(*clips.shape[:2], -1).mean(dim=1)
 
-    def init_weights(self, generator: torch.Generator) -> None:
+    def init_weights(self, generator: torch.Generator) -> None:  # type: ignore[override]
         """Draw all weights anew, as timm does, from `generator`; the head starts at zero."""
         with hold_process(), torch.random.fork_rng(devices=[]):
             torch.default_generator.set_state(generator.get_state())

@@ -104,7 +104,9 @@ class MLP(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.dropout(self.fc2(self.dropout(F.gelu(self.bn(self.fc1(tokens))))))
+        hidden: Tensor = self.dropout(F.gelu(self.bn(self.fc1(tokens))))
+        out: Tensor = self.dropout(self.fc2(hidden))
+        return out
 
 
 class DropPath(nn.Module):

@@ -136,7 +136,8 @@ def fetch_weights(backbone: str, *, input: str = "auto") -> Weights:  # noqa: A0
         reason = (str(error).splitlines() or [""])[0]
         raise _no_download(tag, f"{type(error).__name__}: {reason}") from error
     where = f"model.pretrained {tag}"
-    stated = _check_input(model.pretrained_cfg["mean"], model.pretrained_cfg["std"], where)
+    config: Any = model.pretrained_cfg
+    stated = _check_input(config["mean"], config["std"], where)
     mean, std = _decide_input(stated, input, where)
     return Weights(_as_floats(model.state_dict(), where), mean, std, True, f"timm's hub: {tag}")
 
@@ -270,7 +271,7 @@ def _download(tag: str) -> nn.Module:
     from huggingface_hub import constants, try_to_load_from_cache
     from huggingface_hub.utils import get_session
 
-    config = timm.get_pretrained_cfg(tag)
+    config: Any = timm.get_pretrained_cfg(tag)
     cached = try_to_load_from_cache(config.hf_hub_id or "", config.hf_hub_filename or "model.safetensors")
     if not isinstance(cached, str):
         try:

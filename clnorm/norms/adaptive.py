@@ -1,7 +1,6 @@
 """Adaptive Balance of Batch Normalization."""
 
 from functools import partial
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -59,7 +58,7 @@ class AdaptiveBalancedBatchNorm(RunningNorm):
         auxiliary_loss: what the last forward pass in training adds to the loss, a scalar, or None.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("tasks", "experience")
+    needs: tuple[str, ...] = ("tasks", "experience")
     eta: Tensor
 
     def __init__(

@@ -33,7 +33,7 @@ class Norm(nn.Module):
         context: what `provide_context` gave last.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ()
+    needs: tuple[str, ...] = ()
     stop_gradient: ClassVar[bool] = False
     statistics_options: ClassVar[tuple[str, ...]] = ()
     native: bool = False

@@ -58,8 +58,8 @@ def provide_context(model: nn.Module, context: StepContext | None) -> None:
     A norm that cannot do without says so in its attribute `needs`. Call it before each forward pass in training.
     """
     for module in model.modules():
-        if hasattr(module, "receive_context"):
-            module.receive_context(context)
+        if (receive := getattr(module, "receive_context", None)) is not None:
+            receive(context)
 
 
 @contextmanager

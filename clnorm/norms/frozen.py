@@ -42,7 +42,7 @@ class FrozenBatchNorm(BatchNorm):
         self.source, self.affine_trains = source, affine
         self.needs = ("experience",) if source == "base" else ()
         self._estimated = False  # what `num_batches_tracked` says, known without reading it from the device
-        self.register_load_state_dict_post_hook(_look_at_counter)
+        self.register_load_state_dict_post_hook(_look_at_counter)  # type: ignore[no-untyped-call]
         self._freeze(None)
 
     def receive_context(self, context: StepContext | None) -> None:

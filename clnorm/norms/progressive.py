@@ -1,7 +1,6 @@
 """Progressive re-parameterized Batch Normalization."""
 
 from functools import partial
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -51,7 +50,7 @@ class ProgressiveBatchNorm(RunningNorm):
         layer_share: the buffer lam, (), as of the last context.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("progress",)
+    needs: tuple[str, ...] = ("progress",)
     layer_share: Tensor
 
     def __init__(self, num_channels: int, *, eps: float = 1e-5, momentum: float = 0.1, until: float = 1.0) -> None:

@@ -2,7 +2,6 @@
 
 import math
 from functools import partial
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -87,7 +86,7 @@ class TaskBalancedBatchNorm(RunningNorm):
         ratio: r's limit for each experience done; published: B_c / B_p.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("tasks", "experience")
+    needs: tuple[str, ...] = ("tasks", "experience")
 
     def __init__(self, num_channels: int, *, eps: float = 1e-5, momentum: float = 0.1, ratio: float = 1.0) -> None:
         super().__init__(num_channels, eps=eps, momentum=momentum)

@@ -29,7 +29,8 @@ class ChannelsSecond(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, L, C) -> (S, L, C)."""
-        return self.norm(x.transpose(1, 2)).transpose(1, 2)
+        y: Tensor = self.norm(x.transpose(1, 2))
+        return y.transpose(1, 2)
 
 
 def core_of(norm: nn.Module) -> nn.Module:

@@ -2,17 +2,15 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clnorm.config.config import Config
-from clnorm.config.identity import setting_id
-from clnorm.data.open import open_store, read_table, store_shape
-from clnorm.errors import ClnormError, UserError
+from clnorm.data.open import open_store, present_content, read_table
+from clnorm.errors import ClnormError
 from clnorm.progress import Reporter
 from clnorm.results.folder import RunFolder, run_name
-from clnorm.results.record import LABELS, RunRecord
+from clnorm.results.record import RunRecord
 from clnorm.seeding import hold_process
-from clnorm.training.describe import describe_data, describe_memory, measure
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +43,6 @@ def run(config: Config, *, reporter: Reporter | None = None) -> RunRecord:
         ClnormError: the run failed; what was finished of it is kept.
     """
     reporter = reporter or Reporter()
-    _check_kernels(config, config.train.device)
     table = read_table(config, reporter)
     folder = RunFolder(Path(config.out).expanduser() / run_name(config, data=table.fingerprint))
     if record := _load_finished(config, table, folder, reporter):
@@ -60,27 +57,20 @@ def _load_finished(config: Config, table: "ClipTable", folder: RunFolder, report
     if record is None or record.status != "finished":
         return None
     reporter.note(f"This run is finished already: loaded, not repeated. {folder.path}")
-    _note_changed_files(config, table, record, reporter)
-    return record
-
-
-def _note_changed_files(config: Config, table: "ClipTable", record: RunRecord, reporter: Reporter) -> None:
-    """Say so where a finished run's clips hold something else now, in files of the same names and sizes."""
-    from clnorm.data.store.naming import describe_store, present_content
-
-    meta = describe_store(table, **store_shape(config))
-    content = present_content(meta, table, workers=config.data.workers)
+    content = present_content(config, table)
     if content is not None and content != record.data.get("content", content):
         reporter.note("Its clips hold something else now than when it ran; delete its folder to run it anew.")
+    return record
 
 
 def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Reporter) -> RunRecord:
     """Everything between a locked folder and its finished record."""
     from clnorm.execution.precision import resolve_device
+    from clnorm.training.describe import describe_memory, measure
     from clnorm.training.loop import train_stream
 
     device = resolve_device(config.train.device, config.train.precision)
-    _check_kernels(config, device.type)
+    config.train.check_kernels(device.type)
     strategy, record = _prepare(config, table, folder, device, reporter)
     predictions, cost = train_stream(strategy, folder)
     memory = describe_memory(strategy)
@@ -98,9 +88,9 @@ def _prepare(
     """The strategy, ready to train, and the record of the run that begins, which is written."""
     from clnorm.data.augment.presets import create_augmentation
     from clnorm.data.store.device import check_choice, keep_on_device
-    from clnorm.environment import read_versions
-    from clnorm.norms.running import statistics_of
     from clnorm.streams.stream import create_stream
+    from clnorm.training.describe import begin_record
+    from clnorm.training.norm_statistics import calibrate_at_start
     from clnorm.training.setup import Setup
 
     # Before anything is decoded: what the configuration alone gets wrong is said at once.
@@ -113,21 +103,13 @@ def _prepare(
     execution = _choose_execution(config, model, folder, device, reporter)
     setup = Setup(config, model, store, stream, device, reporter, folder.log, execution, augment)
     strategy = config.strategy.build(setup)
-    record = RunRecord(
+    record = begin_record(
+        strategy,
+        table,
         run=folder.path.name,
-        names={kind: getattr(config, kind).short for kind in ("dataset", "protocol", "backbone", "norm", "strategy")},
-        seed=config.seed,
-        setting=setting_id(config, data=table.fingerprint),
-        label=LABELS[statistics_of(model).eval],
-        config=config.to_dict(),
-        classes=list(table.classes),
-        experiences=[list(experience.classes) for experience in stream.experiences],
-        data=describe_data(table, store, stream),
         weights=loaded.to_dict() if loaded is not None else {},
         swap=swap.to_dict(),
-        execution=execution.to_dict(),
-        calibration=_calibrate(strategy) if config.model.calibrate else {},
-        versions=read_versions(device),
+        calibration=asdict(calibrate_at_start(strategy)) if config.model.calibrate else {},
     )
     folder.write("config.yaml", config.to_yaml())
     folder.write("record.json", record.to_json())
@@ -142,17 +124,6 @@ def _refuse_changed_files(folder: RunFolder, store: "ClipStore") -> None:
             "the clips hold something else now than when this run began, so that it cannot go on",
             where=str(folder.path),
             hint="delete this folder and give the same command again, which starts it anew",
-        )
-
-
-def _check_kernels(config: Config, device: str) -> None:
-    """Refuse native passes where they would not be used; `device` may be `auto` still."""
-    if config.train.kernels == "native" and (device == "cuda" or config.train.compile is True):
-        other = "train.device=cuda" if device == "cuda" else "train.compile=true"
-        raise UserError(
-            f"native is for a CPU without torch.compile, and would do nothing with {other}",
-            where="train.kernels",
-            hint="use --set train.kernels=torch",
         )
 
 
@@ -195,21 +166,6 @@ def _choose_execution(
         reporter.note(f"train.precision=auto: {execution.precision}, with {execution.attention} attention")
     prepare_model(model, config.train, execution)
     return execution
-
-
-def _calibrate(strategy: "ClipStrategy") -> dict[str, Any]:
-    """Estimate the norms' running statistics on the first clips to be trained on; a state read later replaces them."""
-    from clnorm.execution.execution import run_eagerly
-    from clnorm.seeding import numpy_generator
-    from clnorm.training.norm_statistics import calibrate_on
-
-    config, ids = strategy.setup.config, strategy.training_stream.experiences[0].train_ids
-    generator = numpy_generator(config.seed, "calibration")
-    with run_eagerly(strategy.setup.execution):
-        report = calibrate_on(
-            strategy.evaluated_model, strategy.inputs, ids, batch_size=config.train.batch_size, generator=generator
-        )
-    return asdict(report)
 
 
 def _keep_model(strategy: "ClipStrategy", table: "ClipTable", folder: RunFolder) -> None:

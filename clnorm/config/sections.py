@@ -117,6 +117,21 @@ class TrainConfig(Section):
     checkpointing: bool = value_field(False, "compute activations again in the backward pass, to save memory")
     device: str = value_field("auto", "auto takes CUDA where there is a GPU", words=("auto", "cpu", "cuda"))
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_kernels(self.device, where="kernels")  # a section's errors get its name
+
+    def check_kernels(self, device: str, *, where: str = "train.kernels") -> None:
+        """Refuse native passes where they would not be used; `device` may be `auto` still.
+
+        Raises:
+            UserError: they would not be.
+        """
+        if self.kernels == "native" and (device == "cuda" or self.compile is True):
+            other = "train.device=cuda" if device == "cuda" else "train.compile=true"
+            what = f"native is for a CPU without torch.compile, and would do nothing with {other}"
+            raise UserError(what, where=where, hint="use --set train.kernels=torch")
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvalConfig(Section):

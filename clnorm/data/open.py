@@ -19,7 +19,7 @@ def read_table(config: Config, reporter: Reporter) -> "ClipTable":
     return table
 
 
-def store_shape(config: Config) -> dict[str, Any]:
+def _store_shape(config: Config) -> dict[str, Any]:
     """What decides which store of a table it is."""
     data = config.data
     shape = {"frames": data.frames, "size": data.image_size, "keep": data.keep}
@@ -33,7 +33,7 @@ def open_store(config: Config, table: "ClipTable", reporter: Reporter) -> "ClipS
     with count_steps(reporter, "decoding") as progress:
         store = ClipStore.open(
             table,
-            **store_shape(config),
+            **_store_shape(config),
             skip_bad=config.data.skip_bad,
             workers=config.data.workers,
             progress=progress,
@@ -42,3 +42,11 @@ def open_store(config: Config, table: "ClipTable", reporter: Reporter) -> "ClipS
     if store.bad:
         reporter.note(f"{len(store.bad)} clips cannot be decoded and are left out; they stand by name in the results.")
     return store
+
+
+def present_content(config: Config, table: "ClipTable") -> str | None:
+    """The hash of what the clips of a table hold now; None where there is no store of them to compare with."""
+    from clnorm.data.store import naming
+
+    meta = naming.describe_store(table, **_store_shape(config))
+    return naming.present_content(meta, table, workers=config.data.workers)

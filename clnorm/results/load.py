@@ -56,9 +56,9 @@ def _pair(record: RunRecord) -> tuple[str, str, str, int]:
 
 
 def _with_retention(record: RunRecord, joint: float | None) -> RunRecord:
-    """The record with its share of joint training's A-bar, where both are known."""
+    """The record with its share of joint training's A-bar, where both are known and joint training learned anything."""
     own = record.metrics.get(_A_BAR)
-    return record if not own or not joint else replace(record, metrics={**record.metrics, "retention": own / joint})
+    return record if own is None or not joint else replace(record, metrics={**record.metrics, "retention": own / joint})
 
 
 def _rows(record: RunRecord) -> list[dict[str, Any]]:

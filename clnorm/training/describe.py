@@ -2,6 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
+from clnorm.config.identity import setting_id
+from clnorm.environment import read_versions
+from clnorm.norms.running import statistics_of
+from clnorm.results.record import LABELS, RunRecord
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -9,6 +14,45 @@ if TYPE_CHECKING:
     from clnorm.data.table import ClipTable
     from clnorm.streams.stream import ClipStream
     from clnorm.training.trainer import ClipStrategy
+
+
+def begin_record(
+    strategy: "ClipStrategy",
+    table: "ClipTable",
+    *,
+    run: str,
+    weights: dict[str, Any],
+    swap: dict[str, Any],
+    calibration: dict[str, Any],
+) -> RunRecord:
+    """The record of a run that is about to train.
+
+    Args:
+        strategy: ready to train.
+        table: all clips of the dataset.
+        run: the name of the run's folder.
+        weights: the report on pretrained weights.
+        swap: the report on the norm sites.
+        calibration: the report on statistics estimated before training.
+    """
+    setup = strategy.setup
+    config, stream = setup.config, setup.stream
+    return RunRecord(
+        run=run,
+        names={kind: getattr(config, kind).short for kind in ("dataset", "protocol", "backbone", "norm", "strategy")},
+        seed=config.seed,
+        setting=setting_id(config, data=table.fingerprint),
+        label=LABELS[statistics_of(strategy.model).eval],
+        config=config.to_dict(),
+        classes=list(table.classes),
+        experiences=[list(experience.classes) for experience in stream.experiences],
+        data=describe_data(table, setup.store, stream),
+        weights=weights,
+        swap=swap,
+        execution=setup.execution.to_dict(),
+        calibration=calibration,
+        versions=read_versions(setup.device),
+    )
 
 
 def describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream") -> dict[str, Any]:

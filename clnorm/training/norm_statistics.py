@@ -106,3 +106,11 @@ def calibrate_on(
     clips = (clips for _, clips in inputs.read(batches))
     contexts = None if inputs.context_of is None else map(inputs.context_of, batches)
     return calibrate_norms(model, clips, contexts=contexts)
+
+
+def calibrate_at_start(strategy: Training) -> CalibrationReport:
+    """Estimate the norms' running statistics on the first clips to be trained on; a state read later replaces them."""
+    config, ids = strategy.setup.config, strategy.training_stream.experiences[0].train_ids
+    model, generator = strategy.evaluated_model, numpy_generator(config.seed, "calibration")
+    with run_eagerly(strategy.setup.execution):
+        return calibrate_on(model, strategy.inputs, ids, batch_size=config.train.batch_size, generator=generator)

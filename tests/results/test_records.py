@@ -110,12 +110,14 @@ def test_retention_needs_joint_training_with_the_same_norm_and_seed(tmp_path):
     names = VERSION_1["names"]
     save(tmp_path, "replay", metrics=a_bar)
     save(tmp_path, "other_seed", run="other_seed", seed=1, metrics=a_bar)
+    save(tmp_path, "nothing", run="nothing", metrics={**a_bar, "average_incremental_accuracy": 0.0})
     whole = {"average_incremental_accuracy": 0.8, "retention": None}
     save(tmp_path, "joint", run="joint", names=names | {"strategy": "joint"}, metrics=whole)
     results = load_results(tmp_path)
     kept = results[results["metric"] == "retention"].set_index("run")["value"]
     assert kept[VERSION_1["run"]] == pytest.approx(0.75)
     assert kept["joint"] == 1
+    assert kept["nothing"] == 0
     assert math.isnan(kept["other_seed"])
 
 

@@ -34,6 +34,8 @@ def _registry_lines(plural: str) -> Iterator[str]:
     if shared:
         yield from ("## Options that many have alike", "", *_options(shared))
     for name, entry in registry._entries.items():
+        if not isinstance(entry.target, str):  # registered from outside
+            continue
         yield from (f"## `{name}:{entry.takes}`" if entry.takes else f"## `{name}`", "", _sentence(entry.summary), "")
         own = {key: option for key, option in entry.options.items() if option != shared.get(key)}
         alike = [f"`{key}`" for key in entry.options if key not in own]

@@ -41,8 +41,8 @@ class Option:
             return "|".join(self.words) or "text"
         if self.type is bool:
             return "|".join(["true", "false", *self.words])
-        bounds = [f">= {self.low:g}"] if self.low is not None else []
-        bounds += [f"<= {self.high:g}"] if self.high is not None else []
+        bounds = [f">= {self.low:.10g}"] if self.low is not None else []
+        bounds += [f"<= {self.high:.10g}"] if self.high is not None else []
         number = " ".join([{"int": "an int", "float": "a number"}[self.type.__name__], " and ".join(bounds)]).strip()
         return ", or ".join([number, *self.words])
 

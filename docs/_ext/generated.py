@@ -50,7 +50,7 @@ def _registry_lines(plural: str) -> Iterator[str]:
 
 
 def _options(options: Mapping[str, Option]) -> Iterator[str]:
-    rows = [(f"`{key}`", _shown(o.default), _escape(o.legal), o.doc) for key, o in options.items()]
+    rows = [(f"`{key}`", _shown(o.default), _words(o.legal), o.doc) for key, o in options.items()]
     if rows:
         yield from _table(("option", "default", "legal", "what it does"), rows)
 
@@ -85,7 +85,7 @@ def _key_row(prefix: str, item) -> tuple[str, str, str, str]:
     shown = _shown(default.short if registry else default)
     if (pretrained := item.metadata.get("pretrained")) is not None:
         shown += f"<br>pretrained: {_shown(pretrained)}"
-    legal = f"[{registry.plural}]({registry.plural}.md)" if registry else _escape(option.legal) if option else "a path"
+    legal = f"[{registry.plural}]({registry.plural}.md)" if registry else _words(option.legal) if option else "a path"
     return f"`{prefix}{item.name}`", shown, legal, item.metadata["doc"]
 
 
@@ -196,6 +196,11 @@ def _shown(value: object) -> str:
 
 def _escape(text: str) -> str:
     return text.replace("|", r"\|").replace("<", r"\<").replace("*", r"\*")
+
+
+def _words(legal: str) -> str:
+    """Words to choose from, which a narrow column may break."""
+    return _escape(legal).replace("\\|", "\\|\u200b")
 
 
 def _house_lines() -> Iterator[str]:

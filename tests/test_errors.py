@@ -52,6 +52,7 @@ def test_a_part_that_changes_changes_the_message():
     assert str(error) == "--image-size: 13 is no multiple of 8; legal: 8, 16, ..."
 
 
+@pytest.mark.slow
 @given(error=ERRORS, where=TEXTS, joint=st.sampled_from([": ", "."]))
 def test_an_error_within_a_place_is_the_same_error_there(error, where, joint):
     before, message = parts_of(error), str(error)

@@ -42,6 +42,7 @@ def audit(root, *arguments):
     return main(["data", "audit", "hmdb51", "--data-root", str(root), *SMALL, *arguments])
 
 
+@pytest.mark.slow
 def test_the_terminal_the_page_and_json_say_the_same(root, tmp_path, capsys):
     page = tmp_path / "a.html"
     assert audit(root, "--protocol", "even:experiences=2", "--seed", "3", "--out", str(page)) == 0
@@ -96,6 +97,7 @@ def test_bad_clips_stop_it_or_are_named(root, tmp_path, capsys):
     assert list(files["values"]["bad"]) == ["videos/dive/film1_dive_f_cm_np1_le_bad_0.avi"]
 
 
+@pytest.mark.slow
 def test_a_synthetic_dataset_has_no_warning(capsys):
     arguments = ["synthetic:classes=4,train=8,test=4", "--protocol", "even:experiences=2", "--json"]
     assert main(["data", "audit", *arguments, *SMALL]) == 0

@@ -14,6 +14,7 @@ from clnorm.audit.verdicts import Mark
 counts = st.lists(st.integers(0, 500), min_size=2, max_size=30).filter(any).map(np.array)
 
 
+@pytest.mark.slow
 @given(counts)
 def test_gini_and_evenness_equal_their_definitions(n):
     pairs = sum(abs(a - b) for a, b in itertools.product(n.tolist(), repeat=2))

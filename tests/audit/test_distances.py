@@ -14,6 +14,7 @@ from clnorm.audit.distances import SourceShuffle, class_share, scaled_distance
 samples = st.lists(st.floats(-100, 100, allow_subnormal=False), min_size=2, max_size=20).map(np.array)
 
 
+@pytest.mark.slow
 @given(samples, samples)
 def test_the_distance_is_scipys_over_the_pooled_standard_deviation(a, b):
     pooled = np.sqrt((a.var(ddof=1) * (len(a) - 1) + b.var(ddof=1) * (len(b) - 1)) / (len(a) + len(b) - 2))

@@ -18,6 +18,7 @@ clips = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(clips)
 def test_leaks_equal_loops_over_pairs_of_clips(rows):
     labels, sources = (np.array([row[i] for row in rows]) for i in (0, 1))

@@ -10,6 +10,7 @@ from clnorm.audit.neighbours import IN_USE, LEAVE_ONE, LEAVE_SOURCE, Share, exam
 from clnorm.audit.verdicts import Mark
 
 
+@pytest.mark.slow
 @given(st.integers(1, 1000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_is_scipys(pair):
     hits, n = pair

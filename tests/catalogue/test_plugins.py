@@ -17,6 +17,7 @@ from clnorm.strategies.replay import replay
 from clnorm.training.trainer import ClipStrategy
 
 
+@pytest.mark.slow
 def test_a_strategy_of_ones_own(tiny):
     @register_strategy("replay_all_in_test")
     def replay_all(setup, *, per_class: int = 3):
@@ -28,6 +29,7 @@ def test_a_strategy_of_ones_own(tiny):
     assert record.memory["clips"] == 4
 
 
+@pytest.mark.slow
 def test_an_edited_plugin_is_another_run(tiny, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     source = "from torch import nn\n\n\nclass Edited(nn.Module):\n    def __init__(self, num_channels):\n"
@@ -58,6 +60,7 @@ def test_a_plugin_norm_that_draws_weights_draws_them_from_the_seed(tiny, tmp_pat
     assert not torch.equal(weights[0], weights[2])
 
 
+@pytest.mark.slow
 def test_a_norm_that_another_package_announces(tiny, tmp_path, monkeypatch):
     source = (
         "from torch import nn\n\n\nclass Halved(nn.Module):\n    def __init__(self, num_channels, by: float = 2.0):\n"
@@ -91,6 +94,7 @@ def test_a_norm_that_another_package_announces(tiny, tmp_path, monkeypatch):
         NORMS.parse("announced")
 
 
+@pytest.mark.slow
 def test_a_strategy_that_cannot_be_continued_says_so(tiny, monkeypatch):
     from avalanche.core import SupervisedPlugin
 
@@ -115,6 +119,7 @@ def test_a_strategy_that_cannot_be_continued_says_so(tiny, monkeypatch):
         clnorm.run(config)
 
 
+@pytest.mark.slow
 def test_a_protocol_of_ones_own(tiny, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     source = "def pairs(num_classes, *, seed, size=2):\n    labels = list(range(num_classes))\n"

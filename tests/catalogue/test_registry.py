@@ -50,6 +50,7 @@ def test_any_legal_spec_survives_writing_and_reading(groups, axis, eps, affine):
     assert registry.parse(spec.short) == spec
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40))
 def test_any_text_parses_or_is_a_users_error(text):
     registry = Registry("norm", plural="norms")

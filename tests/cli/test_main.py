@@ -22,6 +22,7 @@ NUMERIC = {"numpy", "pandas", "pyarrow", "rich", "scipy"}
 NEURAL = {"avalanche", "matplotlib", "timm", "torch", "torchcodec", "torchvision"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -37,6 +38,7 @@ def test_what_only_prints_names_loads_nothing_heavy(arguments, packages_loaded):
     assert not packages_loaded(*arguments) & (NUMERIC | NEURAL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -123,6 +125,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(arguments, words, capsys):
         assert word in captured.err
 
 
+@pytest.mark.slow
 def test_debug_shows_the_traceback():
     done = run_cli("run", "--norm", "cm", "--debug")
     assert "Traceback" in done.stderr

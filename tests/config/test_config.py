@@ -26,6 +26,7 @@ def test_yaml_and_overrides_are_merged_and_overrides_win(tmp_path):
     assert (config.train.epochs, config.train.lr, config.data.skip_bad) == (5, 1e-3, True)
 
 
+@pytest.mark.slow
 @given(
     norm=st.sampled_from(["ln", "bn", "gn:groups=3", "cn:axis=clip,eps=0.001"]),
     seed=st.integers(0, 2**31 - 1),

@@ -38,6 +38,7 @@ class Unbroken:
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", [Unbroken, broken_state.Running])
 def test_the_norms_that_others_break_are_good(try_norm, cls):
     assert Status.FAILED not in {status for status, _ in try_norm(cls).values()}

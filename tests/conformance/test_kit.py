@@ -64,6 +64,7 @@ def test_a_refusal_in_clnorms_words_is_no_pass_and_no_failure_and_is_quoted():
     assert report.failed == ()
 
 
+@pytest.mark.slow
 def test_a_norm_that_wants_a_calibration_first_gets_one_and_that_is_said(judge):
     assert "calibrated before each check, since otherwise it refuses" in judge(OPTIONS[1])["build"][1]
 
@@ -93,6 +94,7 @@ def test_the_callers_generators_are_left_alone():
     assert random.getstate() == python
 
 
+@pytest.mark.slow
 def test_the_report_in_json_and_in_a_line():
     report = check_norm("in", C)
     record = json.loads(json.dumps(report.to_dict()))

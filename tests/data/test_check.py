@@ -50,6 +50,7 @@ def test_ucf101s_splits_hold_every_clip():
     assert {sum(uses.values()) for uses in UCF101.splits.values()} == {13320}
 
 
+@pytest.mark.slow
 def test_options_that_move_clips_are_counted(official):
     (note,) = check(official, "hmdb51:train_plus=true").notes
     assert note == "runs on hmdb51:train_plus=true: 4,777 train, 1,530 test, 459 unused"
@@ -83,6 +84,7 @@ def test_classes_of_another_dataset_are_foreign_and_no_subset(tmp_path, write_la
         assert [note.partition(";")[0] for note in survey.notes] == notes
 
 
+@pytest.mark.slow
 def test_a_foreign_class_beside_all_published_ones(official, tmp_path):
     root = shutil.copytree(official, tmp_path / "more")
     (root / "videos" / "yawn").mkdir()

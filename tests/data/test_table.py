@@ -147,6 +147,7 @@ def test_a_million_clips():
     assert len(table.fingerprint) == 64
 
 
+@pytest.mark.slow
 def test_it_needs_no_torch():
     code = "import clnorm.data.table, clnorm.data.datasets.hmdb51, clnorm.files, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

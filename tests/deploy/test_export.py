@@ -9,6 +9,7 @@ from clnorm.deploy.export import compare_logits, draw_colours, export_model
 from clnorm.errors import ClnormError, UserError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("norm", "said"),
     [
@@ -35,6 +36,7 @@ def test_the_exported_file_predicts_as_the_run_does(tiny, tmp_path, video, norm,
     assert ("running_mean" in "".join(other.state_dict())) is False
 
 
+@pytest.mark.slow
 def test_the_report_states_the_difference_it_measured(run):
     report = export_model(run, out=run / "other")
     assert report.file == run / "other"
@@ -46,6 +48,7 @@ def test_the_report_states_the_difference_it_measured(run):
     assert f"differ by at most {report.difference:.1e} from the trained model's" in report.summary()
 
 
+@pytest.mark.slow
 def test_an_exported_file_can_be_exported_again(run, draw):
     first = export_model(run).file
     with pytest.raises(UserError, match="is the model to export"):

@@ -70,6 +70,7 @@ def test_an_oracle_is_refused_by_name(tiny, tmp_path, video, verb, capsys):
         clnorm.load_model(file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stats", ["running", "batch"])
 def test_a_transductive_accuracy_is_not_that_of_the_model_in_use(tiny, tmp_path, video, stats, capsys, write_run):
     folder = write_run(tmp_path / "run", tiny(norm=f"bn:eval={stats}"))
@@ -82,6 +83,7 @@ def test_a_transductive_accuracy_is_not_that_of_the_model_in_use(tiny, tmp_path,
     assert f"note: {prediction.note}" == (said if stats == "batch" else "note: ")
 
 
+@pytest.mark.slow
 def test_nothing_is_read_with_pickle(run, video, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("pickle")

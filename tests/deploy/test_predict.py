@@ -44,6 +44,7 @@ def test_a_prediction_is_the_softmax_over_all_classes_of_the_sampled_frames(run,
     assert max(expected.values()) - min(expected.values()) > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keep", "frames", "shown"),
     [("T", 20, [2, 7, 12, 17]), ("2T", 20, [3, 8, 13, 18]), ("all", 20, [2, 7, 12, 17]), ("2T", 6, [0, 2, 3, 5])],
@@ -55,6 +56,7 @@ def test_the_frames_shown_are_those_of_evaluation(tiny, tmp_path, keep, frames, 
     assert by_action(prediction) == pytest.approx(probabilities_of(run, path, shown), rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clips", ["auto", 2, "2"])
 def test_a_long_video_is_the_mean_of_its_parts(run, tmp_path, clips, write_video):
     path = write_video(tmp_path / "long.avi", frames=101)
@@ -66,6 +68,7 @@ def test_a_long_video_is_the_mean_of_its_parts(run, tmp_path, clips, write_video
     assert by_action(prediction) != pytest.approx(halves[0], rel=1e-2)
 
 
+@pytest.mark.slow
 def test_more_parts_than_pass_the_model_at_once(run, tmp_path, write_video):
     path = write_video(tmp_path / "long.avi", frames=36)
     (prediction,) = clnorm.predict(run, [path], clips=9)
@@ -74,6 +77,7 @@ def test_more_parts_than_pass_the_model_at_once(run, tmp_path, write_video):
     assert by_action(prediction) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_several_videos_in_their_order_and_top(run, tmp_path, write_video):
     paths = [write_video(tmp_path / f"{seed}.avi", frames=8, seed=seed) for seed in range(3)]
     together = clnorm.predict(run, paths, top=2)
@@ -115,6 +119,7 @@ def test_options_out_of_range(run, video, options, words, capsys):
         assert word in captured.err
 
 
+@pytest.mark.slow
 def test_what_is_no_video_is_an_error_and_nothing_is_printed(run, video, tmp_path, capsys):
     text, broken = tmp_path / "notes.txt", tmp_path / "broken.avi"
     text.write_text("a line of text\n" * 50)

@@ -57,6 +57,7 @@ def assert_same_logits(model):
         assert difference <= tolerance * largest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", SITES)
 @pytest.mark.parametrize("norm", ["cn:axis=token", "cn:axis=frame", "cn:axis=clip,groups=8", "cn:eps=0.1"])
 def test_cn_becomes_a_group_norm_of_the_same_groups_eps_and_axis(backbone, norm):
@@ -71,6 +72,7 @@ def test_cn_becomes_a_group_norm_of_the_same_groups_eps_and_axis(backbone, norm)
     assert_same_logits(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", [*SITES, TIMM])
 def test_bn_is_folded_into_the_linear_layer_behind(backbone):
     model = trained(backbone, "bn")

@@ -32,6 +32,7 @@ def working(desk, monkeypatch):
     return desk
 
 
+@pytest.mark.slow
 def test_a_page_does_what_it_says(page, pages, blocks, working, shrink, split_command, capsys):
     failures = []
     for block in blocks(pages[page]):

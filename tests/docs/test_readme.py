@@ -30,6 +30,7 @@ def norms(monkeypatch):
     monkeypatch.setattr(NORMS, "_entries", dict(NORMS._entries))
 
 
+@pytest.mark.slow
 def test_the_norm_is_short_and_does_what_it_says(tiny, folder, norm_source):
     assert len(norm_source.splitlines()) <= 17
     x = torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(0))

@@ -103,6 +103,7 @@ def test_a_third_without_classes_is_undefined():
     assert np.isnan(rank_group_accuracy(two, [0, 0], [9, 1], group=MID))
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=15), st.randoms(use_true_random=False))
 def test_thirds_do_not_depend_on_order_or_scale_and_mirror(clips, random):
     groups = rank_groups(clips)
@@ -120,6 +121,7 @@ def test_thirds_do_not_depend_on_order_or_scale_and_mirror(clips, random):
 SHARES = st.floats(0, 1)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.integers(1, 3), min_size=2, max_size=4).flatmap(
         lambda sizes: st.tuples(

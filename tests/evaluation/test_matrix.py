@@ -89,6 +89,7 @@ def streams(draw):
     return frame(rows), experience_of_class, len(sizes)
 
 
+@pytest.mark.slow
 @given(streams())
 def test_matrix_agrees_with_counting(stream):
     predictions, experience_of_class, n = stream
@@ -104,6 +105,7 @@ def test_matrix_agrees_with_counting(stream):
             np.testing.assert_allclose(R[t, j], expected)
 
 
+@pytest.mark.slow
 @given(streams())
 def test_micro_average_is_the_mean_accuracy_on_seen(stream):
     predictions, experience_of_class, n = stream

@@ -178,6 +178,7 @@ def naive(R, weights):
     }
 
 
+@pytest.mark.slow
 @given(square(2, 6))
 def test_agrees_with_loops(drawn):
     matrix, weights = drawn
@@ -187,6 +188,7 @@ def test_agrees_with_loops(drawn):
     assert {key: values[key] for key in expected} == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.slow
 @given(square(2, 6))
 def test_invariants(drawn):
     matrix, _ = drawn

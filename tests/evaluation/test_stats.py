@@ -18,6 +18,7 @@ def test_interval_by_hand():
     assert interval.n == 3
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 1000), min_size=2, max_size=10, unique=True), st.floats(0.5, 0.999))
 def test_interval_agrees_with_scipy(values, level):
     found = t_interval(values, level=level)

@@ -67,6 +67,7 @@ def run_both(plain, checkpointed):
             train_steps(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["bn", "cn", TorchBatchNorm, RunningScale])
 def test_gradients_and_running_statistics_are_those_of_the_plain_model(norm):
     plain, checkpointed = create_pair(norm)
@@ -80,6 +81,7 @@ def test_gradients_and_running_statistics_are_those_of_the_plain_model(norm):
     assert list(plain.state_dict()) == list(checkpointed.state_dict())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("smif", ["pixels", "frames"])
 def test_dropout_and_stochastic_depth_draw_the_same_again(smif):
     plain, checkpointed = create_pair("cn", "lsvit_signed_nano", drop_path=0.5, dropout=0.3, smif=smif)

@@ -142,6 +142,7 @@ def test_a_compiled_model_has_one_graph_for_all_batch_sizes_of_a_mode(model):
     assert list(model.state_dict()) == names
 
 
+@pytest.mark.slow
 def test_a_graph_break_is_an_error_that_names_the_option():
     class Breaking(nn.Module):
         def forward(self, x):

@@ -34,6 +34,7 @@ def prepared(kernels, **recipe):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_each_model_keeps_its_own_and_a_copy_of_it_too(asked, checkpointing):
     models = {kernels: prepared(kernels, checkpointing=checkpointing) for kernels in ("torch", "native")}

@@ -146,6 +146,7 @@ def test_on_a_gpu_fp16_is_tried_and_bf16_where_it_is_supported(model, monkeypatc
     assert [way.label for way in ways] == [f"{p} {a}" for p in precisions for a in ("fused", "explicit")]
 
 
+@pytest.mark.slow
 def test_two_blocks_are_timed_and_model_and_generators_left_alone(model):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     draws = torch.get_rng_state()
@@ -170,6 +171,7 @@ def test_two_blocks_are_timed_and_model_and_generators_left_alone(model):
     assert model.training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["brn", "adab2n", "bn_task", "bn_frozen:source=pretrained"])
 def test_norms_that_need_a_context_or_statistics_can_be_timed(norm):
     model = create_model("lsvit_nano", norm=norm, num_classes=3, image_size=16, num_frames=2)

@@ -39,6 +39,7 @@ def predictions_of(config, record):
     return pd.read_parquet(folder_of(config, record) / "predictions.parquet")
 
 
+@pytest.mark.slow
 def test_the_matrix_is_that_of_the_predictions(tiny):
     config = tiny(strategy="replay:per_class=2")
     record = clnorm.run(config)
@@ -89,6 +90,7 @@ def test_norms_are_paired_same_order_same_clips_same_batches(tiny, monkeypatch):
     assert len(seen["ln"]) == 12
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_loaded_and_says_so(tiny):
     config, notes = tiny(), Notes()
     first = clnorm.run(config)
@@ -169,6 +171,7 @@ def broken_root(copied_root):
     return root, path
 
 
+@pytest.mark.slow
 def test_a_finished_run_whose_clips_changed_since_is_loaded_with_a_warning(tiny, copied_root):
     root, path = copied_root
     config = tiny(dataset="hmdb51", data__root=str(root), train__epochs=1)

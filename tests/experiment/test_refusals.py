@@ -14,6 +14,7 @@ def folder_of(config, record):
     return Path(config.out) / record.run
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_the_run(tiny):
     with pytest.raises(ClnormError, match=r"the loss is (nan|inf) in experience \d"):
         clnorm.run(tiny(train__lr=1e38, train__epochs=5, norm="bn"))

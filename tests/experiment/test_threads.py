@@ -34,6 +34,7 @@ def results(config, reporter=None):
     return record.matrix, record.execution, files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 def test_two_runs_in_two_threads_give_what_each_gives_alone(tiny, tmp_path, pair):
     together, alone = ([tiny(**run, backbone=RANDOM, out=str(tmp_path / name)) for run in pair] for name in "ab")
@@ -49,6 +50,7 @@ def test_two_runs_in_two_threads_give_what_each_gives_alone(tiny, tmp_path, pair
     assert found[0] != found[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -65,6 +67,7 @@ def test_a_run_leaves_the_global_generators_where_they_were(tiny, changes):
     assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
 
 
+@pytest.mark.slow
 def test_a_run_that_waits_for_another_says_so(tiny):
     waiting = Event()
 

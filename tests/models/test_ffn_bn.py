@@ -118,6 +118,7 @@ def test_calibration_estimates_its_statistics(norm, count):
     assert not model.blocks[0].mlp.bn.training
 
 
+@pytest.mark.slow
 def test_a_checkpointed_block_updates_it_once():
     plain = create("bn").train()
     checkpointed = copy.deepcopy(plain)
@@ -208,6 +209,7 @@ def test_it_tracks_the_clips_that_count():
     assert all(torch.equal(value, still[name]) for name, value in both.state_dict().items())
 
 
+@pytest.mark.slow
 def test_a_run_with_it_is_recorded_as_such(tiny):
     record = clnorm.run(tiny(norm="bn", backbone="lsvit_nano:ffn_bn=true", train__epochs=1, model__calibrate=True))
     assert record.names["backbone"] == "lsvit_nano:ffn_bn=true"

@@ -178,6 +178,7 @@ def bad_weights(kind):
     return as_weights(source, pos_embed=torch.zeros(1, 15, 96))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
@@ -253,6 +254,7 @@ def test_real_weights_give_timms_features(shared_data, size):
         assert_equal_in_float64(model, expected, batch)
 
 
+@pytest.mark.slow
 def test_real_weights_give_timms_features_of_motion(shared_data):
     file, batch = shared_data / "weights" / FILE, clips(size=112).double()
     source = read_timms(file, size=112).double()
@@ -262,6 +264,7 @@ def test_real_weights_give_timms_features_of_motion(shared_data):
     assert_equal_in_float64(model, torch.cat([frame_features(source, frames) for frames in shown], dim=1), batch)
 
 
+@pytest.mark.slow
 def test_real_weights_through_the_file_with_another_input(shared_data):
     file, batch = shared_data / "weights" / FILE, clips(size=32).double()
     shape = {"num_classes": 4, "image_size": 32, "num_frames": 2}

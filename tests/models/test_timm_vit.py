@@ -79,6 +79,7 @@ def test_weights_of_timms_own_model_give_its_features(small, name, mean, std):
     assert not any(isinstance(module, torch.nn.LayerNorm) for module in model.modules())
 
 
+@pytest.mark.slow
 def test_positions_are_resized_as_timm_does(small):
     for name, size in ((TINY, 48), ("vit_small_patch14_reg4_dinov2", 42)):
         source, target = drawn(name, size=size), drawn(name, size=size // 3 * 2)
@@ -106,6 +107,7 @@ def test_weights_depend_on_the_seed_alone(small):
     assert not states["ln"]["head.weight"].any()
 
 
+@pytest.mark.slow
 def test_a_projection_without_bias_gets_one_of_zero(small):
     model, _, _ = create("vit_base_patch16_clip_224")
     assert model.patch_embed.proj.bias.shape == (768,)

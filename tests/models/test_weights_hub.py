@@ -90,6 +90,7 @@ def test_without_a_network_the_failure_is_soon_and_says_what_to_do(monkeypatch, 
     assert len(calls) == 1
 
 
+@pytest.mark.slow
 def test_a_cached_file_needs_no_network(monkeypatch, tmp_path):
     import huggingface_hub
 

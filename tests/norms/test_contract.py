@@ -77,6 +77,7 @@ def test_batches_of_one_and_two_clips(spec, samples):
     assert_same(results_of(norm, x), oracle.results(x, step, training=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 @pytest.mark.parametrize("spec", FIRST.values())
 def test_gradients_equal_finite_differences(spec, training):

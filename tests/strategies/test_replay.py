@@ -1,6 +1,7 @@
 """The replay memory: balanced, growing with the classes, drawn from its own generator."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ def filled(per_class=4, seed=0):
     return memory
 
 
+@pytest.mark.slow
 @given(st.integers(1, 10), st.integers(0, 100))
 def test_each_class_keeps_the_same_number_or_all_it_has(per_class, seed):
     memory = filled(per_class, seed)

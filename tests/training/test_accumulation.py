@@ -58,6 +58,7 @@ def train(build_setup, *plugins, **changes):
     return gradients, rates
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pieces", [2, 3, 4])
 def test_gradients_in_pieces_are_those_of_the_whole_batch_penalty_included(build_setup, pieces):
     expected, rates = train(build_setup, Penalty())
@@ -66,6 +67,7 @@ def test_gradients_in_pieces_are_those_of_the_whole_batch_penalty_included(build
     torch.testing.assert_close(gradients[0], expected[0], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_one_piece_is_avalanches_own_loop_to_the_bit(build_setup, monkeypatch):
     ours = Recorder()
     gradients, _ = train(build_setup, ours, Penalty())
@@ -92,6 +94,7 @@ def test_hooks_see_pieces_around_forward_and_backward_and_the_batch_elsewhere(bu
     ]
 
 
+@pytest.mark.slow
 def test_the_batch_has_its_own_loss_and_outputs_after_the_pieces(build_setup):
     whole, pieces = Recorder(), Recorder()
     train(build_setup, whole)
@@ -104,6 +107,7 @@ def test_the_batch_has_its_own_loss_and_outputs_after_the_pieces(build_setup):
     assert not given[3].requires_grad
 
 
+@pytest.mark.slow
 def test_a_smaller_last_batch_has_no_empty_piece(build_setup):
     # Eight clips in batches of five: the last one of three clips in four pieces.
     recorder = Recorder()
@@ -112,6 +116,7 @@ def test_a_smaller_last_batch_has_no_empty_piece(build_setup):
     assert sizes == [2, 1, 1, 1, 1, 1, 1]
 
 
+@pytest.mark.slow
 def test_pieces_mix_what_stands_at_the_batchs_end(build_setup):
     from clnorm.strategies.replay import replay
 

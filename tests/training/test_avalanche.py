@@ -105,11 +105,13 @@ def test_of_two_modules_with_a_name_the_last_one_counts(run_with_fake):
     assert run_with_fake("from avalanche.tools import Hammer; print(Hammer.__module__)") == ["avalanche.tools.new"]
 
 
+@pytest.mark.slow
 def test_a_name_that_a_module_and_a_function_in_it_share_is_the_functions(run_with_fake):
     assert run_with_fake("from avalanche.tools import tie, knot; print(knot())") == ["tied"]
     assert run_with_fake("import avalanche.tools.knot; print(avalanche.tools.knot())") == ["tied"]
 
 
+@pytest.mark.slow
 def test_names_that_the_source_does_not_show_are_found(run_with_fake):
     assert run_with_fake("from avalanche.tools import Hidden; print(Hidden)") == ["1"]
     assert run_with_fake("from avalanche.tools import *; print(Hidden, Hammer.__module__)") == [
@@ -120,6 +122,7 @@ def test_names_that_the_source_does_not_show_are_found(run_with_fake):
     assert {"Tools.", "Hammer", "Hidden", "Saw", "knot", "new", "tie"} <= set(names)
 
 
+@pytest.mark.slow
 def test_a_submodule_that_no_import_names_is_found_and_a_wrong_name_is_an_error(run_with_fake):
     assert run_with_fake("from avalanche.tools import alone; print(alone.__name__)") == ["avalanche.tools.alone"]
     code = (

@@ -16,6 +16,7 @@ def is_frozen(name):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["naive", "ewc"])
 def test_frozen_parameters_and_statistics_stay_to_the_bit_and_the_others_move(build_setup, strategy):
     from clnorm.catalogue import STRATEGIES

@@ -57,6 +57,7 @@ def test_targets_and_tasks_stay_those_of_a_clip_s_larger_part(build_setup, mix):
     assert set(strategy.mb_task_id.tolist()) == {0, 1}
 
 
+@pytest.mark.slow
 def test_pieces_of_a_batch_mix_as_the_whole_batch_does(build_setup):
     gradients = []
     for pieces in (1, 2):
@@ -71,6 +72,7 @@ def test_pieces_of_a_batch_mix_as_the_whole_batch_does(build_setup):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_run_that_mixes_is_repeated_bit_for_bit_and_has_a_name_of_its_own(build_setup, tiny):
     weights = []
     for mix in ("none", "mixup", "mixup"):

@@ -38,6 +38,7 @@ class Notes(Reporter):
         self.notes.append(text)
 
 
+@pytest.mark.slow
 def test_a_run_from_weights_starts_from_them_and_says_so(tiny, weights):
     reporter = Notes()
     options = {"backbone": "lsvit_nano", "norm": "bn", "train__lr": 0.0, "train__epochs": 1}
@@ -63,6 +64,7 @@ def test_a_run_is_named_by_the_content_of_its_weights(tiny, weights, tmp_path):
         clnorm.run(tiny(model__weights=str(tmp_path / "none.safetensors")))
 
 
+@pytest.mark.slow
 def test_calibration_estimates_statistics_before_training(tiny):
     for calibrate in (False, True):
         config = tiny(model__calibrate=calibrate, norm="bn:momentum=0", train__epochs=1)
@@ -76,6 +78,7 @@ def test_calibration_estimates_statistics_before_training(tiny):
         clnorm.run(tiny(model__calibrate=True, norm="ln"))
 
 
+@pytest.mark.slow
 def test_what_auto_is_stands_in_the_record_and_holds_for_the_whole_run(tiny, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     monkeypatch.setattr("clnorm.training.loop.train_stream", lambda *parts: pytest.fail("stopped", pytrace=False))
@@ -93,6 +96,7 @@ def test_what_auto_is_stands_in_the_record_and_holds_for_the_whole_run(tiny, mon
     assert other.execution == {"precision": "fp32", "attention": "fused", "compile": False, "measured": {}}
 
 
+@pytest.mark.slow
 def test_a_run_begun_with_measured_times_goes_on_as_its_record_says(tiny, monkeypatch):
     old = Execution(attention="explicit", measured={"fp32 fused": 0.2, "fp32 explicit": 0.1})
     monkeypatch.setattr("clnorm.training.loop.train_stream", lambda *parts: pytest.fail("stopped", pytrace=False))
@@ -105,6 +109,7 @@ def test_a_run_begun_with_measured_times_goes_on_as_its_record_says(tiny, monkey
     assert clnorm.run(config).execution == old.to_dict()
 
 
+@pytest.mark.slow
 def test_explicit_attention_is_executed(tiny, monkeypatch):
     called = []
     plain = torch.nn.functional.scaled_dot_product_attention
@@ -117,6 +122,7 @@ def test_explicit_attention_is_executed(tiny, monkeypatch):
     assert called
 
 
+@pytest.mark.slow
 def test_augmentation_changes_what_is_trained_on_and_nothing_else(tiny, monkeypatch):
     seen = {}
     for preset in ("none", "light"):
@@ -146,6 +152,7 @@ def test_a_class_that_is_not_there_is_said_before_anything_is_decoded(tiny, monk
         clnorm.run(tiny(data__augment="light:unflipped=turn"))
 
 
+@pytest.mark.slow
 def test_the_kept_model_predicts_what_the_run_recorded(tiny, tmp_path):
     config = tiny(norm="cn", train__ema=0.5, keep_model=True)
     record = clnorm.run(config)
@@ -168,6 +175,7 @@ def test_the_kept_model_predicts_what_the_run_recorded(tiny, tmp_path):
     assert [labels[output] for output in chosen.tolist()] == last["predicted"].tolist()
 
 
+@pytest.mark.slow
 def test_without_keep_model_none_is_kept(tiny, tmp_path):
     config = tiny(keep_model=False, train__epochs=1)
     folder = tmp_path / "runs" / clnorm.run(config).run

@@ -62,6 +62,7 @@ class Targets(SupervisedPlugin):
         self.seen.append(strategy.mb_y.tolist())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["naive", "replay:per_class=2", "joint"])
 def test_each_forward_pass_is_told_whose_clips_it_has_and_how_far_the_run_is(build_setup, told, strategy):
     setup = build_setup(strategy=strategy, norm="bn")
@@ -82,6 +83,7 @@ def test_each_forward_pass_is_told_whose_clips_it_has_and_how_far_the_run_is(bui
     assert [context.has_memory for context in contexts] == [remembers and step >= 4 for step in range(count)]
 
 
+@pytest.mark.slow
 def test_pieces_are_told_of_their_own_clips_and_of_one_step(build_setup, told):
     setup = build_setup(strategy="replay:per_class=2", norm="bn", train__accumulate=2, train__epochs=1)
     built, targets = create(setup), Targets()
@@ -94,6 +96,7 @@ def test_pieces_are_told_of_their_own_clips_and_of_one_step(build_setup, told):
     assert [context.progress for context in contexts] == [step / 6 for step in range(6) for _ in range(2)]
 
 
+@pytest.mark.slow
 def test_a_continued_run_is_told_the_same_progress(build_setup, told):
     options = {"strategy": "replay:per_class=2", "norm": "bn", "train__epochs": 1}
     first = create(build_setup(**options))
@@ -136,6 +139,7 @@ def gradients(setup):
     return found, built
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pieces", [1, 3])
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_what_norms_add_to_the_loss_enters_the_gradient_once_and_leaves_nothing_behind(
@@ -158,6 +162,7 @@ def test_what_norms_add_to_the_loss_enters_the_gradient_once_and_leaves_nothing_
         assert all(norm.context is None and getattr(norm, "auxiliary_loss", None) is None for norm in norms)
 
 
+@pytest.mark.slow
 def test_the_fisher_is_told_of_each_single_clip(build_setup):
     setup, tasks = build_setup(strategy="ewc:lam=10", norm="bn", train__epochs=1), []
 
@@ -183,6 +188,7 @@ def test_nothing_is_tracked_under_none_and_the_weights_train(build_setup):
     assert not any(torch.equal(a, b) for a, b in zip(state_of(setup.model, "bias"), weights, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["current_only", "memory_only", "balanced"])
 def test_norms_weigh_the_clips_that_they_are_told_of(build_setup, told, policy):
     setup = build_setup(norm=f"bn:update={policy}", strategy="replay:per_class=2,share=0.25", train__epochs=1)
@@ -200,6 +206,7 @@ def test_norms_weigh_the_clips_that_they_are_told_of(build_setup, told, policy):
     assert len(later[-1]) == 3
 
 
+@pytest.mark.slow
 def test_a_piece_without_clips_of_the_memory_is_not_tracked(build_setup):
     setup = build_setup(
         norm="bn:update=memory_only",
@@ -257,6 +264,7 @@ def test_clips_are_calibrated_on_in_shuffled_batches_of_like_size(build_setup, m
     assert read == [expected[:3], expected[3:6], expected[6:]]
 
 
+@pytest.mark.slow
 def test_recalibration_is_seeded(build_setup):
     options = {"norm": "bn:recalibrate=current", "train__epochs": 1}
     first, second = (create(build_setup(**options)) for _ in range(2))
@@ -266,6 +274,7 @@ def test_recalibration_is_seeded(build_setup):
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recalibrate", ["none", "current"])
 def test_statistics_are_frozen_to_the_bit_on_a_continued_run_too(build_setup, recalibrate):
     options = {"norm": f"cn:freeze_after=1,recalibrate={recalibrate}", "train__epochs": 1}
@@ -298,6 +307,7 @@ def test_policies_are_checked_before_anything_is_trained(build_setup):
         create(build_setup(norm="bn_task:tasks=1"))
 
 
+@pytest.mark.slow
 def test_an_average_that_is_frozen_next_keeps_recalibrated_statistics(build_setup):
     setup = build_setup(
         norm="bn:freeze_after=2,recalibrate=current",
@@ -321,6 +331,7 @@ def test_an_average_that_is_frozen_next_keeps_recalibrated_statistics(build_setu
         assert all(torch.equal(a, b) for a, b in zip(evaluated, recalibrated, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("update", ["memory_only", "none"])
 def test_an_oracle_without_statistics_of_training_gets_those_of_the_buffer(build_setup, update):
     norm = f"bn_task:update={update},recalibrate=buffer"

@@ -33,6 +33,7 @@ def is_equal(one, other):
     return all(torch.equal(one[clip], other[clip]) for clip in one)
 
 
+@pytest.mark.slow
 def test_each_epoch_draws_anew_and_every_norm_and_memory_see_the_same(build_setup):
     epochs = read_epochs(naive(build_setup(**CHOICE)), count=2)
     assert epochs[0].keys() == epochs[1].keys()

@@ -65,6 +65,7 @@ def test_the_average_by_hand_and_counts_stay_counts():
     assert average.module.weight.item() == 7
 
 
+@pytest.mark.slow
 def test_the_average_follows_the_steps_of_an_experience_and_is_what_is_evaluated(build_setup):
     setup = build_setup(train__ema=0.9, norm="cn", train__epochs=1)
     strategy, count, expected = naive(setup), 0, []

@@ -34,6 +34,7 @@ def test_mixup_is_the_weighted_mean_of_each_clip_and_its_partner(seed, count, al
         torch.testing.assert_close(mixed.double(), expected, atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**31), count=st.integers(1, 7), alpha=st.floats(0.05, 5.0))
 @settings(max_examples=150)
 def test_videomix_gives_each_clip_one_box_and_the_share_counts_pixels(seed, count, alpha):

@@ -17,6 +17,7 @@ names = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(rows=st.lists(st.tuples(names, names), min_size=1, max_size=5, unique_by=lambda row: row[0]))
 def test_any_names_are_read_back(rows):

@@ -41,6 +41,7 @@ def test_real_clips(shared_data, split, train, test):
     assert sources["train"].isdisjoint(sources["test"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", [1, 2, 3])
 def test_all_51_official_split_files(official, split):
     """The official counts: 70 training and 30 test clips a class, 1,666 unused."""
@@ -52,6 +53,7 @@ def test_all_51_official_split_files(official, split):
     assert counts["test"].eq(30).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("split", "leaking"), [(1, 459), (2, 415), (3, 454)])
 def test_train_plus_leaves_out_what_shares_class_and_source_with_a_test_clip(official, split, leaking):
     """Counted by a loop over the official names: 459, 415 and 454 unused clips leak in the three splits."""
@@ -67,6 +69,7 @@ def test_train_plus_leaves_out_what_shares_class_and_source_with_a_test_clip(off
     assert (split, (plus["split"] == "train").sum()) in [(1, 4777), (2, 4821), (3, 4782)]
 
 
+@pytest.mark.slow
 def test_an_induced_long_tail_of_the_official_split(official):
     """70 * 10^(-c/50): from 70 clips to 7, with all test clips."""
     table = hmdb51.read(official, imbalance=10.0, tail_seed=3)
@@ -129,6 +132,7 @@ source_names = st.text(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(source=source_names, folder=st.from_regex(r"[a-z]+(_[a-z]+)?", fullmatch=True), people=st.integers(0, 99))
 def test_any_source_and_class_are_read_back(write_layout, source, folder, people):

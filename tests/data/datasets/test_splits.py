@@ -96,6 +96,7 @@ def test_the_cut_by_group_worked_by_hand():
     assert chosen == {(0,), (1,), (1, 2), (2,)}
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     sizes=st.lists(st.lists(st.integers(1, 5), min_size=2, max_size=8), min_size=1, max_size=5),

@@ -63,6 +63,7 @@ def archive_of(server, *, file="good.rar", md5=None) -> Archive:
     return Archive("good.rar", f"http://127.0.0.1:{server.server_port}/{file}", md5 or hashlib.md5(CONTENT).hexdigest())
 
 
+@pytest.mark.slow
 def test_it_is_downloaded_once_with_progress(server, tmp_path):
     reporter = Counting()
     path = download(archive_of(server), tmp_path / "archives", reporter=reporter)
@@ -74,6 +75,7 @@ def test_it_is_downloaded_once_with_progress(server, tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["good.rar"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_download_goes_on_where_it_stopped(server, tmp_path):
     server.cut = 1_500_000
     with pytest.raises(ClnormError, match="the same command goes on where it stopped"):
@@ -86,12 +88,14 @@ def test_an_interrupted_download_goes_on_where_it_stopped(server, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["good.rar"]
 
 
+@pytest.mark.slow
 def test_a_wrong_md5_is_removed(server, tmp_path):
     with pytest.raises(ClnormError, match=r"the md5 of what came is \w{32}, not 00"):
         download(archive_of(server, md5="00"), tmp_path, reporter=Reporter())
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_missing_file_and_a_server_that_is_down(server, tmp_path):
     with pytest.raises(ClnormError, match=r"404.*by other means and pass it with --from"):
         download(archive_of(server, file="no.rar"), tmp_path, reporter=Reporter())

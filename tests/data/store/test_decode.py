@@ -101,6 +101,7 @@ def test_genuine_files_decode(shared_data, frames):
         assert clip.header - 4 <= clip.decoded <= clip.header
 
 
+@pytest.mark.slow
 def test_every_cut_of_a_genuine_file_decodes_until_hardly_anything_is_left(shared_data, tmp_path):
     """These are the clips, cut to a dozen packets, whose last frames are counted but never come out."""
     genuine = next((shared_data / "data" / "originals").glob("Baseball*")).read_bytes()

@@ -78,6 +78,7 @@ def test_motions_are_smooth_and_stay_in_sight(motion):
         assert np.abs(np.diff([pose.x, pose.y])).max() < 0.1
 
 
+@pytest.mark.slow
 def test_shapes_are_distinct_and_fill_their_texture_without_touching_its_edge():
     textures = [create_texture(*shape) for shape in list_shapes()]
     covers = np.stack([(texture[0] < 0) * texture[1] for texture in textures])

@@ -70,6 +70,7 @@ def test_files_hold_the_frames_that_were_rendered(table):
         assert np.abs(decoded.astype(int) - rendered).mean() < 4
 
 
+@pytest.mark.slow
 def test_a_second_reading_makes_nothing_and_a_second_making_makes_the_same(table, cache):
     told = []
     assert contents(synthetic.read(None, **SMALL, progress=lambda done, total: told.append((done, total)))) == contents(

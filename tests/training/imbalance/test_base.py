@@ -32,6 +32,7 @@ def per_class(strategy, batches, index):
     return np.bincount(strategy.setup.stream.targets[ids], minlength=4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "expected"),
     [
@@ -56,6 +57,7 @@ def test_epochs_clips_and_steps_are_what_was_announced(build_setup, method, expe
         assert sum(map(len, epochs)) == strategy.lengths.steps(index)
 
 
+@pytest.mark.slow
 def test_the_memory_keeps_its_share_beside_a_sampler(build_setup):
     strategy = replay(build_setup(train__imbalance="oversample", **UNEQUAL), per_class=2, share=0.5)
     strategy.train_experience(0)
@@ -64,6 +66,7 @@ def test_the_memory_keeps_its_share_beside_a_sampler(build_setup):
         assert all(sum(clip in memory for clip in batch.tolist()) == 2 for batch in epoch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["balanced", "undersample", "feature_smote"])
 def test_the_draws_are_the_same_for_every_norm(build_setup, method):
     plans = [
@@ -78,6 +81,7 @@ def test_joint_training_balances_all_classes(build_setup):
     assert per_class(strategy, trained_ids(strategy, 0)[0], 0).tolist() == [2, 2, 2, 2]
 
 
+@pytest.mark.slow
 def test_losses_go_by_what_an_epoch_shows_replay_included(build_setup):
     strategy = replay(build_setup(train__imbalance="logit_adjustment", **UNEQUAL), per_class=2, share=0.5)
     for index in range(2):
@@ -90,6 +94,7 @@ def test_losses_go_by_what_an_epoch_shows_replay_included(build_setup):
     assert strategy.balancing.clips[:2].tolist() == [2, 2]
 
 
+@pytest.mark.slow
 def test_without_memory_old_classes_have_no_clips(build_setup):
     strategy = naive(build_setup(train__imbalance="logit_adjustment", **UNEQUAL))
     head = []
@@ -102,6 +107,7 @@ def test_without_memory_old_classes_have_no_clips(build_setup):
     torch.testing.assert_close(cosine, torch.ones(2))
 
 
+@pytest.mark.slow
 def test_the_deferred_part_of_ldam_begins_with_its_epoch(build_setup):
     strategy = naive(build_setup(train__imbalance="ldam:defer=0.5", **{**UNEQUAL, "train__epochs": 4}))
     seen, loss = [], strategy.balancing.loss
@@ -116,6 +122,7 @@ def test_the_deferred_part_of_ldam_begins_with_its_epoch(build_setup):
     assert seen == sorted(seen)
 
 
+@pytest.mark.slow
 def test_the_fisher_is_that_of_the_plain_likelihood(build_setup):
     from clnorm.strategies.ewc import EWCPlugin, QuadraticPenalty
 

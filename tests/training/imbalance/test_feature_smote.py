@@ -35,6 +35,7 @@ def balanced_on(monkeypatch):
     return calls
 
 
+@pytest.mark.slow
 def test_it_is_fitted_on_the_clips_at_hand_each_once_and_never_on_test_clips(build_setup, balanced_on):
     strategy = replay(build_setup(**UNEQUAL), per_class=2, share=0.5)
     stream = strategy.setup.stream
@@ -53,6 +54,7 @@ def test_it_is_fitted_on_the_clips_at_hand_each_once_and_never_on_test_clips(bui
     assert set(labels) == {0, 1, 2, 3}
 
 
+@pytest.mark.slow
 def test_training_is_plain_and_only_the_head_differs(build_setup):
     weights = []
     for method in ("none", "feature_smote:k=2"):

@@ -63,6 +63,7 @@ def test_classes_to_come_are_no_part_of_the_prior():
     )
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 500), min_size=2, max_size=6))
 def test_the_adjusted_loss_is_least_where_the_plain_logits_are_balanced(counts):
     # If p(x | y) does not depend on y, the batches' posterior is the prior, and the minimum is at equal logits.

@@ -37,6 +37,7 @@ def test_over_and_undersampling_make_all_classes_equal(counts):
     assert len(set(chosen)) == len(chosen), "undersampling repeats no clip"
 
 
+@pytest.mark.slow
 @given(COUNTS, st.integers(0, 50))
 def test_the_others_keep_the_epochs_length_and_hand_out_whole_shares(counts, seed):
     total = sum(counts)
@@ -91,6 +92,7 @@ def test_quotas_add_up_and_are_rounded_shares(weights, total, seed):
     assert (np.abs(quotas - shares * total) < 1 + 1e-8).all()
 
 
+@pytest.mark.slow
 def test_quotas_are_exact_in_expectation():
     shares, generator = np.array([0.11, 0.26, 0.63]), np.random.default_rng(0)
     mean = np.mean([draw_quotas(shares, 7, generator=generator) for _ in range(20_000)], axis=0)

@@ -4,6 +4,7 @@ import pytest
 from torch import nn
 
 from clnorm import create_model
+from clnorm.catalogue import STRATEGIES
 from clnorm.config.load import merge_config
 from clnorm.errors import UserError
 from clnorm.norms.batch import BatchNorm
@@ -134,3 +135,18 @@ def test_statistics_that_are_never_estimated_are_no_evaluation(estimate):
         check(f"bn:update=none,{estimate}")
     else:
         check("bn:update=none", **estimate)
+
+
+def test_a_strategy_checks_them_before_anything_is_trained(build_setup):
+    def create(setup):
+        STRATEGIES.get(setup.config.strategy.name).load()(setup, **setup.config.strategy.kwargs)
+
+    with pytest.raises(UserError, match=r"norm bn:recalibrate=buffer: recalibrate=buffer with the strategy ewc"):
+        create(build_setup(norm="bn:recalibrate=buffer", strategy="ewc"))
+    with pytest.raises(UserError, match=r"norm bn:freeze_after=2: freeze_after=2 of 2 experiences"):
+        create(build_setup(norm="bn:freeze_after=2"))
+    with pytest.raises(UserError, match=r"freeze_after=1 of 1 experiences leaves none"):
+        create(build_setup(norm="bn:freeze_after=1", strategy="joint"))  # which trains on one experience
+    create(build_setup(norm="bn_task:tasks=1", strategy="joint"))
+    with pytest.raises(UserError, match=r"tasks=1, fewer than the 2 experiences"):
+        create(build_setup(norm="bn_task:tasks=1"))

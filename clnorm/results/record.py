@@ -1,14 +1,11 @@
-"""Run folders: what a run leaves behind, never half-written, and all of them read back as one table."""
+"""What a run says of itself: its record, and the notes that its labels stand for."""
 
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clnorm.errors import ClnormError
-
-if TYPE_CHECKING:
-    pass
 
 SCHEMA = 1
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 class ClnormError(Exception):
     """Something failed that the user did not ask for wrongly: exit code 1.
 
-    Its parts are attributes of the same names; the message is composed of them when it is asked for.
+    The arguments are kept as attributes; `str()` composes the message of them.
 
     Args:
         what: what is wrong, naming the value at fault.

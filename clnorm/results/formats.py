@@ -16,6 +16,7 @@ from clnorm.results.dialects import (
     MARKDOWN,
     PLAIN,
     Dialect,
+    explain_marks,
     write_caption,
     write_difference,
     write_heading,
@@ -45,7 +46,8 @@ def to_rich(grid: Grid, console: Console | None = None) -> str:
         console = Console(file=io.StringIO(), width=WIDTH)
         widest = Measurement.get(console, console.options.update(max_width=sys.maxsize), table).maximum
         console.width = max(WIDTH, widest)
-    legend = "Bold best, underlined second within a strategy. " if console.is_terminal else ""
+    marked = console.is_terminal and any(cell.mark for cell in grid.cells.values())
+    legend = f"Bold best, underlined second within a strategy{explain_marks(grid, PLAIN)}. " if marked else ""
     with console.capture() as capture:
         console.print(table)
         console.print(Text(legend + write_caption(grid, PLAIN)))

@@ -37,7 +37,11 @@ def load_results(folder: str | Path) -> "pd.DataFrame":
     records = [_named_anew(read_record(file)) for file in sorted(root.rglob("record.json"))]
     if not records:
         raise UserError("holds no run", where=str(root), hint=f"make one: clnorm run --out {root}")
-    joint = {_pair(record): record.metrics.get(_A_BAR) for record in records if record.names["strategy"] == "joint"}
+    joint = {
+        _pair(record): record.metrics.get(_A_BAR)
+        for record in records
+        if record.names["strategy"] == "joint" and record.status == "finished"
+    }
     return pd.DataFrame([row for record in records for row in _rows(_with_retention(record, joint.get(_pair(record))))])
 
 

@@ -121,6 +121,17 @@ def test_retention_needs_joint_training_with_the_same_norm_and_seed(tmp_path):
     assert math.isnan(kept["other_seed"])
 
 
+@pytest.mark.parametrize("first", ["a", "z"])
+def test_an_unfinished_joint_run_hides_no_finished_one(tmp_path, first):
+    a_bar = {"average_incremental_accuracy": 0.6, "retention": None}
+    joint = VERSION_1["names"] | {"strategy": "joint"}
+    save(tmp_path, "replay", metrics=a_bar)
+    save(tmp_path, "m", run="done", names=joint, metrics={"average_incremental_accuracy": 0.8, "retention": None})
+    save(tmp_path, first, run="not", names=joint, status="unfinished", metrics={})
+    kept = load_results(tmp_path).query("metric == 'retention'").set_index("run")["value"]
+    assert kept[VERSION_1["run"]] == pytest.approx(0.75)
+
+
 def test_joint_training_under_another_label_is_no_reference(tmp_path):
     a_bar = {"average_incremental_accuracy": 0.6, "retention": None}
     joint = VERSION_1["names"] | {"strategy": "joint"}

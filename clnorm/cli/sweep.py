@@ -17,11 +17,11 @@ def add_sweep(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 
 def _sweep(options: argparse.Namespace) -> None:
-    from clnorm.launch.sweep import read_sweep, sweep
+    from clnorm.launch.sweep import name_cells, read_sweep, sweep
 
     configs = read_sweep(options.file, merge_flags(options, FLAGS))
     if options.dry_run:
-        print_text("\n".join(f"{c.norm.short} {c.strategy.short} seed={c.seed}" for c in configs))
+        print_text("\n".join(name_cells(configs)))
         return
     from clnorm.console import ConsoleReporter
 

@@ -3,7 +3,7 @@
 import argparse
 
 from clnorm.cli.flags import FLAGS, Verbs, add_set, merge_flags
-from clnorm.cli.output import print_text
+from clnorm.cli.output import check_fits, print_text
 
 
 def add_sweep(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -12,7 +12,7 @@ def add_sweep(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     sweep.add_argument("--data-root", help=FLAGS["data-root"])
     sweep.add_argument("--out", help=FLAGS["out"])
     add_set(sweep)
-    sweep.add_argument("--dry-run", action="store_true", help="print the runs and stop")
+    sweep.add_argument("--dry-run", action="store_true", help="print the runs, check what needs no video, and stop")
     sweep.set_defaults(verb=_sweep)
 
 
@@ -22,6 +22,7 @@ def _sweep(options: argparse.Namespace) -> None:
     configs = read_sweep(options.file, merge_flags(options, FLAGS))
     if options.dry_run:
         print_text("\n".join(name_cells(configs)))
+        check_fits(configs)
         return
     from clnorm.console import ConsoleReporter
 

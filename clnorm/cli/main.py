@@ -10,6 +10,7 @@ from clnorm.cli.doctor import add_doctor
 from clnorm.cli.inference import add_inference
 from clnorm.cli.listing import add_listing
 from clnorm.cli.norms import add_norms
+from clnorm.cli.parsing import Parser
 from clnorm.cli.run import add_run
 from clnorm.cli.sweep import add_sweep
 from clnorm.cli.table import add_table
@@ -23,11 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, 1 for a failure, 2 for a mistake of the user's, 130 when interrupted.
     """
-    options = _parser().parse_args(arguments)
-    debug = getattr(options, "debug", False)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    debug = "--debug" in given
     if not sys.flags.safe_path and "" not in sys.path:
         sys.path.insert(0, "")  # the current folder, where a user's own modules lie, as `python -m` does
     try:
+        options = _parser().parse_args(given)
         options.verb(options)
     except KeyboardInterrupt:
         return _fail("interrupted; a run continues when the same command is given again", 130)
@@ -54,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
     )
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = Parser(
         prog="clnorm", description="Continual learning on video, with normalization as the variable.", parents=[common]
     )
     parser.add_argument("--version", action="version", version=f"clnorm {__version__}")

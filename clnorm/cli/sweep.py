@@ -2,16 +2,14 @@
 
 import argparse
 
-from clnorm.cli.flags import FLAGS, Verbs, add_set, merge_flags
+from clnorm.cli.flags import FLAGS, Verbs, add_flags, merge_flags
 from clnorm.cli.output import check_fits, print_text
 
 
 def add_sweep(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     sweep = verbs.add_parser("sweep", parents=[common], help="run a grid of configurations, skipping what is finished")
     sweep.add_argument("file", help="YAML file with the keys `config` and `grid`")
-    sweep.add_argument("--data-root", help=FLAGS["data-root"])
-    sweep.add_argument("--out", help=FLAGS["out"])
-    add_set(sweep)
+    add_flags(sweep)
     sweep.add_argument("--dry-run", action="store_true", help="print the runs, check what needs no video, and stop")
     sweep.set_defaults(verb=_sweep)
 

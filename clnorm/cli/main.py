@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from clnorm.cli.cache import add_cache
 from clnorm.cli.data import add_data
 from clnorm.cli.doctor import add_doctor
 from clnorm.cli.inference import add_inference
@@ -12,6 +13,7 @@ from clnorm.cli.listing import add_listing
 from clnorm.cli.norms import add_norms
 from clnorm.cli.parsing import Parser
 from clnorm.cli.run import add_run
+from clnorm.cli.runs import add_runs
 from clnorm.cli.sweep import add_sweep
 from clnorm.cli.table import add_table
 from clnorm.cli.time import add_time
@@ -66,11 +68,13 @@ def _parser() -> argparse.ArgumentParser:
     add_time(verbs, common)
     add_sweep(verbs, common)
     add_table(verbs, common)
+    add_runs(verbs, common)
     add_inference(verbs, common)
     add_data(verbs.add_parser("data", help="prepare, check or audit a dataset"), common)
     add_norms(verbs.add_parser("norms", help="check a norm's contract, or audit a swap in a backbone"), common)
 
     add_listing(verbs, common)
+    add_cache(verbs, common)
     add_doctor(verbs, common)
     return parser
 

@@ -99,7 +99,7 @@ def test_rows_and_groups_follow_the_catalogue_then_the_alphabet():
 def test_csv_keeps_full_precision():
     df = runs({("ln", "naive"): [0.1, 0.2], ("bn", "naive"): [1 / 3, 1 / 3]})
     text = make_table(df, format="csv", metrics=["accuracy"])
-    assert f"bn,naive,accuracy,{1 / 3!r},0.0,2,true" in text.splitlines()
+    assert f"bn,naive,accuracy,{1 / 3!r},0.0,2,true,fraction" in text.splitlines()
 
 
 def test_caption_holds_conditions_and_definitions():

@@ -11,6 +11,8 @@ from clnorm.progress import Reporter
 from clnorm.results.folder import RunFolder, run_name
 from clnorm.results.record import RunRecord
 from clnorm.seeding import hold_process
+from clnorm.streams.fit import check_named_classes
+from clnorm.streams.stream import create_stream
 
 if TYPE_CHECKING:
     import torch
@@ -43,6 +45,7 @@ def run(config: Config, *, reporter: Reporter | None = None) -> RunRecord:
         ClnormError: the run failed; what was finished of it is kept.
     """
     reporter = reporter or Reporter()
+    check_named_classes(config)
     table = read_table(config, reporter)
     folder = RunFolder(Path(config.out).expanduser() / run_name(config, data=table.fingerprint))
     if record := _load_finished(config, table, folder, reporter):
@@ -88,13 +91,13 @@ def _prepare(
     """The strategy, ready to train, and the record of the run that begins, which is written."""
     from clnorm.data.augment.presets import create_augmentation
     from clnorm.data.store.device import check_choice, keep_on_device
-    from clnorm.streams.stream import create_stream
     from clnorm.training.describe import begin_record
     from clnorm.training.norm_statistics import calibrate_at_start
     from clnorm.training.setup import Setup
 
     # Before anything is decoded: what the configuration alone gets wrong is said at once.
     check_choice(config.data.device_cache, device=device)
+    create_stream(table, config.protocol, seed=config.seed, bad={})
     augment = create_augmentation(config.data.augment, table.classes)
     model, swap, loaded = _build_model(config, len(table.classes), reporter)
     store = keep_on_device(open_store(config, table, reporter), config.data.device_cache, device=device)

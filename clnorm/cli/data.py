@@ -114,7 +114,7 @@ def _add_audit(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     )
     audit.add_argument("dataset", help=FLAGS["dataset"])
     audit.add_argument("--data-root", help=FLAGS["data-root"])
-    audit.add_argument("--protocol", help="how classes become experiences, such as even:experiences=7")
+    audit.add_argument("--protocol", help=FLAGS["protocol"])
     audit.add_argument("--seed", help="seed of the class order and of what the audit draws")
     audit.add_argument("--out", metavar="FILE", help="HTML file to write the whole report to")
     audit.add_argument("--json", action="store_true", help="print JSON")

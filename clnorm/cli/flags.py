@@ -13,6 +13,7 @@ FLAGS = {
     "strategy": "continual-learning strategy, such as replay or replay:per_class=10",
     "backbone": "video backbone",
     "dataset": "dataset, such as synthetic:classes=20",
+    "protocol": "how classes become experiences, such as even:experiences=7",
     "data-root": "folder of the videos and split files",
     "seed": "seed of class order, weights, batches and memory",
     "out": "folder that run folders go into (default: runs)",
@@ -22,6 +23,11 @@ FLAGS = {
 def add_configuration(parser: argparse.ArgumentParser) -> None:
     """Add `--config`, `FLAGS` and `--set`: what makes a configuration."""
     parser.add_argument("--config", metavar="FILE", help="YAML file of the configuration")
+    add_flags(parser)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add `FLAGS` and `--set`, which mean the same in every command."""
     for flag, text in FLAGS.items():
         parser.add_argument(f"--{flag}", help=text)
     add_set(parser)

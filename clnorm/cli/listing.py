@@ -16,12 +16,12 @@ from clnorm.errors import UserError
 
 def add_listing(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     names = verbs.add_parser("list", parents=[common], help="every legal name with its options")
-    names.add_argument("what", help="norms, strategies, backbones, datasets, protocols, metrics or config")
+    names.add_argument("what", nargs="?", help="what to list; left out, what there is to list")
     names.set_defaults(verb=_list)
 
 
 def _list(options: argparse.Namespace) -> None:
-    print_text(list_names(options.what))
+    print_text(list_names(options.what) if options.what is not None else _list_kinds())
 
 
 def list_names(what: str) -> str:
@@ -37,6 +37,13 @@ def list_names(what: str) -> str:
     if what == "metrics":
         return _list_metrics()
     raise UserError(f"cannot list {what!r}", legal=[*REGISTRIES, "config", "metrics"], given=what)
+
+
+def _list_kinds() -> str:
+    """What can be listed, with the command for each."""
+    told = {plural: ", ".join(registry.names()) for plural, registry in REGISTRIES.items()}
+    told |= {"metrics": "what a table shows, with formulas and sources", "config": "every key of a configuration"}
+    return "\n".join(f"clnorm list {what:<15}{text}" for what, text in told.items())
 
 
 def _list_registry(registry: Registry) -> str:

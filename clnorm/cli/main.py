@@ -5,12 +5,15 @@ import os
 import sys
 from collections.abc import Sequence
 
+from clnorm.cli.cache import add_cache
 from clnorm.cli.data import add_data
 from clnorm.cli.doctor import add_doctor
 from clnorm.cli.inference import add_inference
 from clnorm.cli.listing import add_listing
 from clnorm.cli.norms import add_norms
+from clnorm.cli.parsing import Parser
 from clnorm.cli.run import add_run
+from clnorm.cli.runs import add_runs
 from clnorm.cli.sweep import add_sweep
 from clnorm.cli.table import add_table
 from clnorm.cli.time import add_time
@@ -23,11 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, 1 for a failure, 2 for a mistake of the user's, 130 when interrupted.
     """
-    options = _parser().parse_args(arguments)
-    debug = getattr(options, "debug", False)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    debug = "--debug" in given
     if not sys.flags.safe_path and "" not in sys.path:
         sys.path.insert(0, "")  # the current folder, where a user's own modules lie, as `python -m` does
     try:
+        options = _parser().parse_args(given)
         options.verb(options)
     except KeyboardInterrupt:
         return _fail("interrupted; a run continues when the same command is given again", 130)
@@ -54,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
     )
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = Parser(
         prog="clnorm", description="Continual learning on video, with normalization as the variable.", parents=[common]
     )
     parser.add_argument("--version", action="version", version=f"clnorm {__version__}")
@@ -64,11 +68,13 @@ def _parser() -> argparse.ArgumentParser:
     add_time(verbs, common)
     add_sweep(verbs, common)
     add_table(verbs, common)
+    add_runs(verbs, common)
     add_inference(verbs, common)
     add_data(verbs.add_parser("data", help="prepare, check or audit a dataset"), common)
     add_norms(verbs.add_parser("norms", help="check a norm's contract, or audit a swap in a backbone"), common)
 
     add_listing(verbs, common)
+    add_cache(verbs, common)
     add_doctor(verbs, common)
     return parser
 

@@ -1,12 +1,32 @@
-"""What a command prints: data on stdout."""
+"""What a command prints: data on stdout, notes on stderr."""
 
 import json
 import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clnorm.config.config import Config
 
 
 def print_text(text: str) -> None:
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
     sys.stdout.flush()
+
+
+def check_fits(configs: "Iterable[Config]") -> None:
+    """What a dry run checks: that each protocol fits its classes. What could not be checked is said on stderr, once.
+
+    Raises:
+        UserError: a protocol does not fit.
+    """
+    from clnorm.streams.fit import FitCheck
+
+    fit, notes = FitCheck(), dict[str, None]()
+    for config in configs:
+        notes[fit.check(config)] = None
+    for note in filter(None, notes):
+        sys.stderr.write(f"{note}\n")
 
 
 def print_json(value: object) -> None:

@@ -4,13 +4,15 @@ import argparse
 from pathlib import Path
 
 from clnorm.cli.flags import FLAGS, Verbs, add_configuration, merge_flags
-from clnorm.cli.output import print_text
+from clnorm.cli.output import check_fits, print_text
 
 
 def add_run(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     run = verbs.add_parser("run", parents=[common], help="train and evaluate one configuration")
     add_configuration(run)
-    run.add_argument("--dry-run", action="store_true", help="print the resolved configuration and stop")
+    run.add_argument(
+        "--dry-run", action="store_true", help="print the resolved configuration, check what needs no video, and stop"
+    )
     run.set_defaults(verb=_run)
 
 
@@ -20,6 +22,7 @@ def _run(options: argparse.Namespace) -> None:
     config = load_config(options.config, merge_flags(options, FLAGS))
     if options.dry_run:
         print_text(config.to_yaml())
+        check_fits([config])
         return
     from clnorm.cli.show.run import print_summary
     from clnorm.console import ConsoleReporter

@@ -13,7 +13,9 @@ def add_table(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     table.add_argument("--format", default="rich", help="rich, markdown, latex or csv")
     table.add_argument("--metrics", default="accuracy,forgetting", help="metrics, separated by commas")
     table.add_argument("--versus", metavar="NORM", help="add paired differences to this norm, such as bn")
-    table.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE", help="take only these runs")
+    table.add_argument(
+        "--where", action="append", default=[], metavar="KEY=VALUE", help="take only these runs, by a column or any key"
+    )
     table.set_defaults(verb=_table)
 
 
@@ -24,7 +26,7 @@ def _table(options: argparse.Namespace) -> None:
     from clnorm.results.selection import select
     from clnorm.results.tables import make_table
 
-    results = select(load_results(options.folder), options.where)
+    results = select(load_results(options.folder, columns=["config"]), options.where)
     metrics = [name.strip() for name in options.metrics.split(",") if name.strip()]
     console = Console() if sys.stdout.isatty() else None
     print_text(make_table(results, metrics=metrics, format=options.format, versus=options.versus, console=console))

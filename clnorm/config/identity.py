@@ -13,7 +13,7 @@ from clnorm.config.fields import Section
 from clnorm.errors import UserError
 
 # What a run's identity leaves out: it changes where or how fast a run happens; the device, only by rounding.
-_NOT_IDENTITY = {
+NOT_IDENTITY = {
     "out",
     "keep_model",
     "data.root",
@@ -36,23 +36,24 @@ def run_id(config: Config, *, data: str = "") -> str:
     Raises:
         UserError: the file of weights cannot be read.
     """
-    return _digest(config, data, leave_out=_NOT_IDENTITY)
+    return _digest(config, data, leave_out=NOT_IDENTITY)
 
 
 def setting_id(config: Config, *, data: str = "") -> str:
     """Eight hex digits of what runs must share to stand in one table: all but norm, strategy and seed."""
-    return _digest(config, data, leave_out={*_NOT_IDENTITY, "norm", "strategy", "seed"})
+    return _digest(config, data, leave_out={*NOT_IDENTITY, "norm", "strategy", "seed"})
 
 
-def _flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A configuration's plain values by dotted key."""
     flat: dict[str, Any] = {}
     for key, value in nested.items():
-        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
     return flat
 
 
 def _digest(config: Config, data: str, *, leave_out: set[str]) -> str:
-    flat = {key: value for key, value in _flatten(config.to_dict()).items() if key not in leave_out}
+    flat = {key: value for key, value in flatten(config.to_dict()).items() if key not in leave_out}
     flat |= {f"{key}.source": source for key, source in _plugin_sources(config).items() if key in flat}
     weights = _digest_file(config.model.weights) if config.model.weights else ""
     text = json.dumps({**flat, "data": data, "weights": weights}, sort_keys=True)

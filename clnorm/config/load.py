@@ -24,7 +24,10 @@ def load_config(path: str | Path | None = None, overrides: Iterable[str] | Mappi
     """
     if not isinstance(overrides, Mapping):
         overrides = parse_overrides(overrides)
-    return merge_config(read_yaml(path) if path is not None else {}, overrides)
+    values = read_yaml(path) if path is not None else {}
+    if "grid" in values:
+        raise UserError("holds a sweep: it has `grid`", where=str(path), hint=f"write clnorm sweep {path}")
+    return merge_config(values, overrides)
 
 
 def merge_config(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> Config:

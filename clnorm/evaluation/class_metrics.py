@@ -69,7 +69,7 @@ def rank_groups(train_clips: npt.ArrayLike) -> Groups:
 
 
 def old_accuracy(accuracies: npt.ArrayLike, experiences: npt.ArrayLike) -> float:
-    """The accuracy on the classes of earlier experiences, averaged over steps: mean_{t>0} mean_{c: e_c < t} A[t, c].
+    """The accuracy on the classes of earlier experiences, averaged over steps: mean_{t>1} mean_{c: e_c < t} A[t, c].
 
     Beside `new_accuracy` it shows the bias towards new classes of Wu et al., "Large Scale Incremental Learning", CVPR
     2019. NaN for joint training, which has no old classes.
@@ -78,7 +78,7 @@ def old_accuracy(accuracies: npt.ArrayLike, experiences: npt.ArrayLike) -> float
 
 
 def new_accuracy(accuracies: npt.ArrayLike, experiences: npt.ArrayLike) -> float:
-    """The accuracy on the classes just learned, averaged over the same steps: mean_{t>0} mean_{c: e_c = t} A[t, c]."""
+    """The accuracy on the classes just learned, averaged over the same steps: mean_{t>1} mean_{c: e_c = t} A[t, c]."""
     return _mean_over_steps(accuracies, experiences, old=False)
 
 
@@ -158,8 +158,9 @@ CLASS_METRICS = (
         "old_accuracy",
         "old",
         r"\mathrm{A}_{\mathrm{old}}",
-        "mean_{t>0} mean_c A[t,c] over classes c of experiences before t",
-        r"\frac{1}{T} \sum_{t>0} \mathrm{mean}_{c: e_c < t} A_{t,c} \textrm{, with $e_c$ the experience of class $c$}",
+        "mean_{t>1} mean_c A[t,c] over classes c of experiences before t",
+        r"\frac{1}{T-1} \sum_{t>1} \mathrm{mean}_{c: e_c < t} A_{t,c} "
+        r"\textrm{, with $e_c$ the experience of class $c$}",
         "clnorm, after Wu et al. 2019",
         True,
         _known(old_accuracy),
@@ -168,8 +169,9 @@ CLASS_METRICS = (
         "new_accuracy",
         "new",
         r"\mathrm{A}_{\mathrm{new}}",
-        "mean_{t>0} mean_c A[t,c] over classes c of experience t",
-        r"\frac{1}{T} \sum_{t>0} \mathrm{mean}_{c: e_c = t} A_{t,c} \textrm{, with $e_c$ the experience of class $c$}",
+        "mean_{t>1} mean_c A[t,c] over classes c of experience t",
+        r"\frac{1}{T-1} \sum_{t>1} \mathrm{mean}_{c: e_c = t} A_{t,c} "
+        r"\textrm{, with $e_c$ the experience of class $c$}",
         "clnorm, after Wu et al. 2019",
         True,
         _known(new_accuracy),

@@ -78,7 +78,7 @@ def vclimb_forgetting(R: npt.ArrayLike, classes: Weights) -> float:
 
 
 def tcd_forgetting(R: npt.ArrayLike, clips: Weights) -> float:
-    """The mean one-step drop, weighted by clips n_j: mean_{t>0} sum_{j<t} n_j (R[t-1, j] - R[t, j]) / sum_{j<t} n_j.
+    """The mean one-step drop, weighted by clips n_j: mean_{t>1} sum_{j<t} n_j (R[t-1, j] - R[t, j]) / sum_{j<t} n_j.
 
     Source: Park, Kang and Han 2021 (TCD), as their published code computes it.
     """
@@ -91,13 +91,13 @@ def tcd_forgetting(R: npt.ArrayLike, clips: Weights) -> float:
 
 
 def base_drop(R: npt.ArrayLike) -> float:
-    """What the first experience loses in the end: R[0, 0] - R[T, 0]."""
+    """What the first experience loses in the end: R[1, 1] - R[T, 1]."""
     matrix = _checked(R)
     return float(matrix[0, 0] - matrix[-1, 0]) if _is_stream(matrix) else NAN
 
 
 def fwt(R: npt.ArrayLike, untrained: Weights | None) -> float:
-    """FWT, forward transfer: mean_{j>0} (R[j-1, j] - u_j), u_j the accuracy on j before any training.
+    """FWT, forward transfer: mean_{j>1} (R[j-1, j] - u_j), u_j the accuracy on j before any training.
 
     It needs R above its diagonal. With one head and classes unseen it says little.
     Source: Lopez-Paz and Ranzato 2017.

@@ -1,6 +1,7 @@
 """The metrics of the accuracy matrix R: every definition under its own name, with formula and source.
 
 R[t, j] is the accuracy, from 0 to 1, on experience j after learning experience t; NaN where it was not evaluated.
+In formulas t and j are counted from 1 to T, the number of experiences, as in tables; arrays begin at 0.
 """
 
 from types import MappingProxyType
@@ -50,7 +51,7 @@ _DEFINITIONS = (
         "ACC",
         r"\mathrm{ACC}",
         "mean_j R[T,j]",
-        r"\frac{1}{T+1} \sum_{j \le T} R_{T,j}",
+        r"\frac{1}{T} \sum_{j \le T} R_{T,j}",
         _LOPEZ_PAZ,
         True,
         lambda R, _: accuracy(R),
@@ -60,7 +61,7 @@ _DEFINITIONS = (
         "A-bar",
         r"\bar{A}",
         "mean_t sum_{j<=t} n_j R[t,j] / sum_{j<=t} n_j, with n_j test clips",
-        r"\frac{1}{T+1} \sum_t \sum_{j \le t} n_j R_{t,j} / \sum_{j \le t} n_j \textrm{, with $n_j$ test clips}",
+        r"\frac{1}{T} \sum_t \sum_{j \le t} n_j R_{t,j} / \sum_{j \le t} n_j \textrm{, with $n_j$ test clips}",
         "Rebuffi et al. 2017",
         True,
         lambda R, context: average_incremental_accuracy(R, context.clips_per_experience),
@@ -70,7 +71,7 @@ _DEFINITIONS = (
         "A-bar macro",
         r"\bar{A}_{\mathrm{macro}}",
         "mean_t mean_{j<=t} R[t,j]",
-        r"\frac{1}{T+1} \sum_t \frac{1}{t+1} \sum_{j \le t} R_{t,j}",
+        r"\frac{1}{T} \sum_t \frac{1}{t} \sum_{j \le t} R_{t,j}",
         "Wang et al. 2024",
         True,
         lambda R, _: average_incremental_accuracy(R),
@@ -80,7 +81,7 @@ _DEFINITIONS = (
         "forgetting",
         r"\mathrm{F}",
         "mean_{j<T} ( max_{j<=t<T} R[t,j] - R[T,j] )",
-        r"\frac{1}{T} \sum_{j<T} ( \max_{j \le t < T} R_{t,j} - R_{T,j} )",
+        r"\frac{1}{T-1} \sum_{j<T} ( \max_{j \le t < T} R_{t,j} - R_{T,j} )",
         "Chaudhry et al. 2018",
         False,
         lambda R, _: forgetting(R),
@@ -90,7 +91,7 @@ _DEFINITIONS = (
         "BWT",
         r"\mathrm{BWT}",
         "mean_{j<T} ( R[T,j] - R[j,j] )",
-        r"\frac{1}{T} \sum_{j<T} ( R_{T,j} - R_{j,j} )",
+        r"\frac{1}{T-1} \sum_{j<T} ( R_{T,j} - R_{j,j} )",
         _LOPEZ_PAZ,
         True,
         lambda R, _: bwt(R),
@@ -100,7 +101,7 @@ _DEFINITIONS = (
         "BWF",
         r"\mathrm{BWF}",
         "mean_{j<T} ( R[j,j] - R[T,j] )",
-        r"\frac{1}{T} \sum_{j<T} ( R_{j,j} - R_{T,j} )",
+        r"\frac{1}{T-1} \sum_{j<T} ( R_{j,j} - R_{T,j} )",
         "Villa et al. 2022, as printed",
         False,
         lambda R, _: bwf(R),
@@ -119,8 +120,8 @@ _DEFINITIONS = (
         "tcd_forgetting",
         "TCD forgetting",
         r"\mathrm{F}_{\mathrm{TCD}}",
-        "mean_{t>0} sum_{j<t} n_j ( R[t-1,j] - R[t,j] ) / sum_{j<t} n_j, with n_j test clips",
-        r"\frac{1}{T} \sum_{t>0} \sum_{j<t} n_j ( R_{t-1,j} - R_{t,j} ) / \sum_{j<t} n_j "
+        "mean_{t>1} sum_{j<t} n_j ( R[t-1,j] - R[t,j] ) / sum_{j<t} n_j, with n_j test clips",
+        r"\frac{1}{T-1} \sum_{t>1} \sum_{j<t} n_j ( R_{t-1,j} - R_{t,j} ) / \sum_{j<t} n_j "
         r"\textrm{, with $n_j$ test clips}",
         "Park et al. 2021, published code",
         False,
@@ -130,8 +131,8 @@ _DEFINITIONS = (
         "base_drop",
         "base drop",
         r"\mathrm{BD}",
-        "R[0,0] - R[T,0]",
-        r"R_{0,0} - R_{T,0}",
+        "R[1,1] - R[T,1]",
+        r"R_{1,1} - R_{T,1}",
         "clnorm",
         False,
         lambda R, _: base_drop(R),
@@ -140,8 +141,8 @@ _DEFINITIONS = (
         "fwt",
         "FWT",
         r"\mathrm{FWT}",
-        "mean_{j>0} ( R[j-1,j] - u_j ), with u_j before any training",
-        r"\frac{1}{T} \sum_{j>0} ( R_{j-1,j} - u_j ) \textrm{, with $u_j$ before any training}",
+        "mean_{j>1} ( R[j-1,j] - u_j ), with u_j before any training",
+        r"\frac{1}{T-1} \sum_{j>1} ( R_{j-1,j} - u_j ) \textrm{, with $u_j$ before any training}",
         _LOPEZ_PAZ,
         True,
         lambda R, context: fwt(R, context.untrained),
@@ -151,7 +152,7 @@ _DEFINITIONS = (
         "LA",
         r"\mathrm{LA}",
         "mean_j R[j,j]",
-        r"\frac{1}{T+1} \sum_{j \le T} R_{j,j}",
+        r"\frac{1}{T} \sum_{j \le T} R_{j,j}",
         "Riemer et al. 2019",
         True,
         lambda R, _: learning_accuracy(R),

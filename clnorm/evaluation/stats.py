@@ -13,6 +13,8 @@ from scipy.special import stdtr, stdtrit
 from clnorm.errors import UserError
 
 LEVEL = 0.95
+FEWEST = 3
+"""Seeds below which nothing is tested: with two, t has one degree of freedom, and two like differences pass."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,7 +46,8 @@ def t_interval(values: Sequence[float] | Floats, *, level: float = LEVEL) -> Int
         level: the coverage, between 0 and 1.
 
     Returns:
-        The mean and half width; the half width is NaN for one value, and both are NaN for none or where one is NaN.
+        The mean and half width; the half width is NaN for one value, exactly 0 for equal ones, and both are NaN for
+        none or where one is NaN.
 
     Raises:
         UserError: the level is not between 0 and 1.
@@ -59,8 +62,15 @@ def t_interval(values: Sequence[float] | Floats, *, level: float = LEVEL) -> Int
         return Interval(float("nan"), float("nan"), n)
     if n == 1:
         return Interval(float(array[0]), float("nan"), n)
+    if not _varies(array, of=array):
+        return Interval(float(array.mean()), 0.0, n)
     half_width = stdtrit(n - 1, (1 + level) / 2) * array.std(ddof=1) / np.sqrt(n)
     return Interval(float(array.mean()), float(half_width), n)
+
+
+def _varies(values: Floats, *, of: Floats) -> bool:
+    """Whether values differ by more than the rounding of the numbers that they come `of`."""
+    return bool(np.ptp(values) > 1e-12 * np.abs(of).max())
 
 
 def paired_difference(a: Mapping[int, float], b: Mapping[int, float], *, level: float = LEVEL) -> PairedDifference:
@@ -72,8 +82,8 @@ def paired_difference(a: Mapping[int, float], b: Mapping[int, float], *, level: 
         level: the coverage of the interval.
 
     Returns:
-        As `t_interval` of the differences. p is NaN for fewer than two pairs, where a value is NaN, and where the
-        differences do not vary, for then t is undefined.
+        As `t_interval` of the differences, with a half width of exactly 0 where they vary by rounding alone. p is NaN
+        for fewer than two pairs, where a value is NaN, and where the differences do not vary, for then t is undefined.
 
     Raises:
         UserError: a seed has no partner, or the level is not between 0 and 1.
@@ -88,18 +98,22 @@ def paired_difference(a: Mapping[int, float], b: Mapping[int, float], *, level: 
     pairs = np.array([[a[seed], b[seed]] for seed in seeds], dtype=np.float64).reshape(-1, 2)
     difference = pairs[:, 0] - pairs[:, 1]
     interval = t_interval(difference, level=level)
-    p = float("nan")
-    if interval.n > 1 and np.ptp(difference) > 1e-12 * np.abs(pairs).max():  # more than rounding
-        t = interval.mean / (difference.std(ddof=1) / np.sqrt(interval.n))
-        p = float(2 * stdtr(interval.n - 1, -abs(t)))
-    return PairedDifference(interval.mean, interval.half_width, p, interval.n)
+    half_width, p = interval.half_width, float("nan")
+    if interval.n > 1 and not np.isnan(difference).any():
+        if _varies(difference, of=pairs):
+            t = interval.mean / (difference.std(ddof=1) / np.sqrt(interval.n))
+            p = float(2 * stdtr(interval.n - 1, -abs(t)))
+        else:
+            half_width = 0.0
+    return PairedDifference(interval.mean, half_width, p, interval.n)
 
 
 def holm(p_values: Sequence[float] | Floats) -> Floats:
     """p-values adjusted for testing them all: the k-th smallest of m times (m - k + 1), never falling, at most 1.
 
     Args:
-        p_values: shape (tests,); a NaN stands for a test that could not be done: it stays NaN and is not counted.
+        p_values: shape (tests,); a NaN stands for a test that could not be done: it stays NaN, and is counted in m, so
+            that the others are corrected for all that was asked.
 
     Returns:
         The adjusted values in the order given, shape (tests,).
@@ -116,6 +130,6 @@ def holm(p_values: Sequence[float] | Floats) -> Floats:
     order = [index for index in np.argsort(p) if not np.isnan(p[index])]
     largest = 0.0
     for position, index in enumerate(order):
-        largest = max(largest, min(1.0, float(p[index]) * (len(order) - position)))
+        largest = max(largest, min(1.0, float(p[index]) * (len(p) - position)))
         adjusted[index] = largest
     return adjusted

@@ -1,18 +1,24 @@
 """A sweep: the grid of some configuration keys, run one after the other, finished runs skipped."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from clnorm.config.config import Config
+from clnorm.config.fields import list_keys
+from clnorm.config.identity import flatten
 from clnorm.config.load import merge_config, read_yaml
 from clnorm.errors import UserError
 from clnorm.experiment import run
 from clnorm.progress import Reporter
+from clnorm.results.folder import RunIsHeldError
 from clnorm.results.record import RunRecord
+from clnorm.results.selection import plain_text
 
 _KEYS = ("config", "grid")
+_PAUSE = 5.0  # seconds between two looks at a run that another process holds
 
 
 def read_sweep(path: str | Path, overrides: Mapping[str, Any]) -> list[Config]:
@@ -29,6 +35,9 @@ def read_sweep(path: str | Path, overrides: Mapping[str, Any]) -> list[Config]:
         UserError: an unknown key, a list that is none or empty, or an illegal configuration.
     """
     loaded = read_yaml(path)
+    if loaded and loaded.keys() <= set(list_keys(Config)):
+        hint = f"write clnorm run --config {path}; a sweep has `grid`, lists of values by key"
+        raise UserError("holds the configuration of one run", where=str(path), hint=hint)
     for key in loaded:
         if key not in _KEYS:
             raise UserError(f"unknown key {key!r}", where=str(path), legal=_KEYS, given=str(key))
@@ -46,8 +55,19 @@ def read_sweep(path: str | Path, overrides: Mapping[str, Any]) -> list[Config]:
     return [merge_config(shared, {**overrides, **point}) for point in _points(grid)]
 
 
+def name_cells(configs: Sequence[Config]) -> list[str]:
+    """Each configuration by the keys in which they differ, such as `norm=bn train.epochs=3`; norm first."""
+    short = {"norm", "strategy", "backbone", "dataset", "protocol"}
+    flat = [flatten(config.to_dict()) | {key: getattr(config, key).short for key in short} for config in configs]
+    differing = [key for key in flat[0] if len({str(values[key]) for values in flat}) > 1] if flat else []
+    keys = differing or ["norm", "strategy", "seed"]
+    return [" ".join(f"{key}={plain_text(values[key])}" for key in keys) for values in flat]
+
+
 def sweep(configs: Sequence[Config], *, reporter: Reporter | None = None) -> list[RunRecord]:
     """Run configurations one after the other; those that are finished are loaded.
+
+    A run that another process holds is left for later: the others go on, and then it is waited for.
 
     Returns:
         The records, in the same order.
@@ -56,12 +76,24 @@ def sweep(configs: Sequence[Config], *, reporter: Reporter | None = None) -> lis
         ClnormError: a run failed; the runs before it are kept, and the same sweep continues there.
     """
     reporter = reporter or Reporter()
-    records = []
-    for index, config in enumerate(configs):
-        names = f"{config.norm.short} x {config.strategy.short}, seed {config.seed}"
-        reporter.note(f"[{index + 1}/{len(configs)}] {names}")
-        records.append(run(config, reporter=reporter))
-    return records
+    names, records = name_cells(configs), dict[int, RunRecord]()
+    left, told = list(range(len(configs))), set[int]()
+    while left:
+        held = []
+        for index in left:
+            if index not in told:
+                reporter.note(f"[{index + 1}/{len(configs)}] {names[index]}")
+            try:
+                records[index] = run(configs[index], reporter=reporter)
+            except RunIsHeldError as error:
+                held.append(index)
+                if index not in told:
+                    reporter.note(f"Left for later: {error.where}: {error.what}.")
+                told.add(index)
+        if held == left:  # nothing else to do meanwhile
+            time.sleep(_PAUSE)
+        left = held
+    return [records[index] for index in range(len(configs))]
 
 
 def _points(grid: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:

@@ -4,14 +4,14 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 
 from clnorm.evaluation.metrics import Metric
-from clnorm.evaluation.stats import LEVEL
-from clnorm.results.grid import Cell, Grid
+from clnorm.evaluation.stats import FEWEST, LEVEL
+from clnorm.results.grid import SIGNIFICANT, Cell, Grid, rounded
 from clnorm.results.record import NOTES
 
 MISSING = "--"
-SIGNIFICANT = 0.05
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -139,7 +139,7 @@ def write_difference(cell: Cell, dialect: Dialect) -> str:
     found = cell.difference
     if found is None:
         return MISSING
-    star = dialect.star if cell.p_holm < SIGNIFICANT else ""
+    star = dialect.star if cell.p_holm < SIGNIFICANT and found.n >= FEWEST else ""
     return dialect.number(_percent(found.mean, sign="+") + _half_width(found.half_width, dialect) + star)
 
 
@@ -155,16 +155,11 @@ def write_versus(versus: str, dialect: Dialect) -> str:
 
 def write_caption(grid: Grid, dialect: Dialect) -> str:
     """What the table shows: data, model, protocol, seeds, interval, and each metric's definition and source."""
-    n, level = len(grid.seeds), f"{LEVEL * 100:g}{dialect.percent}"
+    level = f"{LEVEL * 100:g}{dialect.percent}"
     named = ", ".join(f"{column} {dialect.escape(value)}" for column, value in grid.setting.items())
-    values = (
-        f"Values are in per cent: mean and half width of the {level} Student-t interval over seeds (n = {n})"
-        if n > 1
-        else "Values are in per cent, from a single seed (n = 1), so without an interval"
-    )
     sentences = [
         f"{named[0].upper()}{named[1:]}",
-        values + (f"; {dialect.legend} within a strategy" if dialect.legend else ""),
+        _explain_values(grid, dialect, level=level),
         f"{MISSING}: undefined, or without a finished run for every seed" if _has_gap(grid) else "",
         *(f"{label}: {dialect.escape(NOTES[label])}" for label in grid.labels),
         _explain_versus(grid, dialect, level=level),
@@ -174,14 +169,41 @@ def write_caption(grid: Grid, dialect: Dialect) -> str:
     return " ".join(f"{sentence}." for sentence in sentences if sentence)
 
 
+def _explain_values(grid: Grid, dialect: Dialect, *, level: str) -> str:
+    """What a number is, and what is marked; with too few seeds, that nothing is."""
+    n = len(grid.seeds)
+    if n == 1:
+        return "Values are in per cent, from a single seed (n = 1), so without an interval and without a mark"
+    values = f"Values are in per cent: mean and half width of the {level} Student-t interval over seeds (n = {n})"
+    if n < FEWEST:
+        return f"{values}, which are too few to test: no mean is marked as best"
+    if not dialect.legend:
+        return values
+    return f"{values}; {dialect.legend} within a strategy{explain_marks(grid, dialect)}"
+
+
+def explain_marks(grid: Grid, dialect: Dialect) -> str:
+    """When a mean is marked, behind the words for its mark; nothing where there is nothing to compare."""
+    if len(grid.norms) < 2:
+        return ""
+    return f", where it differs from each worse one: {_significant(dialect)}"
+
+
+def _significant(dialect: Dialect) -> str:
+    return f"p {dialect.escape('<')} {SIGNIFICANT} in the paired t-test, Holm-corrected"
+
+
 def _explain_versus(grid: Grid, dialect: Dialect, *, level: str) -> str:
     if grid.versus is None:
         return ""
-    return (
-        f"{write_versus(grid.versus, dialect)}: mean difference to {dialect.escape(grid.versus)} over pairs that share "
-        f"a seed, with its {level} Student-t interval; {dialect.number(dialect.star)}: p {dialect.escape('<')} "
-        f"{SIGNIFICANT} in the paired t-test, Holm-corrected over the norms of a column"
-    )
+    difference = f"{write_versus(grid.versus, dialect)}: mean difference to {dialect.escape(grid.versus)} over pairs"
+    said = [f"{difference} that share a seed, with its {level} Student-t interval"]
+    if len(grid.seeds) < FEWEST:
+        return "; ".join([*said, "with so few seeds none is tested"])
+    said.append(f"{dialect.number(dialect.star)}: {_significant(dialect)} over the norms of a column")
+    if any(cell.difference is not None and math.isnan(cell.difference.p) for cell in grid.cells.values()):
+        said.append("a difference that is the same in every pair cannot be tested, and has no star")
+    return "; ".join(said)
 
 
 def _has_gap(grid: Grid) -> bool:
@@ -189,7 +211,9 @@ def _has_gap(grid: Grid) -> bool:
 
 
 def _percent(share: float, *, sign: str = "") -> str:
-    return f"{round(100 * share, 1) + 0.0:{sign}.1f}"  # adding 0.0 makes of -0.0 a plain zero
+    """A share in per cent with one decimal; a half is rounded away from zero, as by hand: 0.6655 is 66.6."""
+    percent = Decimal(repr(rounded(share))).scaleb(2).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)
+    return f"{percent + 0:{sign}.1f}"  # adding 0 makes of -0.0 a plain zero
 
 
 def _half_width(share: float, dialect: Dialect) -> str:

@@ -28,6 +28,10 @@ def run_name(config: Config, *, data: str) -> str:
     return "-".join([*words, f"s{config.seed}", run_id(config, data=data)])
 
 
+class RunIsHeldError(UserError):
+    """Another process runs this now."""
+
+
 class RunFolder:
     """One run's folder; its `record.json` says whether the run is finished."""
 
@@ -44,7 +48,8 @@ class RunFolder:
         """Hold the folder, creating it; one process at a time. Where nothing is written before an error, it is gone.
 
         Raises:
-            UserError: another process holds it, or it cannot be written.
+            RunIsHeldError: another process holds it.
+            UserError: it cannot be written.
         """
         from filelock import FileLock, Timeout
 
@@ -53,7 +58,7 @@ class RunFolder:
             lock = FileLock(self.path / ".lock", timeout=0)
             lock.acquire()
         except Timeout:
-            raise UserError("another process runs this now", where=str(self.path), hint="wait for it") from None
+            raise RunIsHeldError("another process runs this now", where=str(self.path), hint="wait for it") from None
         except OSError as error:
             reason = error.strerror or str(error)
             raise UserError(

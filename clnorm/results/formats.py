@@ -4,7 +4,8 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -16,6 +17,7 @@ from clnorm.results.dialects import (
     MARKDOWN,
     PLAIN,
     Dialect,
+    explain_marks,
     write_caption,
     write_difference,
     write_heading,
@@ -25,6 +27,8 @@ from clnorm.results.dialects import (
 from clnorm.results.grid import Cell, Grid
 
 WIDTH = 120
+_COLUMN, _PAGE = 237.0, 345.0  # points: a column of two in conferences' styles, and the line of LaTeX's article
+_WIDEST = 1.5 * _PAGE
 
 
 def to_rich(grid: Grid, console: Console | None = None) -> str:
@@ -45,7 +49,8 @@ def to_rich(grid: Grid, console: Console | None = None) -> str:
         console = Console(file=io.StringIO(), width=WIDTH)
         widest = Measurement.get(console, console.options.update(max_width=sys.maxsize), table).maximum
         console.width = max(WIDTH, widest)
-    legend = "Bold best, underlined second within a strategy. " if console.is_terminal else ""
+    marked = console.is_terminal and any(cell.mark for cell in grid.cells.values())
+    legend = f"Bold best, underlined second within a strategy{explain_marks(grid, PLAIN)}. " if marked else ""
     with console.capture() as capture:
         console.print(table)
         console.print(Text(legend + write_caption(grid, PLAIN)))
@@ -64,7 +69,37 @@ def to_markdown(grid: Grid) -> str:
 
 
 def to_latex(grid: Grid) -> str:
-    """A floating table for a paper; it needs the package booktabs."""
+    """A floating table for a paper; it needs the package booktabs, and graphicx where it is wide.
+
+    A table wider than a column of two spans both; one wider than a page of one column shrinks to the line; where it
+    would shrink to less than two thirds, each metric has a table of its own.
+    """
+    if _table_width(grid) > _WIDEST and len(grid.metrics) > 1:
+        single = [replace(grid, metrics=(metric,)) for metric in grid.metrics]
+        return "\n".join(_latex_table(part, suffix=f"-{part.metrics[0].key}") for part in single)
+    return _latex_table(grid)
+
+
+def _latex_cells(grid: Grid) -> list[list[str]]:
+    """The cells of the tabular but for the groups, a row each, headings first."""
+    headings = ["norm", *list(_group_headings(grid, LATEX)) * len(grid.strategies)]
+    return [headings, *([LATEX.escape(norm), *_texts(grid, norm, LATEX)] for norm in grid.norms)]
+
+
+def _table_width(grid: Grid) -> float:
+    """The estimated width in points, with what a strategy's name is wider than its columns."""
+    cells = _latex_cells(grid)
+    width = (len(cells[0]) - 1) // len(grid.strategies)
+    groups = [
+        [row[1 + width * index : 1 + width * (index + 1)] for row in cells] for index in range(len(grid.strategies))
+    ]
+    names = ([[LATEX.escape(strategy)]] for strategy in grid.strategies)
+    first = estimate_width([row[:1] for row in cells])
+    return first + sum(max(map(estimate_width, pair)) for pair in zip(groups, names, strict=True))
+
+
+def _latex_table(grid: Grid, *, suffix: str = "") -> str:
+    cells = _latex_cells(grid)
     width = len(list(_group_headings(grid, LATEX)))
     count = len(grid.strategies)
     groups = [rf"\multicolumn{{{width}}}{{c}}{{{LATEX.escape(strategy)}}}" for strategy in grid.strategies]
@@ -72,39 +107,58 @@ def to_latex(grid: Grid) -> str:
     rows = [
         " & ".join(["", *groups]).strip() + r" \\",
         " ".join(rules),
-        " & ".join(["norm", *list(_group_headings(grid, LATEX)) * count]) + r" \\",
+        " & ".join(cells[0]) + r" \\",
         r"\midrule",
-        *(" & ".join([LATEX.escape(norm), *_texts(grid, norm, LATEX)]) + r" \\" for norm in grid.norms),
+        *(" & ".join(row) + r" \\" for row in cells[1:]),
     ]
-    label = re.sub(r"[^a-z0-9]+", "-", "-".join(grid.setting.values()).lower()).strip("-")
+    label = re.sub(r"[^a-z0-9]+", "-", "-".join(grid.setting.values()).lower()).strip("-") + suffix.replace("_", "-")
+    points = _table_width(grid)
+    table = "table*" if points > _COLUMN else "table"
+    fit = points > _PAGE
     lines = [
-        r"% needs \usepackage{booktabs}",
-        r"\begin{table}",
+        rf"% needs \usepackage{{booktabs{',graphicx' if fit else ''}}}; estimated width {points:.0f} pt",
+        rf"\begin{{{table}}}",
         r"\centering\small\setlength{\tabcolsep}{4pt}",
         rf"\caption{{{write_caption(grid, LATEX)}}}",
         rf"\label{{tab:{label}}}",
+        *([r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"] if fit else []),
         rf"\begin{{tabular}}{{l{'r' * width * count}}}",
         r"\toprule",
         *rows,
         r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
+        r"\end{tabular}" + ("}" if fit else ""),
+        rf"\end{{{table}}}",
     ]
     return "\n".join(lines) + "\n"
 
 
+def estimate_width(cells: Sequence[Sequence[str]]) -> float:
+    """About the width of a tabular in points: Computer Modern at 9 pt, with 4 pt on both sides of a cell."""
+    columns = zip(*cells, strict=True)
+    return sum(max(map(_print_width, column)) + 8.0 for column in columns)
+
+
+def _print_width(cell: str) -> float:
+    """A cell's width in points: of digits and letters half an em, of relations and arrows with their spaces more."""
+    wide = len(re.findall(r"\\(?:pm|uparrow|downarrow|Delta)\b", cell)) + cell.count("+")
+    text = re.sub(r"\\text\w+\{\}", "x", cell)
+    text = re.sub(r"\\(?:pm|uparrow|downarrow|Delta)\b|\\math\w+|\\underline|\\bar|[${}^+]", "", text).replace("\\", "")
+    narrow = sum(text.count(character) for character in ".,: ")
+    return 9.0 * (0.55 * (len(text) - narrow) + 0.28 * narrow + 1.15 * wide)
+
+
 def to_csv(grid: Grid) -> str:
-    """One line a cell, as shares at full precision; numbers that an incomplete cell lacks are left empty.
+    """One line a cell, at full precision, in the unit that a column says; what an incomplete cell lacks is empty.
 
     `n` counts the finished seeds that have a value, so that a gap shows what is missing.
     """
     compared = ["difference", "difference_half_width", "p", "p_holm"] if grid.versus else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["norm", "strategy", "metric", "mean", "half_width", "n", "complete", *compared])
+    writer.writerow(["norm", "strategy", "metric", "mean", "half_width", "n", "complete", "unit", *compared])
     for (norm, strategy, metric), cell in grid.cells.items():
         mean, half_width = (cell.interval.mean, cell.interval.half_width) if cell.interval else (None, None)
-        numbers = [_number(mean), _number(half_width), len(cell.values), str(cell.complete).lower()]
+        numbers = [_number(mean), _number(half_width), len(cell.values), str(cell.complete).lower(), "fraction"]
         writer.writerow([norm, strategy, metric, *numbers, *(_compared(cell) if compared else [])])
     return text.getvalue()
 

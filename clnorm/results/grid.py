@@ -1,7 +1,7 @@
 """The numbers of a table: norms x strategies x metrics, each cell complete or empty, independent of any format."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,11 +11,12 @@ from clnorm.catalogue import NORMS, STRATEGIES
 from clnorm.catalogue.registry import Registry
 from clnorm.errors import UserError
 from clnorm.evaluation.metrics import METRICS, Metric
-from clnorm.evaluation.stats import Interval, PairedDifference, holm, paired_difference, t_interval
+from clnorm.evaluation.stats import FEWEST, Interval, PairedDifference, holm, paired_difference, t_interval
 from clnorm.results.record import NOTES, label_norm
 from clnorm.results.selection import SETTING, check_one_setting
 
 Mark = Literal["best", "second", ""]
+SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Cell:
         values: the value by seed, of finished runs that have one.
         complete: whether that is every seed of the table.
         interval: the mean over seeds with its t interval; None where the cell is incomplete.
-        mark: its place among the complete cells of its column.
+        mark: its place among the complete cells of its column, where a test supports it.
         difference: the paired difference to the norm compared with; None where there is none.
         p_holm: that difference's p-value, Holm-corrected over the norms of its column.
     """
@@ -145,17 +146,36 @@ def _cell(values: Mapping[int, float], seeds: Sequence[int]) -> Cell:
 
 
 def _marked(column: Mapping[str, Cell], *, higher_is_better: bool) -> dict[str, Cell]:
-    """Mark the best and second mean; equal means share a place, and two best leave no second."""
+    """Mark the best and second mean where they are told apart from all that is worse.
+
+    Equal means share a place, and two best leave no second. Without a mark for the best there is none for the second.
+    """
     sign = -1 if higher_is_better else 1
-    means = {norm: round(sign * cell.interval.mean, 12) for norm, cell in column.items() if cell.interval}
-    if len(means) < 2:
-        return dict(column)
-    places: tuple[Mark, ...] = ("best", "second")
-    marks = {norm: sum(other < mean for other in means.values()) for norm, mean in means.items()}
-    return {
-        norm: replace(cell, mark=places[marks[norm]]) if marks.get(norm, len(places)) < len(places) else cell
-        for norm, cell in column.items()
-    }
+    means = {norm: sign * rounded(cell.interval.mean) for norm, cell in column.items() if cell.interval}
+    marked, places = dict(column), list[Mark](["best", "second"])
+    while places and means:
+        first = [norm for norm, mean in means.items() if mean == min(means.values())]
+        means = {norm: mean for norm, mean in means.items() if norm not in first}
+        mark = places.pop(0)
+        if len(first) > 1:
+            places = []
+        if not means or not all(_told_apart(column, norm, means) for norm in first):
+            break
+        marked |= {norm: replace(column[norm], mark=mark) for norm in first}
+    return marked
+
+
+def rounded(value: float) -> float:
+    """A mean without the noise of its last digits, so that equal means are equal and print alike."""
+    return round(value, 12)
+
+
+def _told_apart(column: Mapping[str, Cell], norm: str, worse: Iterable[str]) -> bool:
+    """Whether each difference to the worse ones is significant; never with fewer seeds than a test is made of."""
+    found = [paired_difference(column[norm].values, column[other].values) for other in worse]
+    return all(difference.n >= FEWEST for difference in found) and bool(
+        (holm([difference.p for difference in found]) < SIGNIFICANT).all()
+    )
 
 
 def _compared(column: Mapping[str, Cell], versus: str) -> dict[str, Cell]:

@@ -1,10 +1,12 @@
 """All runs under a folder, as one long table."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clnorm.config.identity import flatten
 from clnorm.config.moved import moved_options
 from clnorm.errors import UserError
 from clnorm.results.record import RunRecord, read_record
@@ -14,10 +16,18 @@ if TYPE_CHECKING:
 
 
 _A_BAR = "average_incremental_accuracy"
+GROUPS = ("config", "cost", "folder")
+UNKNOWN = "unknown"
 
 
-def load_results(folder: str | Path) -> "pd.DataFrame":
+def load_results(folder: str | Path, *, columns: Sequence[str] = ()) -> "pd.DataFrame":
     """All runs under a folder, as one long table: one row for each run and metric.
+
+    Args:
+        folder: where the folders of runs lie, at any depth.
+        columns: further groups of columns. `config`: every key of the configuration by its dotted name, such as
+            `train.epochs`, and `data.fingerprint`, the hash of the clips; `unknown` where an older record has no such
+            key. `cost`: `cost.seconds`, `cost.clips_trained`, `cost.peak_memory_mb`. `folder`: the run's folder.
 
     Returns:
         `retention` is filled in where joint training with the same norm, label and seed is among the runs. Columns run,
@@ -26,19 +36,49 @@ def load_results(folder: str | Path) -> "pd.DataFrame":
         status `unfinished` and one row without metric and value.
 
     Raises:
-        UserError: there is no such folder, or no run in it.
+        UserError: there is no such folder, or no run in it, or no such group of columns.
         ClnormError: a record is damaged.
     """
     import pandas as pd
 
+    for group in columns:
+        if group not in GROUPS:
+            raise UserError(f"unknown columns {group!r}", where="load_results", legal=GROUPS, given=group)
     root = Path(folder)
     if not root.is_dir():
         raise UserError("there is no such folder", where=str(root), hint="give the --out of your runs")
-    records = [_named_anew(read_record(file)) for file in sorted(root.rglob("record.json"))]
+    files = sorted(root.rglob("record.json"))
+    records = [_named_anew(read_record(file)) for file in files]
     if not records:
         raise UserError("holds no run", where=str(root), hint=f"make one: clnorm run --out {root}")
-    joint = {_pair(record): record.metrics.get(_A_BAR) for record in records if record.names["strategy"] == "joint"}
-    return pd.DataFrame([row for record in records for row in _rows(_with_retention(record, joint.get(_pair(record))))])
+    joint = {
+        _pair(record): record.metrics.get(_A_BAR)
+        for record in records
+        if record.names["strategy"] == "joint" and record.status == "finished"
+    }
+    wide = [_wide(record, file, columns) for record, file in zip(records, files, strict=True)]
+    names = dict.fromkeys(name for values in wide for name in values)  # of all, so that a missing one is unknown
+    return pd.DataFrame(
+        [
+            {**row, **{name: values.get(name, UNKNOWN) for name in names}}
+            for record, values in zip(records, wide, strict=True)
+            for row in _rows(_with_retention(record, joint.get(_pair(record))))
+        ]
+    )
+
+
+def _wide(record: RunRecord, file: Path, columns: Sequence[str]) -> dict[str, Any]:
+    """The values of a run in the groups of columns that were asked for."""
+    values: dict[str, Any] = {}
+    if "config" in columns:
+        shown = {*record.names, "seed"}  # columns of every table already
+        values |= {key: value for key, value in flatten(record.config).items() if key not in shown}
+        values["data.fingerprint"] = record.data.get("fingerprint", UNKNOWN)
+    if "cost" in columns:
+        values |= {f"cost.{key}": value for key, value in record.cost.items()}
+    if "folder" in columns:
+        values["folder"] = str(file.parent)
+    return values
 
 
 def _named_anew(record: RunRecord) -> RunRecord:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from clnorm.config.identity import NOT_IDENTITY
 from clnorm.config.moved import MOVED_COLUMNS
 from clnorm.errors import UserError
 
@@ -16,7 +17,8 @@ def select(df: pd.DataFrame, conditions: Iterable[str]) -> pd.DataFrame:
 
     Args:
         df: the long frame of results.
-        conditions: texts of the form `column=value`, compared as text.
+        conditions: texts of the form `column=value`, compared as configurations write values: `true`, `0.002`. The
+            columns are those of the frame, keys of the configuration among them where it was loaded with these.
 
     Raises:
         UserError: a condition has another form, or names a column or value that is not there.
@@ -32,13 +34,28 @@ def select(df: pd.DataFrame, conditions: Iterable[str]) -> pd.DataFrame:
             raise UserError(f"{column} is part of the norm's name now", where="--where", hint=hint)
         if column not in df.columns:
             raise UserError(f"there is no column {column!r}", where="--where", legal=map(str, df.columns), given=column)
-        present = set(df[column].astype(str))
-        if value not in present:
+        meant = {text for text in set(map(plain_text, df[column])) if _is_meant(value, text)}
+        if not meant:
+            present = map(plain_text, df[column].unique())
             raise UserError(f"no run has {condition}", where="--where", legal=present, given=value)
-        wanted.setdefault(column, set()).add(value)
+        wanted.setdefault(column, set()).update(meant)
     for column, values in wanted.items():
-        df = df[df[column].astype(str).isin(values)]
+        df = df[df[column].map(plain_text).isin(values)]
     return df
+
+
+def plain_text(value: object) -> str:
+    """A value as a configuration writes it."""
+    text = str(value)
+    return text.lower() if text in ("True", "False", "None") else text
+
+
+def _is_meant(given: str, text: str) -> bool:
+    """Whether `given` means the value that is written as `text`: 2e-3 is 0.002."""
+    try:
+        return given == text or float(given) == float(text)
+    except ValueError:
+        return False
 
 
 def check_one_setting(df: pd.DataFrame) -> None:
@@ -54,23 +71,36 @@ def check_one_setting(df: pd.DataFrame) -> None:
     if df["setting"].nunique(dropna=False) == 1:
         return
     ordered = [*SETTING, *(str(column) for column in df.columns if column not in SETTING)]
-    differing = {column: _values(df, column) for column in ordered if _tells_settings_apart(df, column)}
-    shown = differing or {"setting": _values(df, "setting")}
+    shown = {column: _values(df, column) for column in ordered if _tells_settings_apart(df, column)}
+    unsaid = ""
+    if not shown:
+        shown = {"setting": _values(df, "setting")}
+        if not any("." in str(column) for column in df.columns):
+            unsaid = '; load_results(folder, columns=["config"]) knows in which keys'
     column, values = next(iter(shown.items()))
     raise UserError(
-        "the runs differ in " + "; ".join(f"{name} ({', '.join(found)})" for name, found in shown.items()),
+        "the runs differ in " + "; ".join(f"{name}: {' | '.join(found)}" for name, found in shown.items()),
         where="table",
-        hint=f"narrow with: --where {column}={values[0]}",
+        hint=f"narrow with: --where {column}={values[0]}{unsaid}",
     )
 
 
 def _values(df: pd.DataFrame, column: str) -> list[str]:
-    return sorted(set(df[column].astype(str)))
+    return sorted(map(plain_text, df[column].unique()), key=_by_number)
+
+
+def _by_number(text: str) -> tuple[bool, float, str]:
+    try:
+        return False, float(text), text
+    except ValueError:
+        return True, 0.0, text
 
 
 def _tells_settings_apart(df: pd.DataFrame, column: str) -> bool:
     """Whether a column belongs to the setting (one value in each) and differs between settings."""
-    if column in COLUMNS and column not in SETTING:
+    if (column in COLUMNS and column not in SETTING) or column in NOT_IDENTITY or column.startswith("cost."):
         return False
-    text = df[column].astype(str)
+    if column == "folder" or (column == "imbalance" and "train.imbalance" in df.columns):
+        return False
+    text = df[column].map(plain_text)
     return text.nunique() > 1 and text.groupby(df["setting"]).nunique().max() == 1

@@ -27,6 +27,12 @@ def test_interval_agrees_with_scipy(values, level):
     assert found.mean + found.half_width == pytest.approx(high)
 
 
+@pytest.mark.parametrize("values", [[0.7, 0.7, 0.7], [0.1 + 0.2, 0.3, 0.3], [0.0, 0.0]])
+def test_equal_values_have_a_half_width_of_exactly_nothing(values):
+    assert t_interval(values).half_width == 0.0
+    assert paired_difference(dict(enumerate(values)), dict.fromkeys(range(len(values)), 0.1)).half_width == 0.0
+
+
 def test_one_value_has_no_interval():
     interval = t_interval([0.4])
     assert interval.mean == 0.4
@@ -87,8 +93,8 @@ def test_holm_by_hand():
     np.testing.assert_allclose(holm([0.04, 0.01, 0.03, 0.02]), [0.06, 0.04, 0.06, 0.06])
 
 
-def test_holm_leaves_out_what_could_not_be_tested():
-    np.testing.assert_allclose(holm([0.6, math.nan, 0.02]), [0.6, math.nan, 0.04])
+def test_holm_counts_what_could_not_be_tested():
+    np.testing.assert_allclose(holm([0.3, math.nan, 0.02]), [0.6, math.nan, 0.06])
     assert len(holm([])) == 0
 
 

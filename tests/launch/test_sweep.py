@@ -4,7 +4,10 @@ import pytest
 
 import clnorm
 from clnorm.errors import UserError
-from clnorm.launch.sweep import read_sweep
+from clnorm.launch import sweep as sweeping
+from clnorm.launch.sweep import name_cells, read_sweep
+from clnorm.progress import Reporter
+from clnorm.results.folder import RunFolder, RunIsHeldError
 
 
 def write(tmp_path, text):
@@ -29,6 +32,7 @@ def test_the_grid_is_every_combination_last_key_fastest(tmp_path):
         ("grid: {norm: []}", "not a list of values"),
         ("grid: {norm: [bn, cm]}", "did you mean 'cn'"),
         ("grid: {nrm: [bn]}", "did you mean 'norm'"),
+        ("norm: bn\ntrain: {epochs: 3}", "write clnorm run --config"),
         ("config: 3\ngrid: {norm: [bn]}", "not a mapping"),
     ],
 )
@@ -50,3 +54,54 @@ def test_a_sweep_runs_all_and_a_second_one_loads(tiny):
     results = clnorm.load_results(configs[0].out)
     assert sorted(results["norm"].unique()) == ["bn", "cn"]
     assert set(results["status"]) == {"finished"}
+
+
+def test_cells_are_named_by_what_varies(tmp_path):
+    file = write(tmp_path, "grid: {train.epochs: [1, 2], norm: [bn, 'cn:groups=8'], train.compile: [true, false]}\n")
+    names = name_cells(read_sweep(file, {"seed": "4"}))
+    assert names[0] == "norm=bn train.epochs=1 train.compile=true"
+    assert names[-1] == "norm=cn:groups=8 train.epochs=2 train.compile=false"
+    assert name_cells(read_sweep(write(tmp_path, "grid: {norm: [bn]}"), {})) == ["norm=bn strategy=naive seed=0"]
+
+
+class Notes(Reporter):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def test_a_run_that_another_process_holds_is_left_and_taken_up_when_the_others_are_done(tiny, tmp_path, monkeypatch):
+    configs = [tiny(norm=norm) for norm in ("bn", "cn", "gn")]
+    folder, done, pauses = RunFolder(tmp_path / "held"), [], []
+    other = folder.locked()
+    other.__enter__()
+
+    def run(config, *, reporter):
+        if config.norm.name == "bn":
+            with folder.locked():
+                done.append("bn")
+        else:
+            done.append(config.norm.name)
+        return config.norm.name
+
+    def sleep(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            other.__exit__(None, None, None)
+
+    monkeypatch.setattr(sweeping, "run", run)
+    monkeypatch.setattr(sweeping.time, "sleep", sleep)
+    reporter = Notes()
+    with pytest.raises(RunIsHeldError, match="another process runs this now"), folder.locked():
+        pass
+    assert clnorm.sweep(configs, reporter=reporter) == ["bn", "cn", "gn"], "the records are in the order of the grid"
+    assert done == ["cn", "gn", "bn"]
+    assert len(pauses) == 2
+    assert reporter.notes[:3] == [
+        "[1/3] norm=bn",
+        f"Left for later: {folder.path}: another process runs this now.",
+        "[2/3] norm=cn",
+    ]
+    assert len(reporter.notes) == 4, "waiting says nothing twice"

@@ -9,6 +9,8 @@ from clnorm.errors import ClnormError, UserError
 from clnorm.results.folder import RunFolder
 from clnorm.results.load import load_results
 from clnorm.results.record import SCHEMA, RunRecord, read_record
+from clnorm.results.selection import select
+from clnorm.results.tables import make_table
 
 # As the first version wrote it; it must be readable for ever.
 VERSION_1 = {
@@ -121,6 +123,17 @@ def test_retention_needs_joint_training_with_the_same_norm_and_seed(tmp_path):
     assert math.isnan(kept["other_seed"])
 
 
+@pytest.mark.parametrize("first", ["a", "z"])
+def test_an_unfinished_joint_run_hides_no_finished_one(tmp_path, first):
+    a_bar = {"average_incremental_accuracy": 0.6, "retention": None}
+    joint = VERSION_1["names"] | {"strategy": "joint"}
+    save(tmp_path, "replay", metrics=a_bar)
+    save(tmp_path, "m", run="done", names=joint, metrics={"average_incremental_accuracy": 0.8, "retention": None})
+    save(tmp_path, first, run="not", names=joint, status="unfinished", metrics={})
+    kept = load_results(tmp_path).query("metric == 'retention'").set_index("run")["value"]
+    assert kept[VERSION_1["run"]] == pytest.approx(0.75)
+
+
 def test_joint_training_under_another_label_is_no_reference(tmp_path):
     a_bar = {"average_incremental_accuracy": 0.6, "retention": None}
     joint = VERSION_1["names"] | {"strategy": "joint"}
@@ -159,3 +172,36 @@ def test_a_norm_of_an_older_record_is_named_as_it_is_written_now(tmp_path, norm,
     file = save(tmp_path, names={**VERSION_1["names"], "norm": norm}, config=keys)
     assert set(load_results(tmp_path)["norm"]) == {named}
     assert read_record(file).names["norm"] == norm, "a record itself stays what it is"
+
+
+def test_runs_that_differ_in_any_key_are_told_by_it_and_chosen_by_it(tmp_path):
+    for index, (epochs, lr) in enumerate([(10, 0.002), (2, 0.002), (2, 0.002)]):
+        config = {"train": {"epochs": epochs, "lr": lr, "ema": index == 0, "device": f"d{index}"}, "out": f"o{index}"}
+        save(tmp_path, f"r{index}", run=f"r{index}", setting=f"s{epochs}", seed=index, config=config)
+    results = load_results(tmp_path, columns=["config", "cost", "folder"])
+    with pytest.raises(
+        UserError, match=r"differ in train\.epochs: 2 \| 10; train\.ema: false \| true; narrow with"
+    ) as told:
+        make_table(results)
+    assert not {"device", "out", "folder", "cost"} & set(str(told.value).split())
+    for condition in ("train.epochs=2", "train.epochs=2.0", "train.ema=false"):
+        assert set(select(results, [condition])["run"]) == {"r1", "r2"}
+    assert set(select(results, ["train.lr=2e-3"])["run"]) == {"r0", "r1", "r2"}
+    with pytest.raises(
+        UserError, match=r"no run has train\.epochs=3; did you mean|no run has train\.epochs=3; legal: 10, 2"
+    ):
+        select(results, ["train.epochs=3"])
+    assert results["cost.seconds"].tolist() == [1.0] * len(results)
+    assert set(results["folder"]) == {str(tmp_path / f"r{index}") for index in range(3)}
+    assert make_table(select(results, ["train.epochs=2"])) == make_table(
+        load_results(tmp_path).query("setting == 's2'")
+    )
+
+
+def test_a_key_that_an_older_record_lacks_is_unknown_and_numbers_stay_whole(tmp_path):
+    save(tmp_path, "old", config={"train": {}})
+    save(tmp_path, "new", run="new", seed=1, config={"train": {"epochs": 3}})
+    epochs = load_results(tmp_path, columns=["config"]).groupby("run")["train.epochs"].first()
+    assert epochs.to_dict() == {"new": 3, VERSION_1["run"]: "unknown"}
+    with pytest.raises(UserError, match="unknown columns 'configs'; did you mean 'config'"):
+        load_results(tmp_path, columns=["configs"])

@@ -1,0 +1,60 @@
+"""`clnorm cache`: what the cache holds, and emptying it."""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from clnorm.cli.flags import Verbs
+from clnorm.cli.output import print_text
+from clnorm.errors import ClnormError, UserError
+
+
+def add_cache(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+    cache = verbs.add_parser(
+        "cache",
+        parents=[common],
+        help="what the cache holds: decoded clips, made videos",
+        description="What the cache holds, with sizes. All of it is made again when a run needs it.",
+    )
+    cache.add_argument(
+        "--clean", metavar="NAME", help="delete one part of it, such as stores, or all; no run may be at work"
+    )
+    cache.set_defaults(verb=_cache)
+
+
+def _cache(options: argparse.Namespace) -> None:
+    from clnorm.files import cache_dir
+
+    folder = cache_dir()
+    parts = sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
+    if options.clean is None:
+        print_text(_describe(folder, parts))
+        return
+    chosen = [part for part in parts if options.clean in (part.name, "all")]
+    if not chosen and options.clean != "all":
+        legal = [*(part.name for part in parts), "all"]
+        raise UserError(f"there is no {options.clean!r} in {folder}", where="--clean", legal=legal, given=options.clean)
+    freed = sum(_measure(part)[1] for part in chosen)
+    for part in chosen:
+        try:
+            shutil.rmtree(part)
+        except OSError as error:
+            raise ClnormError(f"cannot be deleted ({error.strerror})", where=str(part)) from error
+    print_text(f"deleted {', '.join(part.name for part in chosen) or 'nothing'}: {freed / 1e6:,.1f} MB")
+
+
+def _describe(folder: Path, parts: list[Path]) -> str:
+    lines = [str(folder)]
+    total = 0
+    for part in parts:
+        entries, size = _measure(part)
+        total += size
+        lines.append(f"  {part.name:<20}{size / 1e6:>12,.1f} MB  {entries:,} entries")
+    free = shutil.disk_usage(folder).free
+    return "\n".join([*lines, f"  {'all':<20}{total / 1e6:>12,.1f} MB  {free / 1e9:,.0f} GB are free on the disk"])
+
+
+def _measure(part: Path) -> tuple[int, int]:
+    """How many things stand in a folder, and the bytes of all files below it."""
+    files = (path for path in part.rglob("*") if path.is_file() and not path.is_symlink())
+    return sum(1 for _ in part.iterdir()), sum(path.stat().st_size for path in files)

@@ -1,0 +1,60 @@
+"""Command lines that say of a wrong word what is near it: a flag, a key of the configuration, another command."""
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from clnorm.errors import UserError
+
+_AGAIN = ("resume", "continue", "restart")
+_LISTS = ("seed", "norm", "strategy", "backbone", "dataset", "protocol")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are a `UserError`, with the nearest flag or key."""
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # as argparse's, overloaded
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            raise self._unknown(unknown, list(args or ()))
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """What argparse finds wrong, as the user's mistake."""
+        raise UserError(message, where=self.prog, hint=f"see: {self.prog} --help")
+
+    def _unknown(self, words: Sequence[str], given: Sequence[str]) -> UserError:
+        flag = words[0]
+        if not flag.startswith("--"):
+            return self._stray(flag, given)
+        name, _, value = flag[2:].partition("=")
+        value = value or next((word for word in words[1:2] if not word.startswith("-")), "VALUE")
+        own = self._flags()
+        if "--set" in own and (key := _find_key(name)):
+            return UserError(f"unknown flag --{name}", where=self.prog, hint=f"write --set {key}={value}")
+        if name in _AGAIN:
+            hint = "leave it out: the same command goes on where it was stopped"
+            return UserError(f"unknown flag --{name}", where=self.prog, hint=hint)
+        return UserError(f"unknown flag --{name}", where=self.prog, legal=own, given=f"--{name}")
+
+    def _stray(self, word: str, given: Sequence[str]) -> UserError:
+        before = given[: given.index(word)] if word in given else []
+        flag = next((each[2:] for each in reversed(before) if each.startswith("--")), "")
+        if flag in _LISTS:
+            hint = f"several values are a sweep: clnorm sweep FILE, with grid: {{{flag}: [...]}} in the file"
+            return UserError(f"--{flag} takes one value, and {word!r} is one more", where=self.prog, hint=hint)
+        return UserError(f"{word!r} is one word too many", where=self.prog, hint=f"see: {self.prog} --help")
+
+    def _flags(self) -> list[str]:
+        return [option for action in self._actions for option in action.option_strings if option.startswith("--")]
+
+
+def _find_key(name: str) -> str | None:
+    """The key of the configuration that a flag's name means, such as `train.batch_size` for `batch-size`."""
+    from clnorm.config.config import Config
+    from clnorm.config.fields import list_keys, list_sections
+
+    wanted = name.replace("-", "_")
+    keys = [key for key in list_keys(Config) if key not in list_sections(Config)] + list_keys(Config, deep=True)
+    exact = [key for key in keys if wanted in (key, key.rpartition(".")[2])]
+    return exact[0] if exact else None

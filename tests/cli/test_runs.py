@@ -1,0 +1,95 @@
+"""`runs`, `show` and `compare`: what they tell of runs."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from clnorm.cli.main import main
+from clnorm.results.inspect import compare_runs, inspect_run
+
+REFERENCE = Path(__file__).parents[2] / "results" / "synthetic_cn"
+NAIVE, REPLAY = (next(REFERENCE.glob(f"*-{strategy}-s0-*")) for strategy in ("naive", "replay"))
+
+
+def test_runs_lists_each_run_with_its_figures(capsys):
+    assert main(["runs", str(REFERENCE)]) == 0
+    out = capsys.readouterr().out
+    assert all(folder.name in out for folder in REFERENCE.iterdir() if folder.is_dir())
+    assert "9 runs, 9 finished" in out
+    assert main(["runs", str(REFERENCE), "--where", "seed=1"]) == 0
+    assert "3 runs, 3 finished" in capsys.readouterr().out
+    assert main(["runs", "/nowhere"]) == 2
+
+
+def test_compare_names_the_keys_that_differ_and_each_change():
+    found = compare_runs(NAIVE, REPLAY)
+    assert found.keys == {"strategy": ("naive", "replay:per_class=5,share=0.5")}
+    before, after = found.metrics["accuracy"]
+    assert after > before
+    assert compare_runs(NAIVE, NAIVE).keys == {}
+
+
+def test_compare_prints_both(capsys):
+    assert main(["compare", str(NAIVE), str(REPLAY)]) == 0
+    out = capsys.readouterr().out
+    for word in ("keys in which they differ", "replay:per_class=5,share=0.5", "second - first", "forgetting"):
+        assert word in out
+
+
+def test_show_prints_the_keys_that_differ_from_the_defaults(capsys):
+    assert main(["show", str(REPLAY)]) == 0
+    out = capsys.readouterr().out
+    assert "accuracy in % on each experience" in out
+    changed = out.partition("keys that differ from the defaults")[2]
+    assert "strategy" in changed
+    assert "train.lr" not in changed
+
+
+def test_classes_and_confusion_are_those_of_the_last_step(tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(REPLAY, run)
+    view = inspect_run(run)
+    assert view.classes is None
+    order = [label for group in view.record.experiences for label in group]
+    a, b = order[:2]
+    rows = [(0, a, b), (4, a, a), (4, a, b), (4, b, b), (4, b, b)]
+    pd.DataFrame(rows, columns=["after", "label", "predicted"]).to_parquet(run / "predictions.parquet")
+    view = inspect_run(run)
+    names = [view.record.classes[label] for label in (a, b)]
+    assert view.classes["class"].tolist()[:2] == names
+    assert view.classes["accuracy"].tolist()[:2] == [0.5, 1.0]
+    assert view.confusion.loc[names[0], names[1]] == 1
+    assert view.confusion.to_numpy().sum() == 4
+
+
+@pytest.mark.parametrize("verb", ["show", "compare"])
+def test_a_folder_of_runs_names_one_of_them(verb, capsys):
+    assert main([verb, str(REFERENCE), *([str(NAIVE)] if verb == "compare" else [])]) == 2
+    assert "give one of the runs in it, such as" in capsys.readouterr().err
+
+
+def test_damaged_predictions_are_named(tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(REPLAY, run)
+    (run / "predictions.parquet").write_bytes(b"PAR1")
+    assert main(["show", str(run)]) == 1
+    assert "predictions.parquet: cannot be read" in capsys.readouterr().err
+
+
+def test_the_cache_is_measured_and_emptied_part_by_part(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CLNORM_CACHE", str(tmp_path))
+    for part, size in (("stores", 1_500_000), ("synthetic", 10)):
+        (tmp_path / part / "a").mkdir(parents=True)
+        (tmp_path / part / "a" / "file").write_bytes(b"0" * size)
+    assert main(["cache"]) == 0
+    out = capsys.readouterr().out
+    assert "1.5 MB  1 entries" in out
+    assert main(["cache", "--clean", "store"]) == 2
+    assert "did you mean 'stores'?" in capsys.readouterr().err
+    assert main(["cache", "--clean", "stores"]) == 0
+    assert capsys.readouterr().out == "deleted stores: 1.5 MB\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["synthetic"]
+    assert main(["cache", "--clean", "all"]) == 0
+    assert list(tmp_path.iterdir()) == []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clnorm.data.table import ClipTable
     from clnorm.execution.execution import Execution
     from clnorm.models.pretrained import WeightsReport
-    from clnorm.norms.sites.swap import SwapReport
+    from clnorm.norms.sites.report import SwapReport
     from clnorm.training.trainer import ClipStrategy
 _WAITING = "Waiting: another run of this process is at work, and the runs of a process take turns."
 

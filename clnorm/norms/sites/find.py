@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
+import torch
 from torch import Tensor, nn
 
 from clnorm.catalogue.registry import Spec
@@ -63,7 +64,7 @@ def _additions(module: nn.Module) -> str:
     """What a norm does beyond its class of torch's or ours, in words; empty where nothing is."""
     if isinstance(module, NormSite):
         if type(module).forward is not NormSite.forward:
-            return "a forward of its own"
+            return "its own forward"
         return next(filter(None, map(find_set_method, (module, module.norm, core_of(module.norm)))), "")
     return find_additions(module) if is_swappable_class(module) else ""
 
@@ -126,7 +127,8 @@ def refuse_incomplete(model: nn.Module, sites: list[Site], *, partial: bool) -> 
 
 def _describe(module: nn.Module) -> str:
     """A norm's class, with what it does beyond torch's."""
-    return ": ".join(filter(None, [type(module).__name__, _additions(module)]))
+    script = " as a script" if isinstance(module, torch.jit.ScriptModule) else ""
+    return ": ".join(filter(None, [_class_name(module) + script, _additions(module)]))
 
 
 def refuse_losses(model: nn.Module, sites: list[Site]) -> None:
@@ -176,11 +178,14 @@ def refuse_positions_first(model: nn.Module, spec: Spec, norms: list[nn.Module])
 
 def _is_norm(module: nn.Module) -> bool:
     """Whether a module is torch's norm or a site of ours, or is called one and holds tensors of its own."""
-    return (
-        isinstance(module, NormSite)
-        or is_torch_norm(module)
-        or ("norm" in type(module).__name__.lower() and first_tensor(module, recurse=False) is not None)
-    )
+    if isinstance(module, NormSite) or is_torch_norm(module):
+        return True
+    return "norm" in _class_name(module).lower() and first_tensor(module, recurse=False) is not None
+
+
+def _class_name(module: nn.Module) -> str:
+    """The name of a module's class, of a script's the one that it was made of."""
+    return module.original_name if isinstance(module, torch.jit.ScriptModule) else type(module).__name__
 
 
 def is_torch_norm(module: nn.Module) -> bool:

@@ -68,7 +68,7 @@ def _of_class(kind: type) -> str:
         for name, value in vars(one).items()
         if name not in _HARMLESS and (hasattr(base, name) or inspect.isdatadescriptor(value))
     ]
-    return f"a {_listed(names)} of its own" if names else ""
+    return f"its own {_listed(names)}" if names else ""
 
 
 def _of_state(module: nn.Module) -> str:

@@ -106,19 +106,19 @@ def with_property(width):
 
 
 ODD = {
-    WithReLU: "WithReLU: a forward of its own",
-    OffsetWeight: "OffsetWeight: a forward of its own",
-    with_property: "OffsetByProperty: a weight of its own",
-    AlwaysFrozen: "AlwaysFrozen: a train of its own",
-    Called: "Called: a __call__ of its own",
-    MixedIn: "MixedIn: a __call__ of its own",
+    WithReLU: "WithReLU: its own forward",
+    OffsetWeight: "OffsetWeight: its own forward",
+    with_property: "OffsetByProperty: its own weight",
+    AlwaysFrozen: "AlwaysFrozen: its own train",
+    Called: "Called: its own __call__",
+    MixedIn: "MixedIn: its own __call__",
     ExtraParameter: "ExtraParameter: tensors beyond torch's: gain",
     ExtraBuffer: "ExtraBuffer: tensors beyond torch's: seen",
     LooseTensor: "LooseTensor: tensors beyond torch's: shift",
-    ExtraState: "ExtraState: a get_extra_state, set_extra_state of its own",
+    ExtraState: "ExtraState: its own get_extra_state, set_extra_state",
     with_forward_set: "LayerNorm: forward set on the instance",
     with_partial_forward: "BatchNorm1d: forward set on the instance",
-    parametrized: "ParametrizedLayerNorm: a .*weight.* of its own",
+    parametrized: "ParametrizedLayerNorm: its own .*weight.*",
 }
 
 
@@ -132,6 +132,13 @@ def test_a_norm_that_does_more_is_refused_by_name_and_nothing_changes(make):
     assert model[1][0] is odd
     assert swap_norms(model, "ln", partial=True).replaced == 1
     assert model[1][0] is odd
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+def test_a_compiled_script_of_a_norm_is_not_overlooked():
+    model = nn.Sequential(nn.LayerNorm(C), torch.jit.script(nn.LayerNorm(C)))
+    with pytest.raises(UserError, match=r"incomplete swap: 1 norms .*1 \(LayerNorm as a script\)"):
+        swap_norms(model, "ln")
 
 
 @pytest.mark.parametrize("hook", ["register_state_dict_pre_hook", "register_load_state_dict_post_hook"])
@@ -178,7 +185,7 @@ def test_a_norm_that_follows_a_rule_of_its_own_after_a_swap_is_not_swapped_again
         swap_norms(model, "bn")
     del model[1].norm.forward
     model[0].__class__ = type("Loud", (NormSite,), {"forward": lambda self, x: 2 * x})
-    with pytest.raises(UserError, match=r"0 \(Loud: a forward of its own\)"):
+    with pytest.raises(UserError, match=r"0 \(Loud: its own forward\)"):
         swap_norms(model, "bn")
 
 

@@ -21,7 +21,7 @@ from clnorm.execution.inputs import Inputs, pixels_to_input
 from clnorm.execution.precision import autocast
 from clnorm.norms import take_auxiliary_loss
 from clnorm.seeding import derive_seed, seeded_torch
-from clnorm.training.accumulation import AccumulatingTemplate, check_pieces
+from clnorm.training.accumulation import AccumulatingTemplate, check_pieces, note_pieces
 from clnorm.training.averaging import WeightAverage
 from clnorm.training.batch import Batch
 from clnorm.training.benchmark import create_benchmark
@@ -76,6 +76,7 @@ class ClipStrategy(AccumulatingTemplate):
         self._mix = setup.config.data.mix.bind()
         self.accumulate = check_pieces(self.recipe)
         model, experiences = setup.model.to(setup.device), self.training_stream.experiences
+        note_pieces(model, self.recipe, setup.reporter)
         check_policies(model, setup.config, has_memory=share > 0, experiences=len(experiences))
         self.balancing = create_balancing(setup)
         shown = tuple(self.balancing.epoch_length(experience.train_ids) for experience in experiences)

@@ -86,6 +86,7 @@ def _prepare(
     config: Config, table: "ClipTable", folder: RunFolder, device: "torch.device", reporter: Reporter
 ) -> "tuple[ClipStrategy, RunRecord]":
     """The strategy, ready to train, and the record of the run that begins, which is written."""
+    from clnorm.data.augment.mirrored import describe_mirrored
     from clnorm.data.augment.presets import create_augmentation
     from clnorm.data.store.device import check_choice, keep_on_device
     from clnorm.streams.stream import create_stream
@@ -96,6 +97,8 @@ def _prepare(
     # Before anything is decoded: what the configuration alone gets wrong is said at once.
     check_choice(config.data.device_cache, device=device)
     augment = create_augmentation(config.data.augment, table.classes)
+    if mirrored := describe_mirrored(config.data.augment, table.classes):
+        reporter.note(mirrored)
     model, swap, loaded = _build_model(config, len(table.classes), reporter)
     store = keep_on_device(open_store(config, table, reporter), config.data.device_cache, device=device)
     _refuse_changed_files(folder, store)

@@ -15,9 +15,11 @@ from clnorm.norms.sites.adapter import NormSite, core_of
 from clnorm.norms.sites.plain import find_additions, find_set_method, is_swappable_class
 
 _TORCH_NORMS = tuple(f"torch.nn.modules.{name}" for name in ("batchnorm", "instancenorm", "normalization"))
-_HOOKS = (
-    *("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks"),
-    *("_state_dict_pre_hooks", "_state_dict_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks"),
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+# A norm of ours or a plug-in's may register these itself, when it is built; torch's do not.
+_STATE_HOOKS = (
+    *("_state_dict_pre_hooks", "_state_dict_hooks"),
+    *("_load_state_dict_pre_hooks", "_load_state_dict_post_hooks"),
 )
 _PARAMETER_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
@@ -148,7 +150,8 @@ def refuse_losses(model: nn.Module, sites: list[Site]) -> None:
                 what = f"a parameter is shared, which a swap would end: {', '.join(names)}"
                 raise UserError(what, where=where, hint="share the whole norm, or give each one its own parameter")
         replaced = site.module.norm if isinstance(site.module, NormSite) else site.module
-        hooked = any(getattr(part, hooks, None) for part in replaced.modules() for hooks in _HOOKS)
+        kinds = (*_HOOKS, *(_STATE_HOOKS if is_swappable_class(replaced) else ()))
+        hooked = any(getattr(part, hooks, None) for part in replaced.modules() for hooks in kinds)
         hooked |= any(getattr(tensor, hooks, None) for tensor in replaced.parameters() for hooks in _PARAMETER_HOOKS)
         if hooked:
             what = f"{type(site.norm).__name__} has hooks, which a swap would lose"

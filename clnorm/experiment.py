@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from clnorm.data.table import ClipTable
     from clnorm.execution.execution import Execution
     from clnorm.models.pretrained import WeightsReport
-    from clnorm.norms.sites.swap import SwapReport
+    from clnorm.norms.sites.report import SwapReport
     from clnorm.training.trainer import ClipStrategy
 _WAITING = "Waiting: another run of this process is at work, and the runs of a process take turns."
 
@@ -89,6 +89,7 @@ def _prepare(
     config: Config, table: "ClipTable", folder: RunFolder, device: "torch.device", reporter: Reporter
 ) -> "tuple[ClipStrategy, RunRecord]":
     """The strategy, ready to train, and the record of the run that begins, which is written."""
+    from clnorm.data.augment.mirrored import describe_mirrored
     from clnorm.data.augment.presets import create_augmentation
     from clnorm.data.store.device import check_choice, keep_on_device
     from clnorm.training.describe import begin_record
@@ -99,6 +100,8 @@ def _prepare(
     check_choice(config.data.device_cache, device=device)
     create_stream(table, config.protocol, seed=config.seed, bad={})
     augment = create_augmentation(config.data.augment, table.classes)
+    if mirrored := describe_mirrored(config.data.augment, table.classes):
+        reporter.note(mirrored)
     model, swap, loaded = _build_model(config, len(table.classes), reporter)
     store = keep_on_device(open_store(config, table, reporter), config.data.device_cache, device=device)
     _refuse_changed_files(folder, store)

@@ -10,6 +10,11 @@ Value = bool | int | float | str
 _TRUE, _FALSE = {"true", "yes", "on"}, {"false", "no", "off"}
 
 
+def write_value(value: Value) -> str:
+    """A value as it is written behind `option=`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 @dataclass(frozen=True)
 class Option:
     """One option of an entry: its default, its meaning, and what else is legal.
@@ -57,6 +62,16 @@ class Option:
             matchable = self.words if self.type is str and self.words else self.legal
             raise UserError(f"{given!r} is not legal", where=where, legal=matchable, given=str(given))
         return value
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the default, written as text within `name:option=value,...`, is read as the same value again."""
+        if self.default is None:
+            return True
+        text = write_value(self.default)
+        plain = bool(text) and text == text.strip() and "," not in text and text.isprintable()
+        value = self._convert(text)
+        return plain and value is not None and self._in_range(value) and value == self.default
 
     def _convert(self, given: object) -> Value | None:
         if isinstance(given, str) and given in self.words:

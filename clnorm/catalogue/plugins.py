@@ -41,6 +41,10 @@ def read_options(target: Any, given: Collection[str]) -> dict[str, Option]:
     """The arguments of a plug-in as options, but for its first one and those of `given`, which clnorm gives.
 
     An argument whose default is no plain value cannot be written on a command line and stays at that default.
+
+    Raises:
+        UserError: a default is a plain value, and would not be read again as what it is: an empty text, a comma in it,
+            a number that is not finite, or one of another type than the annotation says.
     """
     options: dict[str, Option] = {}
     try:
@@ -54,5 +58,13 @@ def read_options(target: Any, given: Collection[str]) -> dict[str, Option]:
         if parameter.default is parameter.empty:
             options[parameter.name] = Option(None, kind=kind)
         elif isinstance(parameter.default, (bool, int, float, str)):
-            options[parameter.name] = Option(parameter.default, kind=kind)
+            options[parameter.name] = option = Option(parameter.default, kind=kind)
+            if not option.is_writable:
+                name = getattr(target, "__qualname__", repr(target))
+                raise UserError(
+                    f"the default {parameter.default!r} of argument {parameter.name!r} cannot be written as an option",
+                    where=name,
+                    legal="a finite number of the annotated type, true or false, or text, not empty and without commas",
+                    hint="give it such a default, or None, which makes it no option",
+                )
     return options

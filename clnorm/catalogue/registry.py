@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from clnorm.catalogue.option import Option, Value
+from clnorm.catalogue.option import Option, Value, write_value
 from clnorm.catalogue.plugins import FIND_MODULE, import_module, import_target, read_options
 from clnorm.errors import UserError
 
@@ -103,7 +103,7 @@ class Spec:
 
 def format_spec(name: str, options: Mapping[str, Value]) -> str:
     """`name:option=value,...`, the text that `Registry.parse` reads back."""
-    words = [f"{key}={str(value).lower() if isinstance(value, bool) else value}" for key, value in options.items()]
+    words = [f"{key}={write_value(value)}" for key, value in options.items()]
     return f"{name}:{','.join(words)}" if words else name
 
 

@@ -72,7 +72,9 @@ class TrainConfig(Section):
 
     epochs: int = value_field(10, "passes over the clips of each experience", low=1, pretrained=15)
     batch_size: int = value_field(16, "clips in a batch, those from memory included", low=1)
-    accumulate: int = value_field(1, "pieces that a batch passes the model in, their gradients added up", low=1)
+    accumulate: int = value_field(
+        1, "pieces that a batch passes the model in, their gradients added up; norms by batch see a piece", low=1
+    )
     lr: float = value_field(2e-3, "peak learning rate of AdamW", low=0.0, pretrained=2.5e-4)
     head_scale: float = value_field(1.0, "learning rate of the head over train.lr", low=0.0, pretrained=10.0)
     motion_scale: float = value_field(

@@ -13,7 +13,7 @@ from clnorm.errors import ClnormError, UserError
 from clnorm.models.create import create_model_with_report
 from clnorm.norms.calibrate import calibrate_norms
 from clnorm.norms.context import StepContext, provide_context
-from clnorm.norms.sites.swap import SwapReport
+from clnorm.norms.sites.report import SwapReport
 from clnorm.seeding import derive_seed, seeded_torch, torch_generator
 
 _CLASSES = 2  # outputs of the head, which no norm depends on

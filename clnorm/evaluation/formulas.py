@@ -46,7 +46,8 @@ def forgetting(R: npt.ArrayLike) -> float:
     """Forgetting, from each experience's best: mean_{j<T} (max_{j<=t<T} R[t, j] - R[T, j]).
 
     Source: Chaudhry et al. 2018, whose maximum runs over all t < T; before an experience is learned its accuracy is
-    not evaluated here, so the maximum starts at t = j.
+    not evaluated here, so the maximum starts at t = j. The code of mammoth and of PyCIL takes the maximum up to and
+    including T, so that an experience that ends at its best counts 0 there, and less than 0 here.
     """
     matrix = _checked(R)
     if not _is_stream(matrix):

@@ -9,7 +9,8 @@ from clnorm.catalogue import BACKBONES
 from clnorm.catalogue.registry import Spec
 from clnorm.models.pretrained import WeightsReport, load_pretrained
 from clnorm.models.weights import Weights, read_model_weights
-from clnorm.norms.sites.swap import SwapReport, swap_norms
+from clnorm.norms.sites.report import SwapReport
+from clnorm.norms.sites.swap import swap_norms
 from clnorm.seeding import derive_seed, seeded_torch, torch_generator
 
 

@@ -96,7 +96,8 @@ class _MixPixels(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             share = torch.bmm(a.T.expand(count, -1, -1), grad).view(v.shape)
             through = torch.bmm(b.T.expand(count, -1, -1), grad).view(moved.shape)
-            share = share + torch.autograd.grad(moved, source, through)[0]
+            if moved.requires_grad:  # a single frame has no neighbour to move from
+                share = share + torch.autograd.grad(moved, source, through)[0]
         products = (torch.bmm(grad, _flatten(pixels).transpose(1, 2)).sum(0) for pixels in (v, moved.detach()))
         return (share, None, *products, grad.sum((0, 2)))
 
@@ -112,7 +113,8 @@ class LMI(nn.Module):
         q = W_r x;  f_t = q_{t+1} - q_t (the last repeated);  b_t = q_{t-1} - q_t (the first is q_1 - q_2);  T = 1: 0
         m = mean_N(|f| + |b|);  u = Lin(GELU(Lin(norm m)));  g = W_e sigmoid(u) + b_e;  y = x + tanh(delta) * x * g
 
-    Shapes: tokens (B, T, N, C) to the same. `norm` sees (B, T, 1, C / reduction): one position a frame.
+    Shapes: tokens (B, T, N, C) to the same. `norm` sees (B, T, 1, C / reduction): one position a frame. At T = 1
+    there is no motion, and `reduce` gets no gradient.
     """
 
     linear_after: ClassVar[Mapping[str, str]] = {"norm": "mlp.0"}

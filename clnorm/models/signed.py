@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from clnorm.errors import UserError
 from clnorm.models.motion import cast_for_products, mix_pixels, scale_tokens
 
 
@@ -52,14 +53,21 @@ class MotionFrames(nn.Module):
 
         v_1 .. v_T  becomes  v_2, v_4 .. v_T; v_2 - v_1, v_4 - v_3 .. v_T - v_{T-1}
 
-    Shapes: (B, T, 3, H, W) in [-1, 1] with an even T to the same, the differences in [-2, 2] and not clamped.
+    Shapes: (B, T, 3, H, W) in [-1, 1] with an even T to the same, the differences in [-2, 2] and not clamped. At T = 2
+    each half is a single frame, so that the `SignedLMI` behind has no motion, and its `reduce` gets no gradient.
 
     Sources: frame and motion as two streams, averaged apart: Simonyan and Zisserman, "Two-Stream Convolutional Networks
     for Action Recognition in Videos", NeurIPS 2014, here with one set of weights; differences of neighbouring frames as
     the motion: Wang et al., "Temporal Segment Networks", ECCV 2016 ("RGB difference").
+
+    Raises:
+        UserError: an odd T.
     """
 
     def forward(self, clips: Tensor) -> Tensor:
+        if clips.shape[1] % 2:
+            what = f"motion frames take frames two by two, not {clips.shape[1]}"
+            raise UserError(what, where="MotionFrames", legal="clips (B, T, 3, H, W) with an even T")
         earlier, later = clips[:, ::2], clips[:, 1::2]
         return torch.cat([later, later - earlier], dim=1)
 
@@ -73,7 +81,8 @@ class SignedLMI(nn.Module):
     with delta = 0 at the start. Shapes: tokens (B, T, N, C) to the same. `norm` sees (B, T, 1, 2C / reduction).
 
     Args:
-        streams: into how many runs of equal length, each with its own first and last frame, the T frames fall.
+        streams: into how many runs of equal length, each with its own first and last frame, the T frames fall. In a
+            run of one frame there is no motion, and `reduce` gets no gradient.
     """
 
     linear_after: ClassVar[Mapping[str, str]] = {"norm": "mlp.0"}

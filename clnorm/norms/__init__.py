@@ -17,7 +17,8 @@ from clnorm.norms.renorm import BatchRenorm
 from clnorm.norms.rms import RMSNorm
 from clnorm.norms.sites.adapter import NormSite
 from clnorm.norms.sites.build import build_norm
-from clnorm.norms.sites.swap import SiteReport, SwapReport, swap_norms
+from clnorm.norms.sites.report import SiteReport, SwapReport
+from clnorm.norms.sites.swap import swap_norms
 from clnorm.norms.statistics import Statistics
 from clnorm.norms.switchable import SwitchableNorm
 from clnorm.norms.task_balanced import TaskBalancedBatchNorm

@@ -36,7 +36,8 @@ class AdaptiveBalancedBatchNorm(RunningNorm):
     kappa = 0 the plain average 1/k.
 
     Each forward pass in training leaves `auxiliary_loss` = lam * (MSE(mu, running_mean) + MSE(var, running_var)), the
-    running statistics being those after this batch, and constants; x and theta get its gradient.
+    running statistics being those after this batch, and constants; x and theta get its gradient. With the default lam
+    it can be as large as the cross-entropy in a small run.
 
     Where the authors' code differs: it also counts the tasks of earlier experiences that no clip of the batch belongs
     to in sum_i c_i, so that the weights of the clips may sum to less than 1; and eta is not in its state_dict.

@@ -39,7 +39,7 @@ class ProgressiveBatchNorm(RunningNorm):
 
     Args:
         num_channels: C.
-        eps: added to the variance, in both norms.
+        eps: added to the variance, one number for both norms.
         momentum: weight of a batch in the running statistics.
         until: the share of the run at which lam reaches 0; 0: RepBN from the start.
 

@@ -49,6 +49,9 @@ class SwitchableNorm(RunningNorm):
     evaluation the third pair of moments is the running one (var unbiased). Where a sample has one position, mu_1 is x
     itself and var_1 is 0.
 
+    Where the authors' code differs: its variance of Instance Normalization, from which the other two follow, is the
+    unbiased one (with 11 positions outputs differ by up to 0.05), and its running variance starts at 0.
+
     Luo, Ren, Peng, Zhang and Li, Differentiable Learning-to-Normalize via Switchable Normalization, ICLR 2019.
 
     Args:

@@ -73,8 +73,8 @@ class TaskBalancedBatchNorm(RunningNorm):
     and of var_i * n / (n - 1) with n = S * L, the values of the whole batch, as in Batch Normalization; where the
     context gives the clips weights, it is the moments of the batch weighted so.
 
-    Where the authors' code differs: from the second experience on it averages the moments of the norm's *output*
-    instead, by which evaluation then normalizes the input.
+    Where the authors' code differs: it counts n otherwise in the running variance (by up to 0.007 in small batches);
+    and an old commit of it averages, from the second experience on, the moments of the norm's *output* instead.
 
     Cha et al., Rebalancing Batch Normalization for Exemplar-based Class-Incremental Learning, CVPR 2023, arXiv
     2201.12559.

@@ -61,6 +61,8 @@ def fisher_diagonal(
 class QuadraticPenalty:
     """lam/2 sum_k sum_i F_k,i (theta_i - theta*_k,i)^2 over all past experiences k, in constant memory.
 
+    Avalanche's own EWC has no 1/2, so that half of this lam is the same penalty there.
+
     The sum over k is one quadratic form, F (theta - anchor)^2 + a constant, with F = sum_k F_k and the anchor the mean
     of the theta*_k weighted by F_k; it is kept in that form, which does not cancel where theta is near the anchor.
     """

@@ -4,10 +4,11 @@ from typing import Any
 
 import torch
 from avalanche.training.templates import SupervisedTemplate
-from torch import Tensor
+from torch import Tensor, nn
 
 from clnorm.config.sections import TrainConfig
 from clnorm.errors import UserError
+from clnorm.progress import Reporter
 from clnorm.training.batch import Batch
 
 
@@ -115,3 +116,18 @@ def check_pieces(recipe: TrainConfig) -> int:
             legal=f"1 to {recipe.batch_size}",
         )
     return recipe.accumulate
+
+
+def clips_at_once(recipe: TrainConfig) -> int:
+    """The most clips that pass the model at once in training: those that a norm by batch computes its statistics of."""
+    return -(-recipe.batch_size // recipe.accumulate)
+
+
+def note_pieces(model: nn.Module, recipe: TrainConfig, reporter: Reporter) -> None:
+    """Say where norms see less than a batch."""
+    by_batch = any(isinstance(getattr(module, "running_mean", None), Tensor) for module in model.modules())
+    if recipe.accumulate > 1 and by_batch:
+        reporter.note(
+            f"train.accumulate={recipe.accumulate}: norms by batch compute their statistics of {clips_at_once(recipe)} "
+            f"clips at a time, not of {recipe.batch_size}."
+        )

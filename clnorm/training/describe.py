@@ -6,6 +6,7 @@ from clnorm.config.identity import setting_id
 from clnorm.environment import read_versions
 from clnorm.norms.running import statistics_of
 from clnorm.results.record import LABELS, RunRecord
+from clnorm.training.accumulation import clips_at_once
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +49,7 @@ def begin_record(
         experiences=[list(experience.classes) for experience in stream.experiences],
         data=describe_data(table, setup.store, stream),
         weights=weights,
-        swap=swap,
+        swap=swap if config.train.accumulate == 1 else {**swap, "clips_at_once": clips_at_once(config.train)},
         execution=setup.execution.to_dict(),
         calibration=calibration,
         versions=read_versions(setup.device),

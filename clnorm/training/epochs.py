@@ -106,8 +106,10 @@ def plan_epoch(
 ) -> list[np.ndarray]:
     """The batches of one epoch: every current clip as often as given, shuffled, with clips from memory beside them.
 
-    The total batch is constant: `recalled` clips of it come from memory, cycling through shuffles of it, so that an
-    epoch has more steps. Only the last batch can lack current clips.
+    The total batch is constant, except for the last one of an epoch: `recalled` clips of it come from memory, cycling
+    through shuffles of it, so that an epoch has more steps. The last batch can lack current clips, and then the memory
+    is a larger share of it. No batch holds a clip of the memory twice, unless the memory has fewer clips than
+    `recalled`; then each comes in it as evenly as can be.
 
     Args:
         current: (n,) ids of the experience that the epoch shows; a sampler repeats some, or leaves some out.
@@ -124,10 +126,29 @@ def plan_epoch(
     pieces = [shuffled[start : start + size] for start in range(0, len(shuffled), size)]
     if not recalled:
         return pieces
-    needed = recalled * len(pieces)
-    rounds = -(-needed // len(memory))
-    old = np.concatenate([generator.permutation(memory) for _ in range(rounds)])[:needed]
-    return [np.concatenate([piece, old[i * recalled : (i + 1) * recalled]]) for i, piece in enumerate(pieces)]
+    old = _cycle(memory, count=len(pieces), size=recalled, generator=generator)
+    return [np.concatenate(both) for both in zip(pieces, old, strict=True)]
+
+
+def _cycle(memory: np.ndarray, *, count: int, size: int, generator: np.random.Generator) -> list[np.ndarray]:
+    """`count` pieces of `size` clips each, of shuffles of the memory one after the other.
+
+    Where a piece lies across the seam of two shuffles, a clip that it has already waits for the next piece.
+    """
+    most = -(-size // len(memory))
+    waiting: list[np.int64] = []
+    pieces = []
+    for _ in range(count):
+        piece: list[np.int64] = []
+        passed: list[np.int64] = []
+        while len(piece) < size:
+            if not waiting:
+                waiting = list(generator.permutation(memory))
+            clip = waiting.pop(0)
+            (piece if piece.count(clip) < most else passed).append(clip)
+        waiting = passed + waiting
+        pieces.append(np.array(piece, dtype=memory.dtype))
+    return pieces
 
 
 def memory_share(batch_size: int, share: float) -> int:

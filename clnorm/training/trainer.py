@@ -20,7 +20,7 @@ from clnorm.execution.execution import compile_model
 from clnorm.execution.inputs import Inputs
 from clnorm.execution.precision import autocast
 from clnorm.seeding import derive_seed, seeded_torch
-from clnorm.training.accumulation import AccumulatingTemplate, check_pieces
+from clnorm.training.accumulation import AccumulatingTemplate, check_pieces, note_pieces
 from clnorm.training.averaging import WeightAverage
 from clnorm.training.batch import BatchMaker
 from clnorm.training.benchmark import create_benchmark
@@ -74,6 +74,7 @@ class ClipStrategy(AccumulatingTemplate):
         self._maker = BatchMaker(setup)
         self.accumulate = check_pieces(self.recipe)
         model, experiences = setup.model.to(setup.device), self.training_stream.experiences
+        note_pieces(model, self.recipe, setup.reporter)
         check_policies(model, setup.config, has_memory=share > 0, experiences=len(experiences))
         self.balancing = create_balancing(setup)
         shown = tuple(self.balancing.epoch_length(experience.train_ids) for experience in experiences)

@@ -5,6 +5,7 @@ import torch
 from avalanche.core import SupervisedPlugin
 from avalanche.training.templates import SupervisedTemplate
 
+from clnorm import run
 from clnorm.errors import UserError
 from clnorm.strategies.baselines import naive
 from clnorm.training.trainer import ClipStrategy
@@ -138,3 +139,21 @@ def test_pieces_mix_what_stands_at_the_batchs_end(build_setup):
 def test_more_pieces_than_clips_are_refused(build_setup):
     with pytest.raises(UserError, match=r"train\.accumulate: 5 pieces of a batch of 4 clips; legal: 1 to 4"):
         naive(build_setup(train__accumulate=5))
+
+
+@pytest.mark.parametrize(
+    ("norm", "pieces", "told"), [("bn", 2, True), ("prepbn", 4, True), ("ln", 2, False), ("bn", 1, False)]
+)
+def test_norms_that_see_a_piece_of_the_batch_are_told_of(build_setup, norm, pieces, told):
+    setup, notes = build_setup(norm=norm, train__accumulate=pieces), []
+    setup.reporter.note = notes.append
+    naive(setup)
+    at_once = f"{4 // pieces} clips at a time, not of 4."
+    what = f"train.accumulate={pieces}: norms by batch compute their statistics of {at_once}"
+    assert notes == ([what] if told else [])
+
+
+@pytest.mark.slow
+def test_the_record_has_the_number_of_clips_that_norms_see_at_once(tiny):
+    at_once = [run(tiny(train__accumulate=pieces, train__epochs=1)).swap.get("clips_at_once") for pieces in (1, 3)]
+    assert at_once == [None, 2]

@@ -32,6 +32,22 @@ def test_memory_is_used_evenly():
     assert counts.max() - counts.min() <= 1
 
 
+@given(st.integers(1, 60), st.integers(1, 30), st.integers(2, 20), st.floats(0.01, 0.99), st.integers(0, 9))
+def test_no_batch_holds_a_clip_of_the_memory_more_often_than_it_must(current, memory, batch_size, share, seed):
+    batches = plan(np.arange(100, 100 + current), np.arange(memory), batch_size=batch_size, share=share, seed=seed)
+    counts = np.array([np.bincount(batch[batch < 100], minlength=memory) for batch in batches])
+    assert counts.max() == -(-memory_share(batch_size, share) // memory)
+    assert np.ptp(counts.sum(axis=0)) <= 1
+
+
+def test_clips_of_the_memory_come_in_the_order_of_shuffles_where_no_batch_would_hold_one_twice():
+    generator = np.random.default_rng(3)
+    generator.permutation(CURRENT)
+    shuffles = np.concatenate([generator.permutation(np.arange(12)) for _ in range(4)])
+    batches = plan(memory=np.arange(12), batch_size=8, seed=3)
+    assert np.concatenate([batch[batch < 100] for batch in batches]).tolist() == shuffles[: 4 * len(batches)].tolist()
+
+
 def test_order_follows_the_generator():
     assert [batch.tolist() for batch in plan(seed=1)] == [batch.tolist() for batch in plan(seed=1)]
     assert [batch.tolist() for batch in plan(seed=1)] != [batch.tolist() for batch in plan(seed=2)]

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from clnorm.catalogue import BACKBONES
 from clnorm.conformance.swap_audit import NormAudit
-from clnorm.norms.sites.swap import SiteReport
+from clnorm.norms.sites.report import SiteReport
 
 _NARROW = 70  # columns of a terminal below which the class that stood at a site is left out
 

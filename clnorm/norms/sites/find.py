@@ -5,16 +5,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
+import torch
 from torch import Tensor, nn
 
 from clnorm.catalogue.registry import Spec
 from clnorm.errors import UserError
 from clnorm.norms.base import needs_of
 from clnorm.norms.sites.adapter import NormSite, core_of
+from clnorm.norms.sites.plain import find_additions, find_set_method, is_swappable_class
 
 _TORCH_NORMS = tuple(f"torch.nn.modules.{name}" for name in ("batchnorm", "instancenorm", "normalization"))
-_SITES = (nn.LayerNorm, nn.RMSNorm, nn.BatchNorm1d, nn.GroupNorm)
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+# A norm of ours or a plug-in's may register these itself, when it is built; torch's do not.
+_STATE_HOOKS = (
+    *("_state_dict_pre_hooks", "_state_dict_hooks"),
+    *("_load_state_dict_pre_hooks", "_load_state_dict_post_hooks"),
+)
+_PARAMETER_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
 @dataclass
@@ -49,12 +56,19 @@ def _outside_of_sites(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _site_width(module: nn.Module) -> int | None:
-    """C of a norm that can be swapped; None where it is no norm, one for images, or does more (has children)."""
-    if isinstance(module, NormSite):
-        return _inner_width(module)
-    if not isinstance(module, _SITES) or any(True for _ in module.children()):
+    """C of a norm that can be swapped; None where it is no norm, one for images, or one that does more."""
+    if not (isinstance(module, NormSite) or is_swappable_class(module)) or _additions(module):
         return None
-    return torch_width(module)
+    return _inner_width(module) if isinstance(module, NormSite) else torch_width(module)
+
+
+def _additions(module: nn.Module) -> str:
+    """What a norm does beyond its class of torch's or ours, in words; empty where nothing is."""
+    if isinstance(module, NormSite):
+        if type(module).forward is not NormSite.forward:
+            return "its own forward"
+        return next(filter(None, map(find_set_method, (module, module.norm, core_of(module.norm)))), "")
+    return find_additions(module) if is_swappable_class(module) else ""
 
 
 def torch_width(module: nn.Module) -> int | None:
@@ -95,11 +109,12 @@ def refuse_incomplete(model: nn.Module, sites: list[Site], *, partial: bool) -> 
     """
     left = find_left(model, sites)
     if left and not (partial and sites):
-        names = ", ".join(f"{path or 'the model itself'} ({type(module).__name__})" for path, module in left.items())
+        names = ", ".join(f"{path or 'the model itself'} ({_describe(module)})" for path, module in left.items())
         raise UserError(
             f"incomplete swap: {len(left)} norms cannot be replaced by a channels-last one: {names}",
             where=type(model).__name__,
-            legal="nn.LayerNorm or nn.RMSNorm over the last dimension, nn.BatchNorm1d or nn.GroupNorm on (S, C)",
+            legal="nn.LayerNorm or nn.RMSNorm over the last dimension, nn.BatchNorm1d or nn.GroupNorm on (S, C), and "
+            "subclasses that change nothing but how they are built",
             hint="to leave these as they are, call swap_norms with partial=True" if sites else None,
         )
     if not sites:
@@ -110,6 +125,12 @@ def refuse_incomplete(model: nn.Module, sites: list[Site], *, partial: bool) -> 
         names = ", ".join([*(site.paths[0] for site in sites), *left])
         what = f"incomplete swap: {count} norm sites found, {expected} expected; found: {names}"
         raise UserError(what, where=type(model).__name__)
+
+
+def _describe(module: nn.Module) -> str:
+    """A norm's class, with what it does beyond torch's."""
+    script = " as a script" if isinstance(module, torch.jit.ScriptModule) else ""
+    return ": ".join(filter(None, [_class_name(module) + script, _additions(module)]))
 
 
 def refuse_losses(model: nn.Module, sites: list[Site]) -> None:
@@ -129,7 +150,10 @@ def refuse_losses(model: nn.Module, sites: list[Site]) -> None:
                 what = f"a parameter is shared, which a swap would end: {', '.join(names)}"
                 raise UserError(what, where=where, hint="share the whole norm, or give each one its own parameter")
         replaced = site.module.norm if isinstance(site.module, NormSite) else site.module
-        if any(getattr(part, hooks) for part in replaced.modules() for hooks in _HOOKS):
+        kinds = (*_HOOKS, *(_STATE_HOOKS if is_swappable_class(replaced) else ()))
+        hooked = any(getattr(part, hooks, None) for part in replaced.modules() for hooks in kinds)
+        hooked |= any(getattr(tensor, hooks, None) for tensor in replaced.parameters() for hooks in _PARAMETER_HOOKS)
+        if hooked:
             what = f"{type(site.norm).__name__} has hooks, which a swap would lose"
             raise UserError(what, where=where, hint="remove them before the swap, and register them after it")
 
@@ -156,10 +180,15 @@ def refuse_positions_first(model: nn.Module, spec: Spec, norms: list[nn.Module])
 
 
 def _is_norm(module: nn.Module) -> bool:
-    """Whether a module is torch's norm, or is called one and holds tensors of its own."""
-    return is_torch_norm(module) or (
-        "norm" in type(module).__name__.lower() and first_tensor(module, recurse=False) is not None
-    )
+    """Whether a module is torch's norm or a site of ours, or is called one and holds tensors of its own."""
+    if isinstance(module, NormSite) or is_torch_norm(module):
+        return True
+    return "norm" in _class_name(module).lower() and first_tensor(module, recurse=False) is not None
+
+
+def _class_name(module: nn.Module) -> str:
+    """The name of a module's class, of a script's the one that it was made of."""
+    return module.original_name if isinstance(module, torch.jit.ScriptModule) else type(module).__name__
 
 
 def is_torch_norm(module: nn.Module) -> bool:

@@ -7,24 +7,33 @@ from typing import Any
 
 import yaml
 
+from clnorm.catalogue.plugins import mark_foreign, parse_allowed
 from clnorm.config.config import Config
 from clnorm.config.fields import build_section, list_keys
 from clnorm.errors import UserError
 
 
-def load_config(path: str | Path | None = None, overrides: Iterable[str] | Mapping[str, Any] = ()) -> Config:
+def load_config(
+    path: str | Path | None = None,
+    overrides: Iterable[str] | Mapping[str, Any] = (),
+    *,
+    allow_plugins: Iterable[str] = (),
+) -> Config:
     """A configuration from a YAML file and overrides, which win.
 
     Args:
         path: a YAML file of nested keys; None starts from the defaults.
         overrides: `"a.b=c"` texts, or a mapping from dotted keys to values.
+        allow_plugins: the plug-ins that the file may name, such as `"mypackage.mymodule:MyNorm"`; importing one runs
+            its code, so that a file alone does not decide it. What `overrides` name is imported.
 
     Raises:
-        UserError: an unreadable file, an unknown key, or an illegal value.
+        UserError: an unreadable file, an unknown key, an illegal value, or a plug-in that is not allowed.
     """
     if not isinstance(overrides, Mapping):
         overrides = parse_overrides(overrides)
-    return merge_config(read_yaml(path) if path is not None else {}, overrides)
+    allowed = parse_allowed(allow_plugins)
+    return merge_config(read_yaml(path, allowed=allowed) if path is not None else {}, overrides)
 
 
 def merge_config(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> Config:
@@ -36,8 +45,8 @@ def merge_config(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> Con
     return config
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """The mapping in a YAML file, read without running anything in it.
+def read_yaml(path: str | Path, *, allowed: frozenset[str]) -> dict[str, Any]:
+    """The mapping in a YAML file, read without running anything in it; its texts may name `allowed` plug-ins only.
 
     Raises:
         UserError: no such file, no YAML, or no mapping; the line is named.
@@ -59,7 +68,8 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         raise UserError(
             f"holds a {type(loaded).__name__}, not keys with values", where=str(path), legal=list_keys(Config)
         )
-    return loaded
+    marked: dict[str, Any] = mark_foreign(loaded, allowed, str(path))
+    return marked
 
 
 def parse_overrides(texts: Iterable[str]) -> dict[str, str]:

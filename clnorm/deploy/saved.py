@@ -1,7 +1,7 @@
 """The trained model that a run keeps: its weights, and all that is needed to build it, in one safetensors file."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from clnorm import __version__
 from clnorm.catalogue import BACKBONES, NORMS
+from clnorm.catalogue.plugins import ForeignText, parse_allowed
+from clnorm.catalogue.registry import Spec
 from clnorm.config.config import Config
 from clnorm.deploy.simplify import restructure
 from clnorm.errors import ClnormError, UserError
@@ -113,32 +115,41 @@ def save_model(path: Path, model: nn.Module, info: ModelInfo) -> None:
     replace_file(path, lambda file: file.write(content))
 
 
-def read_model(path: Path) -> LoadedModel:
+def read_model(path: Path, *, allow_plugins: Iterable[str] = ()) -> LoadedModel:
     """The model in a file that `save_model` wrote, every tensor of it accounted for.
 
+    Args:
+        path: the file.
+        allow_plugins: the plug-ins that it may name, as for `clnorm.load_model`.
+
     Raises:
-        UserError: there is no such file, it is no kept model, or its plug-in cannot be imported.
+        UserError: there is no such file, it is no kept model, or its plug-in is not allowed or cannot be imported.
         ClnormError: it is damaged, of a newer layout, or does not fit the model that it describes.
     """
     info, tensors = _read(path)
-    model = _build(info, path)
+    model = _build(info, path, parse_allowed(allow_plugins))
     _refuse_other_tensors(model.state_dict(), tensors, path)
     model.load_state_dict(tensors)
     return LoadedModel(model.eval(), info, path)
 
 
-def _build(info: ModelInfo, path: Path) -> nn.Module:
+def _build(info: ModelInfo, path: Path, allowed: frozenset[str]) -> nn.Module:
     """The model that `info` describes, with weights to be replaced."""
     try:
+        backbone, norm = (
+            registry.parse(ForeignText(getattr(info, kind), allowed, "its description"))
+            for kind, registry in _REGISTRIES.items()
+        )
         model = create_model(
-            info.backbone,
-            norm=info.norm,
+            backbone,
+            norm=norm,
             num_classes=len(info.classes),
             image_size=info.image_size,
             num_frames=info.num_frames,
         )
-        _refuse_changed_plugins(info)
-        restructure(model, group_norms=info.group_norms, folded=info.folded)
+        _refuse_changed_plugins({"backbone": backbone, "norm": norm}, info.sources)
+        foreign = {site: ForeignText(spec, allowed, "its description") for site, spec in info.group_norms.items()}
+        restructure(model, group_norms=foreign, folded=info.folded)
     except ClnormError as error:
         raise error.within(f"{path}: its model cannot be built") from error
     except AttributeError as error:
@@ -177,10 +188,9 @@ def _parse_info(described: str, path: Path) -> ModelInfo:
     return info
 
 
-def _refuse_changed_plugins(info: ModelInfo) -> None:
-    for kind, source in info.sources.items():
-        spec = _REGISTRIES[kind].parse(getattr(info, kind))
-        if spec.entry.source != source:
+def _refuse_changed_plugins(specs: Mapping[str, Spec], sources: Mapping[str, str]) -> None:
+    for kind, spec in specs.items():
+        if spec.entry.source != sources.get(kind, ""):
             raise ClnormError(
                 f"the file of the {kind} {spec.name!r} has changed since this model was trained",
                 hint="bring back the version that it was trained with",

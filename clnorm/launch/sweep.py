@@ -1,10 +1,11 @@
 """A sweep: the grid of some configuration keys, run one after the other, finished runs skipped."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from clnorm.catalogue.plugins import parse_allowed
 from clnorm.config.config import Config
 from clnorm.config.load import merge_config, read_yaml
 from clnorm.errors import UserError
@@ -15,7 +16,7 @@ from clnorm.results.record import RunRecord
 _KEYS = ("config", "grid")
 
 
-def read_sweep(path: str | Path, overrides: Mapping[str, Any]) -> list[Config]:
+def read_sweep(path: str | Path, overrides: Mapping[str, Any], *, allow_plugins: Iterable[str] = ()) -> list[Config]:
     """The configurations of a sweep file, in the order of its grid, the last key varying fastest.
 
     The file holds `grid`, lists of values by dotted key, and may hold `config`, what all runs share. Every
@@ -24,11 +25,13 @@ def read_sweep(path: str | Path, overrides: Mapping[str, Any]) -> list[Config]:
     Args:
         path: the YAML file.
         overrides: values by dotted key that win over `config`.
+        allow_plugins: as in `load_config`.
 
     Raises:
-        UserError: an unknown key, a list that is none or empty, or an illegal configuration.
+        UserError: an unknown key, a list that is none or empty, an illegal configuration, or a plug-in that is not
+            allowed.
     """
-    loaded = read_yaml(path)
+    loaded = read_yaml(path, allowed=parse_allowed(allow_plugins))
     for key in loaded:
         if key not in _KEYS:
             raise UserError(f"unknown key {key!r}", where=str(path), legal=_KEYS, given=str(key))

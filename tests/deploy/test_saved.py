@@ -190,16 +190,31 @@ def test_a_plug_in_is_kept_with_the_hash_of_its_file(tmp_path, plugin):
     config = merge_config({}, {"norm": f"{plugin}:Scale:factor=3", "data.frames": 4, "data.image_size": 16})
     info = describe_model(config, classes=["a", "b", "c"], order=[0, 1, 2], precision="fp32")
     assert list(info.sources) == ["norm"]
+    leave = [f"{plugin}:Scale"]
     model = create(info)
     save_model(tmp_path / "m", model, info)
-    assert torch.equal(read_model(tmp_path / "m").model(draw()), model.eval()(draw()))
+    assert torch.equal(read_model(tmp_path / "m", allow_plugins=leave).model(draw()), model.eval()(draw()))
 
     (tmp_path / f"{plugin}.py").write_text(PLUGIN.replace("x * self", "x + self"))
     with pytest.raises(ClnormError, match=f"the file of the norm '{plugin}:Scale' has changed"):
-        read_model(tmp_path / "m")
+        read_model(tmp_path / "m", allow_plugins=leave)
 
     (tmp_path / f"{plugin}.py").unlink()
     del sys.modules[plugin]
     importlib.invalidate_caches()
     with pytest.raises(UserError, match=f"cannot be built.*no module '{plugin}'"):
-        read_model(tmp_path / "m")
+        read_model(tmp_path / "m", allow_plugins=leave)
+
+
+def test_a_file_of_someone_elses_runs_no_code(kept, plugin):
+    path, _ = kept
+    for changes in ({"norm": f"{plugin}:Scale"}, {"backbone": f"{plugin}.Scale"}, {"norm": "os:_exit"}):
+        rewrite(path, **changes)
+        with pytest.raises(UserError, match=r"its description names the plug-in .* --allow-plugin") as error:
+            read_model(path)
+        assert str(path) in str(error.value)
+        rewrite(path, norm=INFO.norm, backbone=INFO.backbone)
+    rewrite(path, group_norms={"norm": f"{plugin}:Scale"})
+    with pytest.raises(UserError, match="names the plug-in"):
+        read_model(path)
+    assert plugin not in sys.modules

@@ -16,13 +16,14 @@ from clnorm.catalogue.registry import Spec
 from clnorm.config.config import Config
 from clnorm.deploy.simplify import restructure
 from clnorm.errors import ClnormError, UserError
-from clnorm.files import replace_file
+from clnorm.files import UNSEALED, check_seal, replace_file, seal
 from clnorm.models.create import create_model
 
 MODEL_FILE = "model.safetensors"
 """The name of the kept model in a run's folder."""
 
-SCHEMA = 1
+SCHEMA = 2
+"""Files have a checksum since 2."""
 
 _KEY = "clnorm"  # of the description, among the file's metadata
 _REGISTRIES = {"backbone": BACKBONES, "norm": NORMS}
@@ -111,7 +112,9 @@ def save_model(path: Path, model: nn.Module, info: ModelInfo) -> None:
             hint = "keep it in buffers, or run with keep_model=false"
             raise ClnormError(f"{name} is a {type(value).__name__} and no tensor", where=str(path), hint=hint)
         tensors[name] = value.detach().cpu().contiguous().clone()  # safetensors refuses tensors that share memory
-    content = safetensors.torch.save(tensors, {_KEY: json.dumps(asdict(info))})
+    # The checksum is in the description, because safetensors writes several metadata in any order.
+    described = json.dumps({**asdict(info), "schema": SCHEMA, "checksum": UNSEALED})
+    content = seal(safetensors.torch.save(tensors, {_KEY: described}))
     replace_file(path, lambda file: file.write(content))
 
 
@@ -161,11 +164,13 @@ def _read(path: Path) -> tuple[ModelInfo, dict[str, Tensor]]:
     try:
         with safe_open(str(path), framework="pt") as file:
             described = (file.metadata() or {}).get(_KEY)
-            # Not read where the file is another's: it may be a large one.
-            tensors = {} if described is None else {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        # Not read where the file is another's: it may be a large one.
+        content = path.read_bytes() if described is not None else b""
+        sealed = check_seal(content)
+        tensors = safetensors.torch.load(content) if content else {}
     except FileNotFoundError as error:
         raise UserError("there is no such file", where=str(path), hint="give the folder of a finished run") from error
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError) as error:
         raise ClnormError(f"is damaged, or no safetensors file ({error})", where=str(path)) from error
     if described is None:
         raise UserError(
@@ -173,15 +178,19 @@ def _read(path: Path) -> tuple[ModelInfo, dict[str, Tensor]]:
             where=str(path),
             legal=f"the folder of a finished run, its {MODEL_FILE}, or what clnorm export wrote",
         )
-    return _parse_info(described, path), tensors
+    info = _parse_info(described, path)
+    if info.schema > 1 and not sealed:
+        raise ClnormError("is damaged: it has no checksum", where=str(path))
+    return info, tensors
 
 
 def _parse_info(described: str, path: Path) -> ModelInfo:
     try:
         loaded = json.loads(described)
+        loaded.pop("checksum", None)
         newer = loaded["schema"] > SCHEMA
         info = None if newer else ModelInfo(**{**loaded, "classes": tuple(loaded["classes"])})
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ClnormError(f"its description is damaged ({error})", where=str(path)) from error
     if info is None:
         raise ClnormError(f"has schema {loaded['schema']}, newer than {SCHEMA}", where=str(path), hint="update clnorm")

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clnorm.errors import ClnormError
+from clnorm.files import UNSEALED, check_seal, seal
 
 if TYPE_CHECKING:
     pass
 
-SCHEMA = 1
+SCHEMA = 2
+"""Records have a checksum since 2."""
 
 LABELS = {"running": "", "batch": "transductive", "task": "oracle"}
 """What results are labelled by each `eval` of norms: empty where a prediction depends on its own clip alone."""
@@ -69,18 +71,25 @@ class RunRecord:
     versions: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        """The record as JSON text with its checksum, which `read_record` compares."""
+        content = {**asdict(self), "schema": SCHEMA, "checksum": UNSEALED}
+        return seal((json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()).decode()
 
 
 def read_record(path: Path) -> RunRecord:
     """A record from its file.
 
     Raises:
-        ClnormError: it is damaged, or of a newer schema.
+        ClnormError: it is damaged or was changed, it has no checksum and is not of an earlier version that wrote none,
+            or it is of a newer schema.
     """
     try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        sealed = check_seal(content)
+        loaded = json.loads(content)
         schema = loaded["schema"]
+        if not sealed and 1 < schema <= SCHEMA:
+            raise ValueError("it has no checksum")
         known = {item.name for item in fields(RunRecord)}
         newer = schema > SCHEMA
         record = RunRecord(**{key: value for key, value in loaded.items() if key in known})

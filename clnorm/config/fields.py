@@ -71,7 +71,11 @@ def _check(metadata: Mapping[str, Any], given: Any, *, where: str) -> Any:
     if metadata.get("path"):
         if given is not None and not isinstance(given, (str, Path)):
             raise UserError(f"{given!r} is not a path", where=where)
-        return None if given is None else str(given)
+        if given in (None, ""):
+            if metadata["default"] is not None:
+                raise UserError("a path is needed", where=where, hint=f"such as {where}={metadata['default']}")
+            return None
+        return str(given)
     return given
 
 

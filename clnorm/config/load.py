@@ -68,6 +68,10 @@ def read_yaml(path: str | Path, *, allowed: frozenset[str]) -> dict[str, Any]:
         raise UserError(
             f"holds a {type(loaded).__name__}, not keys with values", where=str(path), legal=list_keys(Config)
         )
+    data = loaded.get("data")
+    if isinstance(data, dict) and isinstance(data.get("clips"), str) and data["clips"]:
+        # A run's folder may be moved: its table of clips lies beside its configuration.
+        data["clips"] = str(Path(path).absolute().parent / Path(data["clips"]).expanduser())
     marked: dict[str, Any] = mark_foreign(loaded, allowed, str(path))
     return marked
 

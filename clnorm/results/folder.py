@@ -125,7 +125,7 @@ class RunFolder:
     def save_predictions(self, after: int, predictions: "pd.DataFrame") -> None:
         """Keep what was predicted after a training step, in a file of its own until the run is finished."""
         (self.path / _STEPS).mkdir(exist_ok=True)
-        _write_frame(self._step(after), predictions)
+        write_frame(self._step(after), predictions)
 
     def load_predictions(self, steps: Iterable[int]) -> "pd.DataFrame":
         """What was predicted after each of some training steps, one below the other.
@@ -143,7 +143,7 @@ class RunFolder:
 
     def write_results(self, record: RunRecord, predictions: "pd.DataFrame") -> None:
         """Write a finished run's files, its record last, and drop what only an unfinished one needs."""
-        _write_frame(self.path / "predictions.parquet", predictions)
+        write_frame(self.path / "predictions.parquet", predictions)
         lines = [",".join("" if value is None else repr(value) for value in row) for row in record.matrix]
         header = ",".join(f"experience_{index}" for index in range(len(record.experiences)))
         self.write("matrix.csv", "\n".join([header, *lines]) + "\n")
@@ -152,7 +152,7 @@ class RunFolder:
         shutil.rmtree(self.path / _STEPS, ignore_errors=True)
 
 
-def _write_frame(path: Path, frame: "pd.DataFrame") -> None:
+def write_frame(path: Path, frame: "pd.DataFrame") -> None:
     """Write a parquet file whose metadata hold its checksum, for `read_frame` to compare."""
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from clnorm import reading
 from clnorm.catalogue.plugins import mark_foreign, parse_allowed
 from clnorm.config.config import Config
 from clnorm.config.fields import build_section, list_keys
@@ -52,7 +53,7 @@ def read_yaml(path: str | Path, *, allowed: frozenset[str]) -> dict[str, Any]:
         UserError: no such file, no YAML, or no mapping; the line is named.
     """
     try:
-        loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        loaded = reading.read_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", where=str(path), hint="give an existing file") from error
     except UnicodeDecodeError as error:
@@ -62,6 +63,8 @@ def read_yaml(path: str | Path, *, allowed: frozenset[str]) -> dict[str, Any]:
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "it cannot be parsed"
         raise UserError(f"is not YAML: {problem}", where=f"{path}{line}") from error
+    except ValueError as error:
+        raise UserError(f"cannot be taken: {error}", where=str(path), hint="give a plain YAML file") from error
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import get_type_hints
 
 import safetensors.torch
 from safetensors import SafetensorError, safe_open
@@ -18,6 +19,7 @@ from clnorm.deploy.simplify import restructure
 from clnorm.errors import ClnormError, UserError
 from clnorm.files import UNSEALED, check_seal, replace_file, seal
 from clnorm.models.create import create_model
+from clnorm.reading import check_types, read_json
 
 MODEL_FILE = "model.safetensors"
 """The name of the kept model in a run's folder."""
@@ -186,10 +188,12 @@ def _read(path: Path) -> tuple[ModelInfo, dict[str, Tensor]]:
 
 def _parse_info(described: str, path: Path) -> ModelInfo:
     try:
-        loaded = json.loads(described)
+        loaded = read_json(described)
         loaded.pop("checksum", None)
         newer = loaded["schema"] > SCHEMA
         info = None if newer else ModelInfo(**{**loaded, "classes": tuple(loaded["classes"])})
+        if info is not None:
+            check_types(asdict(info), get_type_hints(ModelInfo))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ClnormError(f"its description is damaged ({error})", where=str(path)) from error
     if info is None:

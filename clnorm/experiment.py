@@ -8,6 +8,7 @@ from clnorm.config.config import Config
 from clnorm.data.open import open_store, present_content, read_table
 from clnorm.errors import ClnormError
 from clnorm.progress import Reporter
+from clnorm.results.clips import CLIPS_FILE, refuse_other_clips, write_clips
 from clnorm.results.folder import RunFolder, run_name
 from clnorm.results.record import RunRecord
 from clnorm.seeding import hold_process
@@ -47,6 +48,8 @@ def run(config: Config, *, reporter: Reporter | None = None) -> RunRecord:
     reporter = reporter or Reporter()
     check_named_classes(config)
     table = read_table(config, reporter)
+    if config.data.clips is not None:
+        refuse_other_clips(Path(config.data.clips).expanduser(), table.frame, table.classes)
     folder = RunFolder(Path(config.out).expanduser() / run_name(config, data=table.fingerprint))
     if record := _load_finished(config, table, folder, reporter):
         return record
@@ -117,7 +120,8 @@ def _prepare(
         swap=swap.to_dict(),
         calibration=asdict(calibrate_at_start(strategy)) if config.model.calibrate else {},
     )
-    folder.write("config.yaml", config.to_yaml())
+    write_clips(folder.path, table.frame, table.classes)
+    folder.write("config.yaml", replace(config, data=replace(config.data, clips=CLIPS_FILE)).to_yaml())
     folder.write("record.json", record.to_json())
     return strategy, record
 

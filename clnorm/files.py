@@ -1,12 +1,46 @@
-"""Files that a kill or a power cut never leaves half-written."""
+"""Files that a kill or a power cut never leaves half-written, and that damage does not leave unnoticed."""
 
+import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from clnorm.errors import ClnormError, UserError
+
+UNSEALED = f"clnorm-sha256:{'0' * 64}"
+"""The text that a file's content holds once where `seal` is to write its checksum."""
+
+_SEAL = re.compile(rb"clnorm-sha256:([0-9a-f]{64})")
+
+
+def seal(content: bytes) -> bytes:
+    """The content with its checksum, sha256 of all of it as it was given, in the place of `UNSEALED`."""
+    before, found, after = content.rpartition(UNSEALED.encode())
+    if not found:
+        raise ValueError("the content has no place for a checksum")
+    digest = hashlib.sha256(content).hexdigest()
+    return before + UNSEALED.encode()[:-64] + digest.encode() + after
+
+
+def check_seal(content: bytes) -> bool:
+    """Whether the content has a checksum, which is then right.
+
+    Raises:
+        ValueError: the content is not what its checksum was made of.
+    """
+    seals = list(_SEAL.finditer(content))
+    if not seals:
+        return False
+    start, end = seals[-1].span(1)
+    digest = hashlib.sha256(content[:start])
+    digest.update(b"0" * 64)
+    digest.update(content[end:])
+    if digest.hexdigest() != seals[-1][1].decode():
+        raise ValueError("its checksum says that it was damaged or changed")
+    return True
 
 
 @contextmanager

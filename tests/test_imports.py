@@ -18,7 +18,7 @@ FLOORS = [
     ["execution", "streams"],
     ["data", "models", "results"],
     ["config", "norms"],
-    ["catalogue", "evaluation", "console", "environment", "files"],
+    ["catalogue", "evaluation", "console", "environment", "files", "reading"],
     ["errors", "seeding", "progress"],
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -2,15 +2,86 @@
 
 import importlib.metadata
 import inspect
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable
 from types import ModuleType
 from typing import Any
 
 from clnorm.catalogue.option import Option
 from clnorm.errors import UserError, nearest
 
+_NAME = re.compile(r"[\w.-]+(:[A-Za-z_]\w*)?")
 FIND_MODULE = "install it, give the command in the folder that holds it, or put that folder in PYTHONPATH"
 """What to do where there is no module of a name."""
+
+
+class ForeignText(str):
+    """A text that stands in a file. Where it names a plug-in, this is imported only if the user named it as well.
+
+    Importing a module runs it, so that a file which decides what is imported decides what the computer does.
+
+    Args:
+        text: the text.
+        allowed: the plug-ins that the user named, from `parse_allowed`.
+        file: what messages call the file.
+    """
+
+    allowed: frozenset[str]
+    file: str
+
+    def __new__(cls, text: str, allowed: frozenset[str], file: str) -> "ForeignText":
+        made = super().__new__(cls, text)
+        made.allowed, made.file = allowed, file
+        return made
+
+    def __deepcopy__(self, memo: object) -> "ForeignText":
+        return self
+
+    def refuse(self, plugin: str, *, where: str) -> None:
+        """Refuse a plug-in that this text names, unless the user named it.
+
+        Raises:
+            UserError: the user did not.
+        """
+        if _with_colon(plugin) not in self.allowed:
+            raise UserError(
+                f"{self.file} names the plug-in {plugin!r}, which is not imported for that alone, "
+                "because importing it runs its code",
+                where=where,
+                hint=f"if you trust that code, name it too: --allow-plugin {plugin}, "
+                f"or allow_plugins=[{plugin!r}] in Python",
+            )
+
+
+def mark_foreign(value: Any, allowed: frozenset[str], file: str) -> Any:
+    """A value read from a file, all texts in it as `ForeignText`."""
+    if isinstance(value, str):
+        return ForeignText(value, allowed, file)
+    if isinstance(value, dict):
+        return {key: mark_foreign(item, allowed, file) for key, item in value.items()}
+    return [mark_foreign(item, allowed, file) for item in value] if isinstance(value, list) else value
+
+
+def parse_allowed(names: Iterable[str]) -> frozenset[str]:
+    """The plug-ins that a user allows files to name, as `package.module:Name`, `package.module.Name` or announced.
+
+    Raises:
+        UserError: one text in place of several, or something that is no name.
+    """
+    if isinstance(names, str):
+        raise UserError(f"{names!r} is one name", where="allow_plugins", legal="a list of names", hint="write [name]")
+    given = list(names)
+    for name in given:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            legal = "package.module:Name, without options, or a name that an installed package announces"
+            raise UserError(f"{name!r} is not the name of a plug-in", where="--allow-plugin", legal=legal)
+    return frozenset(map(_with_colon, given))
+
+
+def _with_colon(name: str) -> str:
+    """`package.module.Name` as `package.module:Name`."""
+    module, dot, attribute = name.rpartition(".")
+    return name if ":" in name or not dot else f"{module}:{attribute}"
 
 
 def import_target(target: str) -> Any:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from clnorm.catalogue.option import Option, Value, write_value
-from clnorm.catalogue.plugins import FIND_MODULE, import_module, import_target, read_options
+from clnorm.catalogue.plugins import FIND_MODULE, ForeignText, import_module, import_target, read_options
 from clnorm.errors import UserError
 
 _PLUGIN = re.compile(r"^(?P<target>[A-Za-z_][\w.]*:[A-Za-z_]\w*)(?::(?P<options>.*))?$")
@@ -157,11 +157,16 @@ class Registry:
         own = [f"{name}:{entry.takes}" if entry.takes else name for name, entry in self._entries.items()]
         return list(dict.fromkeys([*own, *sorted(point.name for point in self._points())]))
 
-    def get(self, name: str, *, where: str | None = None) -> Entry:
+    def get(self, name: str, *, where: str | None = None, foreign: ForeignText | None = None) -> Entry:
         """The entry called `name`, or the object that `package.module:Name` names.
 
+        Args:
+            name: without options.
+            where: it stands, for messages.
+            foreign: the text of a file that it was taken from.
+
         Raises:
-            UserError: there is no such name; the nearest one is named.
+            UserError: there is no such name; the nearest one is named. Or a file names it, and the user does not.
         """
         family, _, word = name.partition(":")
         if family in self._entries and (entry := self._entries[family]).takes:
@@ -175,11 +180,11 @@ class Registry:
             return self._entries[name]
         for point in self._points():
             if point.name == name:
-                return self._import(name, point.value, where=where)
+                return self._import(name, point.value, where=where, foreign=foreign)
         if name in self._refused:
             raise UserError(f"there is no {self.kind} {name!r}: {self._refused[name]}", where=where)
         if ":" in name:
-            return self._import(name, name, where=where)
+            return self._import(name, name, where=where, foreign=foreign)
         raise UserError(
             f"unknown {self.kind} {name!r}",
             where=where,
@@ -194,7 +199,8 @@ class Registry:
         What is decided already is returned as it is.
 
         Raises:
-            UserError: an unknown name or option, an illegal value, or an object that is unfit for its use here.
+            UserError: an unknown name or option, an illegal value, an object that is unfit for its use here, or a
+                plug-in that a file names (`ForeignText`) and the user does not.
         """
         if isinstance(text, Spec):
             if text.kind == self.kind:
@@ -205,8 +211,9 @@ class Registry:
             raise UserError(
                 f"{text!r} is not a name", where=where, legal=self.names(), hint=f"see: clnorm list {self.plural}"
             )
-        name, given = self._split(text.strip(), where=where)
-        entry = self.get(name, where=where)
+        foreign = text if isinstance(text, ForeignText) else None
+        name, given = self._split(text.strip(), where=where, foreign=foreign)
+        entry = self.get(name, where=where, foreign=foreign)
         decided, changed = {}, {}
         for key in given:
             if key not in entry.options:
@@ -231,7 +238,7 @@ class Registry:
         names = ", ".join(name for name, other in self._entries.items() if key in other.options)
         return UserError(f"{what}: {entry.lacks[key]}", where=where, legal=known, hint=f"these have it: {names}")
 
-    def _split(self, text: str, *, where: str) -> tuple[str, dict[str, str]]:
+    def _split(self, text: str, *, where: str, foreign: ForeignText | None) -> tuple[str, dict[str, str]]:
         """The name and the option texts; the name holds a colon as `package.module:Name`, or as a family's member."""
         name, _, options = text.partition(":")
         if name in self._entries and self._entries[name].takes:
@@ -240,6 +247,8 @@ class Registry:
         elif name not in self._entries and (match := _PLUGIN.match(text)):
             name, options = match["target"], match["options"] or ""
         elif (match := _DOTTED.fullmatch(name)) and name not in self.names():
+            if foreign is not None:
+                foreign.refuse(name, where=where)
             if not import_module(match["module"]):
                 raise UserError(
                     f"unknown {self.kind} {name!r}, and there is no module {match['module']!r}",
@@ -259,7 +268,9 @@ class Registry:
             pairs[key] = value
         return name, pairs
 
-    def _import(self, name: str, target: str, *, where: str | None) -> Entry:
+    def _import(self, name: str, target: str, *, where: str | None, foreign: ForeignText | None) -> Entry:
+        if foreign is not None:
+            foreign.refuse(name, where=where or self.kind)
         try:
             return self._entry_of(name, import_target(target))
         except UserError as error:

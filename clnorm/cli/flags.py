@@ -23,6 +23,7 @@ FLAGS = {
 def add_configuration(parser: argparse.ArgumentParser) -> None:
     """Add `--config`, `FLAGS` and `--set`: what makes a configuration."""
     parser.add_argument("--config", metavar="FILE", help="YAML file of the configuration")
+    add_allow_plugin(parser)
     add_flags(parser)
 
 
@@ -31,6 +32,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     for flag, text in FLAGS.items():
         parser.add_argument(f"--{flag}", help=text)
     add_set(parser)
+
+
+def add_allow_plugin(parser: argparse.ArgumentParser) -> None:
+    """Add `--allow-plugin`, of every command that reads files which may be another's."""
+    parser.add_argument(
+        "--allow-plugin",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a plug-in that the file may name, such as mypackage.mymodule:MyNorm; importing it runs its code",
+    )
 
 
 def add_set(parser: argparse.ArgumentParser) -> None:

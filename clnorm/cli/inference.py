@@ -2,7 +2,7 @@
 
 import argparse
 
-from clnorm.cli.flags import Verbs
+from clnorm.cli.flags import Verbs, add_allow_plugin
 from clnorm.cli.output import print_json, print_text
 
 
@@ -15,12 +15,14 @@ def add_inference(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         "--clips", default="auto", help="parts to average over, or auto: one each full 5 s (default: auto)"
     )
     predict.add_argument("--json", action="store_true", help="print JSON, with probabilities from 0 to 1")
+    add_allow_plugin(predict)
     predict.set_defaults(verb=_predict)
 
     export = verbs.add_parser("export", parents=[common], help="write the trained model, its norms simplified")
     export.add_argument("run", help="folder of a finished run")
     export.add_argument("--format", default="safetensors", help="safetensors or onnx (default: safetensors)")
     export.add_argument("--out", metavar="FILE", help="file to write (default: RUN/export.FORMAT)")
+    add_allow_plugin(export)
     export.set_defaults(verb=_export)
 
 
@@ -28,7 +30,9 @@ def _predict(options: argparse.Namespace) -> None:
     from clnorm.cli.show.predictions import print_predictions
     from clnorm.deploy.predict import predict
 
-    predictions = predict(options.run, options.videos, top=options.top, clips=options.clips)
+    predictions = predict(
+        options.run, options.videos, top=options.top, clips=options.clips, allow_plugins=options.allow_plugin
+    )
     if options.json:
         from dataclasses import asdict
 
@@ -40,4 +44,5 @@ def _predict(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from clnorm.deploy.export import export_model
 
-    print_text(export_model(options.run, format=options.format, out=options.out).summary())
+    report = export_model(options.run, format=options.format, out=options.out, allow_plugins=options.allow_plugin)
+    print_text(report.summary())

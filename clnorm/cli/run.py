@@ -19,7 +19,7 @@ def add_run(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> None:
     from clnorm.config.load import load_config
 
-    config = load_config(options.config, merge_flags(options, FLAGS))
+    config = load_config(options.config, merge_flags(options, FLAGS), allow_plugins=options.allow_plugin)
     if options.dry_run:
         print_text(config.to_yaml())
         check_fits([config])

@@ -2,7 +2,7 @@
 
 import argparse
 
-from clnorm.cli.flags import FLAGS, Verbs, add_flags, merge_flags
+from clnorm.cli.flags import FLAGS, Verbs, add_allow_plugin, add_flags, merge_flags
 from clnorm.cli.output import check_fits, print_text
 
 
@@ -10,6 +10,7 @@ def add_sweep(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     sweep = verbs.add_parser("sweep", parents=[common], help="run a grid of configurations, skipping what is finished")
     sweep.add_argument("file", help="YAML file with the keys `config` and `grid`")
     add_flags(sweep)
+    add_allow_plugin(sweep)
     sweep.add_argument("--dry-run", action="store_true", help="print the runs, check what needs no video, and stop")
     sweep.set_defaults(verb=_sweep)
 
@@ -17,7 +18,7 @@ def add_sweep(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 def _sweep(options: argparse.Namespace) -> None:
     from clnorm.launch.sweep import name_cells, read_sweep, sweep
 
-    configs = read_sweep(options.file, merge_flags(options, FLAGS))
+    configs = read_sweep(options.file, merge_flags(options, FLAGS), allow_plugins=options.allow_plugin)
     if options.dry_run:
         print_text("\n".join(name_cells(configs)))
         check_fits(configs)

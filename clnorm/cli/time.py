@@ -17,7 +17,7 @@ def _time(options: argparse.Namespace) -> None:
     from clnorm.config.load import load_config
 
     given = merge_flags(options, FLAGS)
-    config = load_config(options.config, given)
+    config = load_config(options.config, given, allow_plugins=options.allow_plugin)
     from clnorm.console import ConsoleReporter
     from clnorm.execution.timing import KEYS, time_config
 

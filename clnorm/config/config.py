@@ -26,7 +26,6 @@ from clnorm.config.fields import (
 )
 from clnorm.config.moved import refuse_moved
 from clnorm.config.sections import DataConfig, EvalConfig, ModelConfig, TrainConfig
-from clnorm.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +66,6 @@ class Config(Section):
             if pretrained and isinstance(given, Mapping):
                 given = {**pretrained_recipe(section), **given}
             object.__setattr__(self, name, build_section(section, given, where=f"{name}."))
-        if self.out is None:
-            raise UserError("a path is needed", where="out")
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain values; names in full, with every option."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from clnorm.catalogue.option import Option, Value
+from clnorm.catalogue.plugins import ForeignText
 from clnorm.catalogue.registry import Registry, Spec
 from clnorm.errors import UserError
 
@@ -64,12 +65,17 @@ class Section:
 def _check(metadata: Mapping[str, Any], given: Any, *, where: str) -> Any:
     if registry := metadata.get("registry"):
         return registry.parse(given, where=where)
+    given = str(given) if isinstance(given, ForeignText) else given  # only names can be plug-ins
     if option := metadata.get("option"):
         return option.parse(given, where=where)
     if metadata.get("path"):
         if given is not None and not isinstance(given, (str, Path)):
             raise UserError(f"{given!r} is not a path", where=where)
-        return None if given is None else str(given)
+        if given in (None, ""):
+            if metadata["default"] is not None:
+                raise UserError("a path is needed", where=where, hint=f"such as {where}={metadata['default']}")
+            return None
+        return str(given)
     return given
 
 

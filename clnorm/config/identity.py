@@ -17,6 +17,7 @@ NOT_IDENTITY = {
     "out",
     "keep_model",
     "data.root",
+    "data.clips",
     "data.workers",
     "data.cache",
     "data.device_cache",

@@ -7,24 +7,33 @@ from typing import Any
 
 import yaml
 
+from clnorm import reading
+from clnorm.catalogue.plugins import mark_foreign, parse_allowed
 from clnorm.config.config import Config
 from clnorm.config.fields import build_section, list_keys
 from clnorm.errors import UserError
 
 
-def load_config(path: str | Path | None = None, overrides: Iterable[str] | Mapping[str, Any] = ()) -> Config:
+def load_config(
+    path: str | Path | None = None,
+    overrides: Iterable[str] | Mapping[str, Any] = (),
+    *,
+    allow_plugins: Iterable[str] = (),
+) -> Config:
     """A configuration from a YAML file and overrides, which win.
 
     Args:
         path: a YAML file of nested keys; None starts from the defaults.
         overrides: `"a.b=c"` texts, or a mapping from dotted keys to values.
+        allow_plugins: the plug-ins that the file may name, such as `"mypackage.mymodule:MyNorm"`; importing one runs
+            its code, so that a file alone does not decide it. What `overrides` name is imported.
 
     Raises:
-        UserError: an unreadable file, an unknown key, or an illegal value.
+        UserError: an unreadable file, an unknown key, an illegal value, or a plug-in that is not allowed.
     """
     if not isinstance(overrides, Mapping):
         overrides = parse_overrides(overrides)
-    values = read_yaml(path) if path is not None else {}
+    values = read_yaml(path, allowed=parse_allowed(allow_plugins)) if path is not None else {}
     if "grid" in values:
         raise UserError("holds a sweep: it has `grid`", where=str(path), hint=f"write clnorm sweep {path}")
     return merge_config(values, overrides)
@@ -39,14 +48,14 @@ def merge_config(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> Con
     return config
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """The mapping in a YAML file, read without running anything in it.
+def read_yaml(path: str | Path, *, allowed: frozenset[str]) -> dict[str, Any]:
+    """The mapping in a YAML file, read without running anything in it; its texts may name `allowed` plug-ins only.
 
     Raises:
         UserError: no such file, no YAML, or no mapping; the line is named.
     """
     try:
-        loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        loaded = reading.read_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", where=str(path), hint="give an existing file") from error
     except UnicodeDecodeError as error:
@@ -56,13 +65,20 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "it cannot be parsed"
         raise UserError(f"is not YAML: {problem}", where=f"{path}{line}") from error
+    except ValueError as error:
+        raise UserError(f"cannot be taken: {error}", where=str(path), hint="give a plain YAML file") from error
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
         raise UserError(
             f"holds a {type(loaded).__name__}, not keys with values", where=str(path), legal=list_keys(Config)
         )
-    return loaded
+    data = loaded.get("data")
+    if isinstance(data, dict) and isinstance(data.get("clips"), str) and data["clips"]:
+        # A run's folder may be moved: its table of clips lies beside its configuration.
+        data["clips"] = str(Path(path).absolute().parent / Path(data["clips"]).expanduser())
+    marked: dict[str, Any] = mark_foreign(loaded, allowed, str(path))
+    return marked
 
 
 def parse_overrides(texts: Iterable[str]) -> dict[str, str]:

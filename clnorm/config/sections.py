@@ -13,6 +13,7 @@ class DataConfig(Section):
     """What a clip is, and where clips come from."""
 
     root: str | None = path_field(None, "folder of the videos and split files")
+    clips: str | None = path_field(None, "table of the clips that the dataset must have, as a run leaves it")
     frames: int = value_field(16, "frames T taken from a clip at equal intervals", low=1, high=512, pretrained=8)
     keep: str = value_field(
         "T",

@@ -1,6 +1,6 @@
 """A run's trained model in one file for use elsewhere, checked against the model that it was made from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,6 +68,7 @@ def export_model(
     *,
     format: str = "safetensors",  # noqa: A002 - the word that users know
     out: str | Path | None = None,
+    allow_plugins: Iterable[str] = (),
 ) -> ExportReport:
     """Write a run's model with its norms simplified (`clnorm.deploy.simplify`), checked against the trained one.
 
@@ -75,6 +76,7 @@ def export_model(
         run: as for `load_model`.
         format: safetensors, which `load_model` and `predict` read, or onnx, which needs the extra `onnx`.
         out: the file; by default `export.safetensors` or `export.onnx` in the run's folder.
+        allow_plugins: as for `load_model`.
 
     Raises:
         UserError: an unknown format, a file to write that is the one to read, or as `load_model`.
@@ -83,7 +85,7 @@ def export_model(
     kind = str(_FORMATS.parse(format, where="format"))
     if kind == "onnx":
         require_onnx()
-    loaded = load_model(run)
+    loaded = load_model(run, allow_plugins=allow_plugins)
     file = Path(out) if out is not None else loaded.file.with_name(f"export.{kind}")
     if file.resolve() == loaded.file.resolve():
         raise UserError("is the model to export", where=str(file), hint="choose another --out")

@@ -48,22 +48,25 @@ class VideoPrediction:
     note: str = ""
 
 
-def load_model(path: str | Path) -> LoadedModel:
+def load_model(path: str | Path, *, allow_plugins: Iterable[str] = ()) -> LoadedModel:
     """The trained model of a run, or of a file that `clnorm export --format safetensors` wrote.
 
     Args:
         path: the folder of a finished run, or a safetensors file.
+        allow_plugins: the plug-ins that the file may name, such as `"mypackage.mymodule:MyNorm"`. Importing one runs
+            its code, so that a file alone does not decide it; what clnorm has built in needs no leave.
 
     Returns:
         The model in evaluation mode on the CPU, with its classes and what builds it.
 
     Raises:
         UserError: there is no such folder or file, the run is not finished or kept no model, the file is no kept model,
-            a plug-in that the model is made of cannot be imported, or its norm is an oracle, which nobody tells here.
+            a plug-in that the model is made of is not allowed or cannot be imported, or its norm is an oracle, which
+            nobody tells here.
         ClnormError: the file is damaged, or does not fit the model that it describes.
     """
     path = Path(path)
-    loaded = read_model(_find_model(path) if path.is_dir() else path)
+    loaded = read_model(_find_model(path) if path.is_dir() else path, allow_plugins=allow_plugins)
     if any(getattr(module, "oracle", False) for module in loaded.model.modules()):
         raise UserError(
             f"its norm {loaded.info.norm} is an oracle, which must be told the experience of each clip",
@@ -83,7 +86,12 @@ def note_on_accuracy(loaded: LoadedModel) -> str:
 
 
 def predict(
-    run: str | Path, videos: Iterable[str | Path], *, top: int | None = None, clips: int | str = "auto"
+    run: str | Path,
+    videos: Iterable[str | Path],
+    *,
+    top: int | None = None,
+    clips: int | str = "auto",
+    allow_plugins: Iterable[str] = (),
 ) -> list[VideoPrediction]:
     """The most probable actions in each video, among all classes that the run's model knows.
 
@@ -95,6 +103,7 @@ def predict(
         videos: files, decoded one after the other; the first that cannot be is an error, and nothing is returned.
         top: how many actions; None gives five, or all where there are fewer.
         clips: how many parts; `auto` takes one for each full 5 seconds, and at least one.
+        allow_plugins: as for `load_model`.
 
     Raises:
         UserError: `top` or `clips` out of range, a folder in place of a video, one path in place of several, or as
@@ -105,7 +114,7 @@ def predict(
     if isinstance(videos, str | Path):
         raise UserError(f"{str(videos)!r} is one path", where="videos", legal="a list of paths", hint="write [path]")
     parts = _CLIPS.parse(clips, where="clips")
-    loaded = load_model(run)
+    loaded = load_model(run, allow_plugins=allow_plugins)
     known = len(loaded.info.classes)
     count = (
         min(_SHOWN, known) if top is None else int(Option(None, kind=int, low=1, high=known).parse(top, where="top"))

@@ -1,9 +1,10 @@
 """The trained model that a run keeps: its weights, and all that is needed to build it, in one safetensors file."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import get_type_hints
 
 import safetensors.torch
 from safetensors import SafetensorError, safe_open
@@ -11,16 +12,20 @@ from torch import Tensor, nn
 
 from clnorm import __version__
 from clnorm.catalogue import BACKBONES, NORMS
+from clnorm.catalogue.plugins import ForeignText, parse_allowed
+from clnorm.catalogue.registry import Spec
 from clnorm.config.config import Config
 from clnorm.deploy.simplify import restructure
 from clnorm.errors import ClnormError, UserError
-from clnorm.files import replace_file
+from clnorm.files import UNSEALED, check_seal, replace_file, seal
 from clnorm.models.create import create_model
+from clnorm.reading import check_types, read_json
 
 MODEL_FILE = "model.safetensors"
 """The name of the kept model in a run's folder."""
 
-SCHEMA = 1
+SCHEMA = 2
+"""Files have a checksum since 2."""
 
 _KEY = "clnorm"  # of the description, among the file's metadata
 _REGISTRIES = {"backbone": BACKBONES, "norm": NORMS}
@@ -109,36 +114,47 @@ def save_model(path: Path, model: nn.Module, info: ModelInfo) -> None:
             hint = "keep it in buffers, or run with keep_model=false"
             raise ClnormError(f"{name} is a {type(value).__name__} and no tensor", where=str(path), hint=hint)
         tensors[name] = value.detach().cpu().contiguous().clone()  # safetensors refuses tensors that share memory
-    content = safetensors.torch.save(tensors, {_KEY: json.dumps(asdict(info))})
+    # The checksum is in the description, because safetensors writes several metadata in any order.
+    described = json.dumps({**asdict(info), "schema": SCHEMA, "checksum": UNSEALED})
+    content = seal(safetensors.torch.save(tensors, {_KEY: described}))
     replace_file(path, lambda file: file.write(content))
 
 
-def read_model(path: Path) -> LoadedModel:
+def read_model(path: Path, *, allow_plugins: Iterable[str] = ()) -> LoadedModel:
     """The model in a file that `save_model` wrote, every tensor of it accounted for.
 
+    Args:
+        path: the file.
+        allow_plugins: the plug-ins that it may name, as for `clnorm.load_model`.
+
     Raises:
-        UserError: there is no such file, it is no kept model, or its plug-in cannot be imported.
+        UserError: there is no such file, it is no kept model, or its plug-in is not allowed or cannot be imported.
         ClnormError: it is damaged, of a newer layout, or does not fit the model that it describes.
     """
     info, tensors = _read(path)
-    model = _build(info, path)
+    model = _build(info, path, parse_allowed(allow_plugins))
     _refuse_other_tensors(model.state_dict(), tensors, path)
     model.load_state_dict(tensors)
     return LoadedModel(model.eval(), info, path)
 
 
-def _build(info: ModelInfo, path: Path) -> nn.Module:
+def _build(info: ModelInfo, path: Path, allowed: frozenset[str]) -> nn.Module:
     """The model that `info` describes, with weights to be replaced."""
     try:
+        backbone, norm = (
+            registry.parse(ForeignText(getattr(info, kind), allowed, "its description"))
+            for kind, registry in _REGISTRIES.items()
+        )
         model = create_model(
-            info.backbone,
-            norm=info.norm,
+            backbone,
+            norm=norm,
             num_classes=len(info.classes),
             image_size=info.image_size,
             num_frames=info.num_frames,
         )
-        _refuse_changed_plugins(info)
-        restructure(model, group_norms=info.group_norms, folded=info.folded)
+        _refuse_changed_plugins({"backbone": backbone, "norm": norm}, info.sources)
+        foreign = {site: ForeignText(spec, allowed, "its description") for site, spec in info.group_norms.items()}
+        restructure(model, group_norms=foreign, folded=info.folded)
     except ClnormError as error:
         raise error.within(f"{path}: its model cannot be built") from error
     except AttributeError as error:
@@ -150,11 +166,13 @@ def _read(path: Path) -> tuple[ModelInfo, dict[str, Tensor]]:
     try:
         with safe_open(str(path), framework="pt") as file:
             described = (file.metadata() or {}).get(_KEY)
-            # Not read where the file is another's: it may be a large one.
-            tensors = {} if described is None else {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        # Not read where the file is another's: it may be a large one.
+        content = path.read_bytes() if described is not None else b""
+        sealed = check_seal(content)
+        tensors = safetensors.torch.load(content) if content else {}
     except FileNotFoundError as error:
         raise UserError("there is no such file", where=str(path), hint="give the folder of a finished run") from error
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError) as error:
         raise ClnormError(f"is damaged, or no safetensors file ({error})", where=str(path)) from error
     if described is None:
         raise UserError(
@@ -162,25 +180,30 @@ def _read(path: Path) -> tuple[ModelInfo, dict[str, Tensor]]:
             where=str(path),
             legal=f"the folder of a finished run, its {MODEL_FILE}, or what clnorm export wrote",
         )
-    return _parse_info(described, path), tensors
+    info = _parse_info(described, path)
+    if info.schema > 1 and not sealed:
+        raise ClnormError("is damaged: it has no checksum", where=str(path))
+    return info, tensors
 
 
 def _parse_info(described: str, path: Path) -> ModelInfo:
     try:
-        loaded = json.loads(described)
+        loaded = read_json(described)
+        loaded.pop("checksum", None)
         newer = loaded["schema"] > SCHEMA
         info = None if newer else ModelInfo(**{**loaded, "classes": tuple(loaded["classes"])})
-    except (ValueError, KeyError, TypeError) as error:
+        if info is not None:
+            check_types(asdict(info), get_type_hints(ModelInfo))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ClnormError(f"its description is damaged ({error})", where=str(path)) from error
     if info is None:
         raise ClnormError(f"has schema {loaded['schema']}, newer than {SCHEMA}", where=str(path), hint="update clnorm")
     return info
 
 
-def _refuse_changed_plugins(info: ModelInfo) -> None:
-    for kind, source in info.sources.items():
-        spec = _REGISTRIES[kind].parse(getattr(info, kind))
-        if spec.entry.source != source:
+def _refuse_changed_plugins(specs: Mapping[str, Spec], sources: Mapping[str, str]) -> None:
+    for kind, spec in specs.items():
+        if spec.entry.source != sources.get(kind, ""):
             raise ClnormError(
                 f"the file of the {kind} {spec.name!r} has changed since this model was trained",
                 hint="bring back the version that it was trained with",

@@ -1,11 +1,12 @@
 """A sweep: the grid of some configuration keys, run one after the other, finished runs skipped."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from clnorm.catalogue.plugins import parse_allowed
 from clnorm.config.config import Config
 from clnorm.config.fields import list_keys
 from clnorm.config.identity import flatten
@@ -21,7 +22,7 @@ _KEYS = ("config", "grid")
 _PAUSE = 5.0  # seconds between two looks at a run that another process holds
 
 
-def read_sweep(path: str | Path, overrides: Mapping[str, Any]) -> list[Config]:
+def read_sweep(path: str | Path, overrides: Mapping[str, Any], *, allow_plugins: Iterable[str] = ()) -> list[Config]:
     """The configurations of a sweep file, in the order of its grid, the last key varying fastest.
 
     The file holds `grid`, lists of values by dotted key, and may hold `config`, what all runs share. Every
@@ -30,11 +31,13 @@ def read_sweep(path: str | Path, overrides: Mapping[str, Any]) -> list[Config]:
     Args:
         path: the YAML file.
         overrides: values by dotted key that win over `config`.
+        allow_plugins: as in `load_config`.
 
     Raises:
-        UserError: an unknown key, a list that is none or empty, or an illegal configuration.
+        UserError: an unknown key, a list that is none or empty, an illegal configuration, or a plug-in that is not
+            allowed.
     """
-    loaded = read_yaml(path)
+    loaded = read_yaml(path, allowed=parse_allowed(allow_plugins))
     if loaded and loaded.keys() <= set(list_keys(Config)):
         hint = f"write clnorm run --config {path}; a sweep has `grid`, lists of values by key"
         raise UserError("holds the configuration of one run", where=str(path), hint=hint)

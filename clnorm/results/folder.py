@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from clnorm.config.config import Config
 from clnorm.config.identity import run_id
 from clnorm.errors import ClnormError, UserError
-from clnorm.files import replace_file
+from clnorm.files import UNSEALED, check_seal, replace_file, seal
 from clnorm.results.record import RunRecord, read_record
 
 if TYPE_CHECKING:
@@ -95,7 +95,9 @@ class RunFolder:
         # Through memory, because torch turns a full disk into an error of its own.
         buffer = BytesIO()
         torch.save(state, buffer)
-        replace_file(self.path / "state.pt", lambda file: file.write(buffer.getbuffer()))
+        buffer.write(UNSEALED.encode())  # torch finds its archive before it
+        sealed = seal(buffer.getvalue())
+        replace_file(self.path / "state.pt", lambda file: file.write(sealed))
 
     def has_state(self) -> bool:
         """Whether a run that was stopped can go on from here."""
@@ -105,23 +107,30 @@ class RunFolder:
         """The saved state, read without pickle's power to run code; None where there is none.
 
         Raises:
-            ClnormError: the file is not a state.
+            ClnormError: the file is not a state, it was damaged, or an earlier version wrote it, without a checksum.
         """
         import torch
 
         if not self.has_state():
             return None
-        file = self.path / "state.pt"
+        file, hint = self.path / "state.pt", "delete it to start this run anew"
         try:
-            state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+            content = file.read_bytes()
+            if not check_seal(content):
+                what = "has no checksum: it is damaged, or an earlier version of clnorm wrote it"
+                raise ClnormError(what, where=str(file), hint=hint)
+            state: dict[str, Any] = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+        except ClnormError:
+            raise
         except Exception as error:  # torch raises many kinds for one cause
-            raise ClnormError("is damaged", where=str(file), hint="delete it to start this run anew") from error
+            reason = f" ({error})" if isinstance(error, ValueError) else ""
+            raise ClnormError(f"is damaged{reason}", where=str(file), hint=hint) from error
         return state
 
     def save_predictions(self, after: int, predictions: "pd.DataFrame") -> None:
         """Keep what was predicted after a training step, in a file of its own until the run is finished."""
         (self.path / _STEPS).mkdir(exist_ok=True)
-        replace_file(self._step(after), lambda file: predictions.to_parquet(file, index=False))
+        write_frame(self._step(after), predictions)
 
     def load_predictions(self, steps: Iterable[int]) -> "pd.DataFrame":
         """What was predicted after each of some training steps, one below the other.
@@ -131,13 +140,7 @@ class RunFolder:
         """
         import pandas as pd
 
-        parts = []
-        for after in steps:
-            try:
-                parts.append(pd.read_parquet(self._step(after)))
-            except (OSError, ValueError) as error:
-                what, hint = f"cannot be read ({error})", f"delete {self.path} to start this run anew"
-                raise ClnormError(what, where=str(self._step(after)), hint=hint) from error
+        parts = [read_frame(self._step(after), hint=f"delete {self.path} to start this run anew") for after in steps]
         return pd.concat(parts, ignore_index=True)
 
     def _step(self, after: int) -> Path:
@@ -145,10 +148,39 @@ class RunFolder:
 
     def write_results(self, record: RunRecord, predictions: "pd.DataFrame") -> None:
         """Write a finished run's files, its record last, and drop what only an unfinished one needs."""
-        replace_file(self.path / "predictions.parquet", lambda file: predictions.to_parquet(file, index=False))
+        write_frame(self.path / "predictions.parquet", predictions)
         lines = [",".join("" if value is None else repr(value) for value in row) for row in record.matrix]
         header = ",".join(f"experience_{index}" for index in range(len(record.experiences)))
         self.write("matrix.csv", "\n".join([header, *lines]) + "\n")
         self.write("record.json", record.to_json())
         (self.path / "state.pt").unlink(missing_ok=True)
         shutil.rmtree(self.path / _STEPS, ignore_errors=True)
+
+
+def write_frame(path: Path, frame: "pd.DataFrame") -> None:
+    """Write a parquet file whose metadata hold its checksum, for `read_frame` to compare."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    buffer = BytesIO()
+    pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), "checksum": UNSEALED}), buffer)
+    sealed = seal(buffer.getvalue())
+    replace_file(path, lambda file: file.write(sealed))
+
+
+def read_frame(path: Path, *, hint: str) -> "pd.DataFrame":
+    """The rows of a parquet file that a run wrote.
+
+    Raises:
+        ClnormError: it is missing or damaged; `hint` says what to do.
+    """
+    import pandas as pd
+
+    try:
+        content = path.read_bytes()
+        if not check_seal(content):
+            raise ValueError("it has no checksum")
+        return pd.read_parquet(BytesIO(content))
+    except (OSError, ValueError) as error:
+        raise ClnormError(f"cannot be read ({error})", where=str(path), hint=hint) from error

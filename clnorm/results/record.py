@@ -3,14 +3,20 @@
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from clnorm.errors import ClnormError
+from clnorm.files import UNSEALED, check_seal, seal
+from clnorm.reading import check_types, read_json
 
-SCHEMA = 1
+SCHEMA = 2
+"""Records have a checksum since 2."""
 
 LABELS = {"running": "", "batch": "transductive", "task": "oracle"}
 """What results are labelled by each `eval` of norms: empty where a prediction depends on its own clip alone."""
+
+_NAMES = ("dataset", "protocol", "backbone", "norm", "strategy")
+_COST = ("seconds", "clips_trained", "peak_memory_mb")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,27 +72,63 @@ class RunRecord:
     versions: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        """The record as JSON text with its checksum, which `read_record` compares."""
+        content = {**asdict(self), "schema": SCHEMA, "checksum": UNSEALED}
+        return seal((json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()).decode()
 
 
 def read_record(path: Path) -> RunRecord:
     """A record from its file.
 
     Raises:
-        ClnormError: it is damaged, or of a newer schema.
+        ClnormError: it is damaged or was changed, it has no checksum and is not of an earlier version that wrote none,
+            or it is of a newer schema.
     """
     try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        sealed = check_seal(content)
+        loaded = read_json(content)
         schema = loaded["schema"]
+        if not sealed and 1 < schema <= SCHEMA:
+            raise ValueError("it has no checksum")
         known = {item.name for item in fields(RunRecord)}
         newer = schema > SCHEMA
+        check_types(loaded, get_type_hints(RunRecord))
         record = RunRecord(**{key: value for key, value in loaded.items() if key in known})
+        _check(record)
     except (OSError, ValueError, KeyError, TypeError) as error:
         hint = "delete the folder to run it again"
         raise ClnormError(f"is no record of a run ({error})", where=str(path), hint=hint) from error
     if newer:
         raise ClnormError(f"has schema {schema}, newer than {SCHEMA}", where=str(path), hint="update clnorm")
     return record
+
+
+def _check(record: RunRecord) -> None:
+    """Refuse a record that lacks what is read of every one of its status.
+
+    Raises:
+        ValueError: it does; the part is named.
+    """
+    if absent := [name for name in _NAMES if name not in record.names]:
+        raise ValueError(f"names lacks {absent[0]}")
+    if record.label not in LABELS.values():
+        raise ValueError(f"label is {record.label!r}")
+    if not isinstance(record.config.get("train", {}), dict):
+        raise ValueError("config.train is no mapping")
+    width, count = len(record.experiences), len(record.classes)
+    if any(not 0 <= label < count for experience in record.experiences for label in experience):
+        raise ValueError(f"experiences hold a class that is not one of {count}")
+    if any(len(row) != width for row in record.matrix):
+        raise ValueError(f"matrix has a row that is not of {width} experiences")
+    if record.status == "finished":
+        clips = {"test_clips": list[int]}
+        check_types({name: record.data.get(name) for name in clips}, clips)
+        lacking = {"matrix": record.matrix, "cost": record.cost, "metrics": record.metrics}
+        if empty := [name for name, value in lacking.items() if not value]:
+            raise ValueError(f"it is finished, and {empty[0]} is empty")
+        if absent := [name for name in _COST if name not in record.cost]:
+            raise ValueError(f"cost lacks {absent[0]}")
 
 
 NOTES = {

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from clnorm.environment import peak_memory_mb, reset_peak_memory
+from clnorm.errors import ClnormError
 from clnorm.evaluation.matrix import UNTRAINED
 from clnorm.execution.execution import compile_errors
 from clnorm.execution.predictions import predict_clips
@@ -15,6 +16,8 @@ from clnorm.norms.running import evaluate_by_batch, statistics_of
 from clnorm.results.folder import RunFolder
 from clnorm.seeding import numpy_generator
 from clnorm.training.trainer import ClipStrategy
+
+_NO_COST = {"seconds": 0.0, "clips_trained": 0, "peak_memory_mb": 0.0}
 
 
 def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFrame, dict[str, float]]:
@@ -92,8 +95,13 @@ def _restore(strategy: ClipStrategy, folder: RunFolder) -> tuple[int, dict[str, 
     state = folder.load_state()
     if state is None:
         folder.write("log.jsonl", "")
-        return 0, {"seconds": 0.0, "clips_trained": 0, "peak_memory_mb": 0.0}
-    strategy.load_state_dict(state["strategy"])
+        return 0, dict(_NO_COST)
+    try:
+        strategy.load_state_dict(state["strategy"])
+        done, cost = int(state["done"]), {name: state["cost"][name] for name in _NO_COST}
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+        what = f"does not fit this run ({type(error).__name__}: {error})"
+        raise ClnormError(what, where=str(folder.path / "state.pt"), hint="delete it to start this run anew") from error
     lines = folder.read_log()
-    folder.write("log.jsonl", "".join(json.dumps(line) + "\n" for line in lines if line["experience"] < state["done"]))
-    return state["done"], state["cost"]
+    folder.write("log.jsonl", "".join(json.dumps(line) + "\n" for line in lines if line["experience"] < done))
+    return done, cost

@@ -38,7 +38,7 @@ def test_a_written_configuration_reads_back_equal(norm, seed, epochs, lr, skip, 
     config = merge_config({"norm": norm}, {"seed": seed, "train.epochs": epochs, "train.lr": lr, "data.skip_bad": skip})
     file = tmp_path_factory.mktemp("config") / "run.yaml"
     file.write_text(config.to_yaml())
-    assert load_config(file) == config
+    assert load_config(file, allow_plugins=["my_balance:Mine"]) == config
     assert run_id(load_config(file)) == run_id(config)
 
 
@@ -235,7 +235,7 @@ def test_a_name_inside_of_a_section_is_read_back_and_its_plug_ins_source_counts(
     plugin.write_text("class Mine:\n    def __init__(self, setup, *, rate: float = 0.5):\n        pass\n")
     config = load_config(None, ["train.imbalance=my_balance:Mine:rate=0.25"])
     file.write_text(config.to_yaml())
-    assert load_config(file) == config
+    assert load_config(file, allow_plugins=["my_balance:Mine"]) == config
     assert config.to_dict()["train"]["imbalance"] == "my_balance:Mine:rate=0.25"
     before = run_id(config)
     plugin.write_text(plugin.read_text() + "# edited\n")

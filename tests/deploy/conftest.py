@@ -43,13 +43,17 @@ def write_run(draw):
         record = RunRecord(
             run=path.name,
             status=status,
-            names={"norm": config.norm.short},
+            names=dict.fromkeys(("dataset", "protocol", "backbone", "strategy"), "x") | {"norm": config.norm.short},
             label=LABELS[config.norm.kwargs.get("eval", "running")],
             seed=0,
             setting="",
             config=config.to_dict(),
             classes=list(classes),
             experiences=[[2, 0], [3, 1]],
+            matrix=[[0.5, None], [0.5, 0.5]],
+            metrics={"accuracy": 0.5},
+            data={"test_clips": [2, 2]},
+            cost={"seconds": 1.0, "clips_trained": 8, "peak_memory_mb": 1.0},
         )
         RunFolder(path).write("record.json", record.to_json())
         if keep:

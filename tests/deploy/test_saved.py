@@ -67,9 +67,10 @@ def plugin(tmp_path, monkeypatch):
 
 
 def rewrite(path, *, drop=(), add=None, **changes):
-    """The file with other tensors, or another description."""
+    """The file with other tensors, or another description, as the first version wrote it: without a checksum."""
     with safetensors.safe_open(str(path), framework="pt") as file:
-        description = {**json.loads(file.metadata()["clnorm"]), **changes}
+        description = {**json.loads(file.metadata()["clnorm"]), "schema": 1, **changes}
+    description.pop("checksum", None)
     tensors = {name: value for name, value in safetensors.torch.load_file(path).items() if name not in drop}
     safetensors.torch.save_file({**tensors, **(add or {})}, path, {"clnorm": json.dumps(description)})
 
@@ -135,7 +136,7 @@ def test_the_file_is_replaced_at_once(kept, monkeypatch):
         ({"add": {"extra.weight": torch.zeros(2)}}, ["1 tensors unknown: extra.weight"]),
         ({"add": {"head.bias": torch.zeros(4)}}, ["head.bias (torch.float32 (4,), not torch.float32 (3,))"]),
         ({"add": {"head.bias": torch.zeros(3).half()}}, ["head.bias (torch.float16 (3,), not torch.float32 (3,))"]),
-        ({"schema": 99}, ["schema 99, newer than 1", "update clnorm"]),
+        ({"schema": 99}, ["schema 99, newer than 2", "update clnorm"]),
         ({"classes": None}, ["description is damaged"]),
         ({"more": 1}, ["description is damaged", "more"]),
         ({"folded": {"blocks.9.norm1": "head"}}, ["does not fit its model", "9"]),
@@ -190,16 +191,52 @@ def test_a_plug_in_is_kept_with_the_hash_of_its_file(tmp_path, plugin):
     config = merge_config({}, {"norm": f"{plugin}:Scale:factor=3", "data.frames": 4, "data.image_size": 16})
     info = describe_model(config, classes=["a", "b", "c"], order=[0, 1, 2], precision="fp32")
     assert list(info.sources) == ["norm"]
+    leave = [f"{plugin}:Scale"]
     model = create(info)
     save_model(tmp_path / "m", model, info)
-    assert torch.equal(read_model(tmp_path / "m").model(draw()), model.eval()(draw()))
+    assert torch.equal(read_model(tmp_path / "m", allow_plugins=leave).model(draw()), model.eval()(draw()))
 
     (tmp_path / f"{plugin}.py").write_text(PLUGIN.replace("x * self", "x + self"))
     with pytest.raises(ClnormError, match=f"the file of the norm '{plugin}:Scale' has changed"):
-        read_model(tmp_path / "m")
+        read_model(tmp_path / "m", allow_plugins=leave)
 
     (tmp_path / f"{plugin}.py").unlink()
     del sys.modules[plugin]
     importlib.invalidate_caches()
     with pytest.raises(UserError, match=f"cannot be built.*no module '{plugin}'"):
-        read_model(tmp_path / "m")
+        read_model(tmp_path / "m", allow_plugins=leave)
+
+
+def test_a_file_of_someone_elses_runs_no_code(kept, plugin):
+    path, _ = kept
+    for changes in ({"norm": f"{plugin}:Scale"}, {"backbone": f"{plugin}.Scale"}, {"norm": "os:_exit"}):
+        rewrite(path, **changes)
+        with pytest.raises(UserError, match=r"its description names the plug-in .* --allow-plugin") as error:
+            read_model(path)
+        assert str(path) in str(error.value)
+        rewrite(path, norm=INFO.norm, backbone=INFO.backbone)
+    rewrite(path, group_norms={"norm": f"{plugin}:Scale"})
+    with pytest.raises(UserError, match="names the plug-in"):
+        read_model(path)
+    assert plugin not in sys.modules
+
+
+def test_every_flipped_bit_of_a_kept_model_is_found(kept):
+    path, _ = kept
+    whole = path.read_bytes()
+    places = torch.randint(8 * len(whole), (40,), generator=torch.Generator().manual_seed(0)).tolist()
+    for bit in [*range(64, 8 * 400, 97), *places]:
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        with pytest.raises(ClnormError, match=path.name):
+            read_model(path)
+
+
+def test_only_files_of_the_first_layout_may_be_without_checksum(kept):
+    path, model = kept
+    rewrite(path)
+    assert torch.equal(read_model(path).model(draw()), model.eval()(draw()))
+    rewrite(path, schema=2)
+    with pytest.raises(ClnormError, match="has no checksum"):
+        read_model(path)

@@ -7,6 +7,7 @@ import torch
 
 import clnorm
 from clnorm.errors import ClnormError, UserError
+from clnorm.results.folder import RunFolder
 from clnorm.training.trainer import ClipStrategy
 
 
@@ -44,7 +45,7 @@ def test_a_damaged_record_and_a_damaged_state_are_named(tiny, monkeypatch):
         clnorm.load_results(config.out)
     file.unlink()
     (file.parent / "state.pt").write_bytes(b"not a state")
-    with pytest.raises(ClnormError, match=r"state\.pt: is damaged"):
+    with pytest.raises(ClnormError, match=r"state\.pt: has no checksum: it is damaged"):
         clnorm.run(config)
 
 
@@ -58,8 +59,20 @@ def test_a_state_with_code_in_it_is_refused(tiny):
     record = clnorm.run(config)
     folder = folder_of(config, record)
     (folder / "record.json").unlink()
-    torch.save({"done": Evil()}, folder / "state.pt")
+    RunFolder(folder).save_state({"done": Evil()})
     with pytest.raises(ClnormError, match="is damaged"):
+        clnorm.run(config)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("state", [[], {}, {"done": 1}, {"done": 1, "strategy": {"memory": 3}, "cost": {}}])
+def test_a_state_that_is_another_programs_is_named(tiny, state):
+    config = tiny()
+    record = clnorm.run(config)
+    folder = RunFolder(folder_of(config, record))
+    (folder.path / "record.json").unlink()
+    folder.save_state(state)
+    with pytest.raises(ClnormError, match=r"state\.pt: does not fit this run"):
         clnorm.run(config)
 
 

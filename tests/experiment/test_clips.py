@@ -1,0 +1,78 @@
+"""A run's folder holds its clips and its split: a run of other clips from its configuration is refused."""
+
+import shutil
+
+import pandas as pd
+import pytest
+
+import clnorm
+from clnorm.config.load import load_config
+from clnorm.errors import ClnormError, UserError
+from clnorm.results.clips import CLIPS_FILE, refuse_other_clips, write_clips
+
+CLASSES = ["run", "jump"]
+FRAME = pd.DataFrame(
+    {
+        "path": ["a.avi", "b.avi", "c.avi"],
+        "label": [0, 1, 1],
+        "split": ["train", "test", "train"],
+        "group": ["g1", "g2", "g3"],
+        "bytes": [1, 2, 3],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "classes", "words"),
+    [
+        (FRAME.assign(split=["train", "train", "test"]), CLASSES, r"2 in another split \(b\.avi: train, was test\)"),
+        (FRAME.assign(group=["g1", "g1", "g3"]), CLASSES, r"1 of another source \(b\.avi: g1, was g2\)"),
+        (FRAME.assign(bytes=[1, 2, 9]), CLASSES, r"1 of another size \(c\.avi: 9, was 3\)"),
+        (FRAME.assign(label=[1, 1, 1]), CLASSES, r"1 of another class \(a\.avi: jump, was run\)"),
+        (FRAME, ["run", "leap"], r"2 of another class \(b\.avi: leap, was jump\)"),
+        (FRAME.iloc[[0, 2]], CLASSES, r"1 missing \(b\.avi\).*1 with another id \(c\.avi: 1, was 2\)"),
+        (FRAME.assign(path=["a.avi", "b.avi", "d.avi"]), CLASSES, r"1 missing \(c\.avi\); 1 new \(d\.avi\)"),
+        (FRAME.iloc[[1, 0, 2]], CLASSES, r"2 with another id"),
+    ],
+)
+def test_what_differs_is_said(tmp_path, changed, classes, words):
+    write_clips(tmp_path, FRAME, CLASSES)
+    refuse_other_clips(tmp_path / CLIPS_FILE, FRAME, CLASSES)
+    with pytest.raises(UserError, match=rf"the clips are not those of this table: .*{words}.*--set data\.clips="):
+        refuse_other_clips(tmp_path / CLIPS_FILE, changed.reset_index(drop=True), classes)
+
+
+def test_a_missing_or_damaged_table_is_named(tmp_path):
+    with pytest.raises(ClnormError, match=r"clips\.parquet: cannot be read"):
+        refuse_other_clips(tmp_path / CLIPS_FILE, FRAME, CLASSES)
+    write_clips(tmp_path, FRAME, CLASSES)
+    content = bytearray((tmp_path / CLIPS_FILE).read_bytes())
+    content[20] ^= 1
+    (tmp_path / CLIPS_FILE).write_bytes(content)
+    with pytest.raises(ClnormError, match=r"clips\.parquet: cannot be read"):
+        refuse_other_clips(tmp_path / CLIPS_FILE, FRAME, CLASSES)
+
+
+def test_an_empty_path_is_none_where_one_may_be_left_out():
+    assert load_config(None, ["data.clips="]).data.clips is None
+    with pytest.raises(UserError, match="out: a path is needed"):
+        load_config(None, ["out="])
+
+
+@pytest.mark.slow
+def test_a_run_is_made_again_from_its_folder_or_refused(tiny, tmp_path):
+    config = tiny()
+    record = clnorm.run(config)
+    folder = tmp_path / "moved"
+    shutil.copytree(tmp_path / "runs" / record.run, folder)
+    clips = pd.read_parquet(folder / CLIPS_FILE)
+    assert list(clips["class"].unique()) == record.classes
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    assert (clips["label"][predictions["clip"]].to_numpy() == predictions["label"]).all()
+    again = load_config(folder / "config.yaml")
+    assert again.data.clips == str(folder / CLIPS_FILE)
+    assert clnorm.run(again).run == record.run
+    other = load_config(folder / "config.yaml", {"dataset": "synthetic:classes=4,train=4,test=3"})
+    with pytest.raises(UserError, match=r"4 new|missing"):
+        clnorm.run(other)
+    assert clnorm.run(load_config(folder / "config.yaml", {"dataset": str(other.dataset), "data.clips": ""}))

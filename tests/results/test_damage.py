@@ -1,0 +1,125 @@
+"""Files of a run that were damaged or edited: each is an error that names the file."""
+
+import contextlib
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from clnorm.errors import ClnormError
+from clnorm.files import UNSEALED, check_seal, seal
+from clnorm.results.folder import RunFolder, read_frame
+from clnorm.results.record import SCHEMA, RunRecord, read_record
+
+RECORD = RunRecord(
+    status="finished",
+    run="r",
+    names=dict.fromkeys(("dataset", "protocol", "backbone", "norm", "strategy"), "a"),
+    seed=0,
+    setting="s",
+    config={},
+    classes=["[/]", "Läufer"],
+    experiences=[[0], [1]],
+    matrix=[[0.5, None], [0.25, 0.75]],
+    metrics={"accuracy": 0.5},
+    data={"test_clips": [4, 4]},
+    cost={"seconds": 1.0, "clips_trained": 8, "peak_memory_mb": 1.0},
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run's folder with a record, a state, and the predictions after one step."""
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    folder.write("record.json", RECORD.to_json())
+    folder.save_state({"done": 1, "weights": torch.arange(100.0)})
+    folder.save_predictions(0, pd.DataFrame({"clip": np.arange(50), "predicted": np.arange(50) % 3}))
+    return folder
+
+
+FILES = {"record.json": RunFolder.load, "state.pt": RunFolder.load_state}
+FILES["predictions/after_0.parquet"] = lambda folder: folder.load_predictions([0])
+
+
+@given(st.binary(), st.binary())
+def test_a_seal_holds_for_its_content_alone(before, after):
+    content = before + UNSEALED.encode() + after
+    sealed = seal(content)
+    assert len(sealed) == len(content)
+    assert check_seal(sealed)
+    for place in {0, len(before), len(sealed) - 1, len(sealed) // 2}:
+        flipped = bytearray(sealed)
+        flipped[place] ^= 1
+        with contextlib.suppress(ValueError):
+            assert not check_seal(bytes(flipped))
+    assert not check_seal(before.replace(b"clnorm", b""))
+
+
+def test_what_is_whole_is_read_back(folder):
+    assert folder.load() == RECORD
+    assert torch.equal(folder.load_state()["weights"], torch.arange(100.0))
+    assert folder.load_predictions([0])["clip"].tolist() == list(range(50))
+    read = pd.read_parquet(folder.path / "predictions/after_0.parquet")  # by others' readers, too
+    assert read.equals(folder.load_predictions([0]))
+    assert torch.load(folder.path / "state.pt", weights_only=True)["done"] == 1
+
+
+@pytest.mark.parametrize("name", FILES)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(data=st.data())
+def test_every_flipped_bit_is_found(folder, name, data):
+    file = folder.path / name
+    whole = file.read_bytes()
+    bit = data.draw(st.integers(0, 8 * len(whole) - 1))
+    damaged = bytearray(whole)
+    damaged[bit // 8] ^= 1 << bit % 8
+    file.write_bytes(damaged)
+    with pytest.raises(ClnormError, match=file.name):
+        FILES[name](folder)
+    file.write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("kept", [0, 10, -100, -1])
+def test_every_cut_is_found(folder, name, kept):
+    file = folder.path / name
+    file.write_bytes(file.read_bytes()[:kept])
+    with pytest.raises(ClnormError, match=file.name):
+        FILES[name](folder)
+
+
+def test_an_edited_value_of_a_record_is_an_error(folder):
+    file = folder.path / "record.json"
+    file.write_text(file.read_text().replace("0.75", "0.95"))
+    with pytest.raises(ClnormError, match=r"run/record\.json: .*its checksum says that it was damaged or changed"):
+        read_record(file)
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, 1])
+def test_only_records_of_the_first_schema_may_be_without_checksum(folder, schema):
+    file = folder.path / "record.json"
+    record = {**json.loads(file.read_text()), "schema": schema}
+    record.pop("checksum")
+    file.write_text(json.dumps(record))
+    if schema == 1:
+        assert read_record(file).matrix == RECORD.matrix
+    else:
+        with pytest.raises(ClnormError, match="no checksum"):
+            read_record(file)
+
+
+def test_a_state_of_an_earlier_version_is_named_as_that(folder):
+    torch.save({"done": 1}, folder.path / "state.pt")
+    with pytest.raises(ClnormError, match=r"has no checksum: .* earlier version .* delete it"):
+        folder.load_state()
+
+
+def test_a_file_of_predictions_without_checksum_is_damaged(tmp_path):
+    pd.DataFrame({"clip": [1]}).to_parquet(tmp_path / "p.parquet")
+    with pytest.raises(ClnormError, match=r"no checksum.*do this"):
+        read_frame(tmp_path / "p.parquet", hint="do this")

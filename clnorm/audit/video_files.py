@@ -10,6 +10,7 @@ import numpy as np
 from clnorm.audit.charts import draw_histograms
 from clnorm.audit.dataset import Subject
 from clnorm.audit.verdicts import Figure, Grid, Mark, Section, Verdict
+from clnorm.data.store.video import DecodeError, open_video
 
 TAGS = ("quality", "camera", "view", "visible", "people")
 _RULE = (
@@ -33,11 +34,9 @@ class Header:
 
 def read_header(path: Path) -> Header:
     """The header of a video file, which states nothing where it cannot be read."""
-    from torchcodec.decoders import VideoDecoder
-
     try:
-        metadata = VideoDecoder(str(path), seek_mode="approximate", num_ffmpeg_threads=1, device="cpu").metadata
-    except (RuntimeError, ValueError):
+        metadata = open_video(path, seek_mode="approximate").metadata
+    except DecodeError:
         return Header(None, None, None)
     return Header(metadata.width, metadata.height, metadata.average_fps_from_header)
 

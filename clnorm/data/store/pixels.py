@@ -12,9 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from clnorm.data.store.decode import TRIM_EVERY, DecodeError, read_clip, return_memory
+from clnorm.data.store.decode import TRIM_EVERY, read_clip, return_memory
 from clnorm.data.store.file_state import read_state
 from clnorm.data.store.sampling import Frames
+from clnorm.data.store.video import DecodeError
 from clnorm.errors import ClnormError
 
 _PIECE = 1024  # frames copied to a device at once
@@ -90,8 +91,8 @@ class DevicePixels:
 class DecodedPixels:
     """Frames decoded from the files whenever they are asked for, the clips of a batch side by side.
 
-    All kept frames of a clip are decoded, also where fewer are shown: in files without presentation times, which
-    frames come out depends on which are asked for.
+    All kept frames of a clip are decoded, also where fewer are shown: whether a file is found to be uneven depends on
+    which frames are read.
 
     Args:
         paths: the files, one a clip.

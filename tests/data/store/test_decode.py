@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchcodec.encoders import AudioEncoder
 
-from clnorm.data.store.decode import DecodeError, read_clip, sample_indices
+from clnorm.data.store.decode import read_clip, sample_indices
+from clnorm.data.store.video import DecodeError
 from clnorm.environment import require_ffmpeg
 from clnorm.errors import ClnormError, UserError
 

@@ -15,11 +15,12 @@ from clnorm.data.store.video import DecodeError, open_video
 TAGS = ("quality", "camera", "view", "visible", "people")
 _RULE = (
     "warning where a clip cannot be decoded; note where one has fewer frames than T, a header counts other frames than "
-    "decoding, or files differ in size or frame rate"
+    "decoding, frames follow each other at no constant rate, or files differ in size or frame rate"
 )
 _METHOD = (
-    "Frames: those found by scanning a file. Size and frame rate: as the file's header states them. Short: fewer "
-    "frames than T, so that the last one is repeated. Tags: as the reader has them, in per cent of each split."
+    "Frames: those that a file gives. Size and frame rate: as the file's header states them. Short: fewer "
+    "frames than T, so that the last one is repeated. Uneven: a frame is off a constant rate by more than one mean "
+    "interval, so that frames are sampled by their times. Tags: as the reader has them, in per cent of each split."
 )
 
 
@@ -49,6 +50,7 @@ def examine(subject: Subject) -> Section:
     good = np.flatnonzero(subject.good)
     short = good[decoded[good] < subject.store.frames]
     other = good[np.isfinite(claimed[good]) & (claimed[good] != decoded[good])]
+    uneven = good[info["uneven"].to_numpy(dtype=bool)[good]]
     paths = subject.table.paths()
     with ThreadPoolExecutor(4, thread_name_prefix="headers") as pool:
         headers = list(pool.map(read_header, [paths[clip] for clip in good]))
@@ -59,12 +61,19 @@ def examine(subject: Subject) -> Section:
     return Section(
         "files",
         "Files, frames and tags",
-        _judge(subject, short=len(short), other=len(other), decoded=decoded[good], sizes=sizes, rates=rates),
+        _judge(
+            subject,
+            counts={"short": len(short), "other": len(other), "uneven": len(uneven)},
+            decoded=decoded[good],
+            sizes=sizes,
+            rates=rates,
+        ),
         _METHOD,
         values={
             "bad": {subject.path(clip): reason for clip, reason in subject.store.bad.items()},
             "short": [subject.path(clip) for clip in short],
             "header_differs": len(other),
+            "uneven": [subject.path(clip) for clip in uneven],
             "frames": {
                 name: float(of(decoded[good])) for name, of in (("min", np.min), ("median", np.median), ("max", np.max))
             },
@@ -77,17 +86,19 @@ def examine(subject: Subject) -> Section:
 
 
 def _judge(
-    subject: Subject, *, short: int, other: int, decoded: np.ndarray, sizes: Counter[str], rates: Counter[str]
+    subject: Subject, *, counts: dict[str, int], decoded: np.ndarray, sizes: Counter[str], rates: Counter[str]
 ) -> Verdict:
     bad, frames = len(subject.store.bad), subject.store.frames
     text = (
         f"{bad} of {len(subject.table)} clips cannot be decoded; frames: {decoded.min()} to {decoded.max()}, median "
-        f"{np.median(decoded):g}; {short} shorter than T = {frames}; headers that count other frames than decoding: "
-        f"{other}; {_kinds(sizes, 'size')}, {_kinds(rates, 'frame rate')}"
+        f"{np.median(decoded):g}; {counts['short']} shorter than T = {frames}; headers that count other "
+        f"frames than decoding: {counts['other']}; frames spaced unevenly in time: {counts['uneven']}; "
+        f"{_kinds(sizes, 'size')}, {_kinds(rates, 'frame rate')}"
     )
     if bad:
         return Verdict(Mark.WARNING, text, _RULE)
-    return Verdict(Mark.NOTE if short or other or len(sizes) > 1 or len(rates) > 1 else Mark.OK, text, _RULE)
+    noted = any(counts.values()) or len(sizes) > 1 or len(rates) > 1
+    return Verdict(Mark.NOTE if noted else Mark.OK, text, _RULE)
 
 
 def _kinds(counts: Counter[str], what: str) -> str:

@@ -10,6 +10,7 @@ any other decoder gives.
 import json
 import math
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,10 +39,10 @@ def frames_in_order(path: Path, *, decoder: str, scanned: int) -> Iterator[Any]:
         DecodeError: a frame is damaged, other than the last ones.
     """
     video = _open_at_start(path, decoder=decoder, scanned=scanned)
-    for index in range(len(video)):
+    for index in count():  # the length of a file opened without a scan is what its header claims
         try:
             frame = video.get_frame_at(index)
-        except RuntimeError as error:
+        except (RuntimeError, IndexError) as error:
             ended = "no more frames" in str(error) or index >= scanned - _DAMAGED_AT_END
             if ended and index:
                 return
@@ -68,7 +69,8 @@ def even_order(times: npt.NDArray[np.float64], *, last: float) -> npt.NDArray[np
     if is_even(times - times[0], place, step=step):
         return place
     middle = times[0] + (place + 0.5) * step
-    return np.searchsorted(times, middle, side="right").astype(np.int64) - 1
+    order: npt.NDArray[np.int64] = np.searchsorted(times, middle, side="right") - 1
+    return order
 
 
 def is_even(elapsed: npt.NDArray[np.float64], place: npt.NDArray[np.int64], *, step: float) -> bool:

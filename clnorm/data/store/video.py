@@ -86,7 +86,7 @@ def open_video(
     return video
 
 
-def first_line(error: RuntimeError, path: Path) -> str:
+def first_line(error: Exception, path: Path) -> str:
     """What torchcodec says, without the place in its source and the path, which the message has already."""
     said = str(error).strip().partition("\n")[0]
     return re.sub(r"^.*\.cpp:\d+, ", "", said).replace(f": {local_url(path)} ", ": ").rstrip(".")

@@ -29,9 +29,10 @@ import torch.nn.functional as F
 
 from clnorm.config.load import merge_config
 from clnorm.data.datasets import hmdb51
-from clnorm.data.store.decode import DecodeError, read_clip, return_memory, sample_indices
+from clnorm.data.store.decode import read_clip, return_memory, sample_indices
 from clnorm.data.store.loader import read_batches
 from clnorm.data.store.store import ClipStore
+from clnorm.data.store.video import DecodeError
 from clnorm.data.table import ClipTable
 from clnorm.execution.inputs import pixels_to_input
 from clnorm.models.create import create_model

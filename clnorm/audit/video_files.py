@@ -10,15 +10,17 @@ import numpy as np
 from clnorm.audit.charts import draw_histograms
 from clnorm.audit.dataset import Subject
 from clnorm.audit.verdicts import Figure, Grid, Mark, Section, Verdict
+from clnorm.data.store.video import DecodeError, open_video
 
 TAGS = ("quality", "camera", "view", "visible", "people")
 _RULE = (
     "warning where a clip cannot be decoded; note where one has fewer frames than T, a header counts other frames than "
-    "decoding, or files differ in size or frame rate"
+    "decoding, frames follow each other at no constant rate, or files differ in size or frame rate"
 )
 _METHOD = (
-    "Frames: those found by scanning a file. Size and frame rate: as the file's header states them. Short: fewer "
-    "frames than T, so that the last one is repeated. Tags: as the reader has them, in per cent of each split."
+    "Frames: those that a file gives. Size and frame rate: as the file's header states them. Short: fewer "
+    "frames than T, so that the last one is repeated. Uneven: a frame is off a constant rate by more than one mean "
+    "interval, so that frames are sampled by their times. Tags: as the reader has them, in per cent of each split."
 )
 
 
@@ -33,11 +35,9 @@ class Header:
 
 def read_header(path: Path) -> Header:
     """The header of a video file, which states nothing where it cannot be read."""
-    from torchcodec.decoders import VideoDecoder
-
     try:
-        metadata = VideoDecoder(str(path), seek_mode="approximate", num_ffmpeg_threads=1, device="cpu").metadata
-    except (RuntimeError, ValueError):
+        metadata = open_video(path, seek_mode="approximate").metadata
+    except DecodeError:
         return Header(None, None, None)
     return Header(metadata.width, metadata.height, metadata.average_fps_from_header)
 
@@ -50,6 +50,7 @@ def examine(subject: Subject) -> Section:
     good = np.flatnonzero(subject.good)
     short = good[decoded[good] < subject.store.frames]
     other = good[np.isfinite(claimed[good]) & (claimed[good] != decoded[good])]
+    uneven = good[info["uneven"].to_numpy(dtype=bool)[good]]
     paths = subject.table.paths()
     with ThreadPoolExecutor(4, thread_name_prefix="headers") as pool:
         headers = list(pool.map(read_header, [paths[clip] for clip in good]))
@@ -60,12 +61,19 @@ def examine(subject: Subject) -> Section:
     return Section(
         "files",
         "Files, frames and tags",
-        _judge(subject, short=len(short), other=len(other), decoded=decoded[good], sizes=sizes, rates=rates),
+        _judge(
+            subject,
+            counts={"short": len(short), "other": len(other), "uneven": len(uneven)},
+            decoded=decoded[good],
+            sizes=sizes,
+            rates=rates,
+        ),
         _METHOD,
         values={
             "bad": {subject.path(clip): reason for clip, reason in subject.store.bad.items()},
             "short": [subject.path(clip) for clip in short],
             "header_differs": len(other),
+            "uneven": [subject.path(clip) for clip in uneven],
             "frames": {
                 name: float(of(decoded[good])) for name, of in (("min", np.min), ("median", np.median), ("max", np.max))
             },
@@ -78,17 +86,19 @@ def examine(subject: Subject) -> Section:
 
 
 def _judge(
-    subject: Subject, *, short: int, other: int, decoded: np.ndarray, sizes: Counter[str], rates: Counter[str]
+    subject: Subject, *, counts: dict[str, int], decoded: np.ndarray, sizes: Counter[str], rates: Counter[str]
 ) -> Verdict:
     bad, frames = len(subject.store.bad), subject.store.frames
     text = (
         f"{bad} of {len(subject.table)} clips cannot be decoded; frames: {decoded.min()} to {decoded.max()}, median "
-        f"{np.median(decoded):g}; {short} shorter than T = {frames}; headers that count other frames than decoding: "
-        f"{other}; {_kinds(sizes, 'size')}, {_kinds(rates, 'frame rate')}"
+        f"{np.median(decoded):g}; {counts['short']} shorter than T = {frames}; headers that count other "
+        f"frames than decoding: {counts['other']}; frames spaced unevenly in time: {counts['uneven']}; "
+        f"{_kinds(sizes, 'size')}, {_kinds(rates, 'frame rate')}"
     )
     if bad:
         return Verdict(Mark.WARNING, text, _RULE)
-    return Verdict(Mark.NOTE if short or other or len(sizes) > 1 or len(rates) > 1 else Mark.OK, text, _RULE)
+    noted = any(counts.values()) or len(sizes) > 1 or len(rates) > 1
+    return Verdict(Mark.NOTE if noted else Mark.OK, text, _RULE)
 
 
 def _kinds(counts: Counter[str], what: str) -> str:

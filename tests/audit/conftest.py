@@ -57,7 +57,13 @@ def make_subject() -> Callable[..., Subject]:
             }
         )
         info = pd.DataFrame(
-            {"decoded": decoded, "kept": FRAMES, "header": pd.array([FRAMES] * count, dtype="Int64"), "reason": ""},
+            {
+                "decoded": decoded,
+                "kept": FRAMES,
+                "header": pd.array([FRAMES] * count, dtype="Int64"),
+                "reason": "",
+                "uneven": False,
+            },
             index=range(count),
         )
         for clip in bad:

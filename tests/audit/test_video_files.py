@@ -54,6 +54,16 @@ def test_short_clips_and_wrong_headers_are_counted(clean):
     assert section.values["header_differs"] == 3  # clips 2, 3 and 4; a header that says nothing is not wrong
 
 
+@pytest.mark.usefixtures("one_size")
+def test_clips_spaced_unevenly_in_time_are_named(clean):
+    subject = clean()
+    subject.store.info.loc[[2, 7], "uneven"] = True
+    section = examine(subject)
+    assert section.verdict.mark is Mark.NOTE
+    assert "frames spaced unevenly in time: 2" in section.verdict.text
+    assert section.values["uneven"] == ["class0/2.avi", "class0/7.avi"]
+
+
 def test_sizes_that_differ_are_a_note(clean, monkeypatch):
     monkeypatch.setattr(
         "clnorm.audit.video_files.read_header", lambda path: Header(80 if path.name == "0.avi" else 64, 48, None)

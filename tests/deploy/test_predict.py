@@ -9,7 +9,7 @@ from torchcodec.decoders import VideoDecoder
 
 import clnorm
 from clnorm.cli.main import main
-from clnorm.data.store.decode import DecodeError
+from clnorm.data.store.video import DecodeError
 from clnorm.deploy.saved import read_model, save_model
 from clnorm.errors import ClnormError, UserError
 

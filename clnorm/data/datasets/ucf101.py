@@ -92,7 +92,8 @@ def find_list_folder(root: Path, split: int) -> Path:
         f"there is no list {name}",
         where=str(root),
         legal=f"in this folder, {', '.join(folder + '/' for folder in LIST_FOLDERS[1:])}",
-        hint="unpack UCF101TrainTestSplits-RecognitionTask.zip here, or see: clnorm data prepare --help",
+        hint="unpack UCF101TrainTestSplits-RecognitionTask.zip here, or see: clnorm data prepare --help; without the "
+        "lists, --dataset folder:group=prefix makes splits that keep sources whole",
     )
 
 

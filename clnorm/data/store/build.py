@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from clnorm.data.store.ahead import map_ahead
-from clnorm.data.store.decode import TRIM_EVERY, DecodeError, read_clip, require_decoder, return_memory
+from clnorm.data.store.decode import TRIM_EVERY, read_clip, return_memory
 from clnorm.data.store.file_state import ABSENT, digest_file, read_state
 from clnorm.data.store.journal import FRAMES, ClipRow, Part, Pixels, read_meta
+from clnorm.data.store.video import DecodeError, require_decoder
 from clnorm.data.table import ClipTable
 from clnorm.errors import ClnormError
 
@@ -114,9 +115,10 @@ def _decode(path: Path, *, listed: int, meta: Mapping[str, Any]) -> tuple[ClipRo
             raise DecodeError(path, reason)
         decoded = read_clip(path, frames=meta["limit"], size=meta["size"], decoder=meta["decoder"])
     except DecodeError as error:
-        return ClipRow(0, 0, None, error.reason, 0, *state, digest), None
+        return ClipRow(0, 0, None, error.reason, 0, *state, digest, uneven=False), None
     kept: Pixels = decoded.kept.numpy()
-    return ClipRow(len(kept), decoded.decoded, decoded.header, "", zlib.crc32(kept.data), *state, digest), kept
+    found = (len(kept), decoded.decoded, decoded.header, "", zlib.crc32(kept.data))
+    return ClipRow(*found, *state, digest, decoded.uneven), kept
 
 
 def bad_clips_error(table: ClipTable, bad: Mapping[int, str], *, hint: str | None = None) -> BadClipsError:

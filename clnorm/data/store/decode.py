@@ -1,12 +1,9 @@
-"""One video file -> T frames of one size: which frames, how they are read, and why a clip cannot be.
-
-Decoding is torchcodec's (FFmpeg), on one thread, since clips are decoded side by side.
-"""
+"""One video file -> T frames of one size: which frames, and how they are read."""
 
 import ctypes
-import re
 import sys
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,11 +12,15 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from clnorm.environment import require_ffmpeg
-from clnorm.errors import ClnormError, UserError
+from clnorm.data.store.in_order import even_order, frames_in_order, is_even
+from clnorm.data.store.video import DecodeError, open_video
+from clnorm.errors import UserError
 
 if TYPE_CHECKING:
     from torchcodec.decoders import VideoDecoder
+
+Image = npt.NDArray[np.uint8]
+"""A frame, (3, size, size)."""
 
 PART_SECONDS = 5
 """What `read_parts` cuts a long video into where it is not told how many parts."""
@@ -27,21 +28,7 @@ PART_SECONDS = 5
 TRIM_EVERY = 100
 """Decoded clips after which `return_memory` is to be called."""
 
-_UNDECODABLE_AT_END = 4
 _AT_ONCE = 64  # frames of the file's own size in memory
-
-
-class DecodeError(ClnormError):
-    """A clip that cannot be decoded.
-
-    Args:
-        path: the file.
-        reason: why, in a few words.
-    """
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(reason, where=str(path))
-        self.path, self.reason = path, reason
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +38,15 @@ class DecodedClip:
     Args:
         frames: (T, 3, size, size) uint8 RGB. Only the first `decoded` can be different frames: a shorter clip repeats
             its last one.
-        decoded: how many frames they were sampled from: all that scanning the file found, or fewer where the last of
-            them were asked for and could not be decoded.
+        decoded: how many frames they were sampled from: all that the file gives.
         header: how many frames its header claims, where it says.
+        uneven: whether they were sampled by their times, because frames do not follow each other at a constant rate.
     """
 
     frames: torch.Tensor
     decoded: int
     header: int | None
+    uneven: bool
 
     @property
     def kept(self) -> torch.Tensor:
@@ -87,10 +75,11 @@ def read_clip(path: Path, *, frames: int | None, size: int, decoder: str = "cpu"
 
     With `frames` None, all frames that it has.
 
-    The file is scanned, because headers often claim a wrong number of frames. Even so the scan of DivX files with
-    B-frames and no presentation times, the genuine files of HMDB51 among them, counts a frame or two that do not
-    come out at the end (https://github.com/meta-pytorch/torchcodec/issues/1363): where decoding fails, the clip is
-    opened afresh and taken as up to 4 frames shorter. In the same files a frame may come out up to 2 frames early.
+    The file is scanned, because headers often claim a wrong number of frames. The frames are found by index where the
+    scan can be believed: the first frame has the time that the scan begins with, the last one comes out, and all that
+    are read lie where a constant rate would have them. Otherwise all frames are read in order, in twice to three times
+    the time, as in the genuine files of HMDB51. Where frames are spaced unevenly in time, frame k of n is the one that
+    is shown in the middle of the k-th of n equal intervals: sampling then goes by time.
 
     Args:
         path: the file.
@@ -121,24 +110,77 @@ def read_parts(
         UserError: the video has fewer frames than parts.
         DecodeError, UserError, ClnormError: as `read_clip`.
     """
-    video = _open(path, decoder)
-    header = video.metadata.num_frames_from_header
-    scanned = len(video)
-    for decoded in range(scanned, max(0, scanned - 1 - _UNDECODABLE_AT_END), -1):
-        wanted = min(_count_parts(video), decoded) if parts is None else parts
-        bounds = _cut(decoded, wanted, path=path)
-        try:
-            return [_read_part(video, part, count=frames, size=size, header=header) for part in bounds]
-        except RuntimeError as error:
-            failure = _first_line(error, path)
-            video = _open(path, decoder)
+    video = open_video(path, decoder=decoder)
+    scanned, header = len(video), video.metadata.num_frames_from_header
     if scanned == 0:
         raise DecodeError(path, "it holds no frame")
-    raise DecodeError(path, f"its frames ({scanned} found) cannot be decoded: {failure}")
+
+    def plan(count: int) -> list[range]:
+        wanted = min(_count_parts(video, count), count) if parts is None else parts
+        return _cut(count, wanted, path=path)
+
+    def sample(part: range) -> list[int]:
+        count = len(part) if frames is None else frames
+        return [part[index] for index in sample_indices(len(part), frames=count)[: len(part)]]
+
+    bounds = plan(scanned)
+    found, uneven = _read_by_index(video, sorted({i for part in bounds for i in sample(part)}), size=size), False
+    if found is None:
+        order, uneven = _find_order(path, decoder=decoder, scanned=scanned)
+        bounds = plan(len(order))
+        shown = {i: int(order[i]) for part in bounds for i in sample(part)}
+        pixels = _read_in_order(path, set(shown.values()), size=size, decoder=decoder, scanned=scanned)
+        found = {i: pixels[frame] for i, frame in shown.items()}
+    return [
+        DecodedClip(
+            _arrange([found[i] for i in sample(part)], count=len(part) if frames is None else frames),
+            len(part),
+            header,
+            uneven,
+        )
+        for part in bounds
+    ]
 
 
-def _count_parts(video: "VideoDecoder") -> int:
-    duration = cast(float, video.metadata.duration_seconds)  # its frames have been scanned
+def _read_by_index(video: "VideoDecoder", wanted: list[int], *, size: int) -> dict[int, Image] | None:
+    """The frames `wanted`, in ascending order, resized; None where the scan's index cannot be believed."""
+    metadata, count = video.metadata, len(video)
+    begin, end = cast(float, metadata.begin_stream_seconds), cast(float, metadata.end_stream_seconds)
+    step = (end - begin) / count
+    asked = sorted({0, *wanted, count - 1})
+    found: dict[int, Image] = {}
+    for start in range(0, len(asked), _AT_ONCE):
+        piece = asked[start : start + _AT_ONCE]
+        try:
+            batch = video.get_frames_at(piece)
+        except RuntimeError:
+            return None
+        elapsed = batch.pts_seconds.numpy() - begin
+        if (start == 0 and elapsed[0] > step / 100) or not is_even(elapsed, np.array(piece), step=step):
+            return None
+        found |= zip(piece, _resize(batch.data, size=size), strict=True)
+    return found
+
+
+def _find_order(path: Path, *, decoder: str, scanned: int) -> tuple[npt.NDArray[np.int64], bool]:
+    """The order in which the frames of a file are sampled, `even_order`, and whether it is another than their own."""
+    times, last = [], 0.0
+    for frame in frames_in_order(path, decoder=decoder, scanned=scanned):
+        times.append(float(frame.pts_seconds))
+        last = float(frame.duration_seconds)
+    order = even_order(np.array(times), last=last)
+    return order, bool((order != np.arange(len(order))).any())
+
+
+def _read_in_order(path: Path, wanted: set[int], *, size: int, decoder: str, scanned: int) -> dict[int, Image]:
+    """The frames `wanted` of all that come out one after the other, each resized from the size that it has."""
+    frames = islice(frames_in_order(path, decoder=decoder, scanned=scanned), max(wanted) + 1)
+    return {k: _resize(frame.data[None], size=size)[0] for k, frame in enumerate(frames) if k in wanted}
+
+
+def _count_parts(video: "VideoDecoder", count: int) -> int:
+    """One for each full `PART_SECONDS` that `count` frames last."""
+    duration = cast(float, video.metadata.duration_seconds) * count / len(video)  # its frames have been scanned
     # To the millisecond, since 150 frames of 1/30 s do not add up to 5 s in floats.
     return max(1, int(round(duration, 3) // PART_SECONDS))
 
@@ -148,53 +190,6 @@ def _cut(num_frames: int, parts: int, *, path: Path) -> list[range]:
     if not 1 <= parts <= num_frames:
         raise UserError(f"{num_frames} frames do not make {parts} parts", where=str(path), legal=f"1 to {num_frames}")
     return [range(k * num_frames // parts, (k + 1) * num_frames // parts) for k in range(parts)]
-
-
-def _read_part(video: "VideoDecoder", part: range, *, count: int | None, size: int, header: int | None) -> DecodedClip:
-    count = len(part) if count is None else count
-    wanted = [part[index] for index in sample_indices(len(part), frames=count)[: len(part)]]
-    pieces = [wanted[start : start + _AT_ONCE] for start in range(0, len(wanted), _AT_ONCE)]
-    resized = [_resize(video.get_frames_at(piece).data, size=size) for piece in pieces]
-    return DecodedClip(_arrange(resized, count=count), len(part), header)
-
-
-def require_decoder(decoder: str) -> None:
-    """Load torchcodec and, through it, FFmpeg, and look for the device that is to decode.
-
-    Raises:
-        UserError: there is no CUDA device to decode on.
-        ClnormError: as `require_ffmpeg`.
-    """
-    require_ffmpeg()
-    if decoder == "cuda" and not torch.cuda.is_available():
-        raise UserError("there is no CUDA device to decode on", where="data.decoder", hint="use data.decoder=cpu")
-
-
-def _open(path: Path, decoder: str) -> "VideoDecoder":
-    require_decoder(decoder)
-    from torchcodec.decoders import VideoDecoder
-
-    try:
-        empty = path.stat().st_size == 0
-    except OSError as error:
-        raise DecodeError(path, error.strerror or str(error)) from error
-    if empty:
-        raise DecodeError(path, "the file is empty")
-    try:
-        video = VideoDecoder(str(path), seek_mode="exact", num_ffmpeg_threads=1, device=decoder)
-    except ValueError as error:
-        raise DecodeError(path, "it holds no video stream") from error
-    except RuntimeError as error:
-        raise DecodeError(path, f"no frame of video can be found in it: {_first_line(error, path)}") from error
-    if video.metadata.codec == "ansi":
-        raise DecodeError(path, "it is a text file, which FFmpeg would draw")
-    return video
-
-
-def _first_line(error: RuntimeError, path: Path) -> str:
-    """What torchcodec says, without the place in its source and the path, which the message has already."""
-    said = str(error).strip().partition("\n")[0]
-    return re.sub(r"^.*\.cpp:\d+, ", "", said).replace(f": {path} ", ": ").rstrip(".")
 
 
 def _resize(frames: torch.Tensor, *, size: int) -> npt.NDArray[np.uint8]:
@@ -211,14 +206,14 @@ def _resize(frames: torch.Tensor, *, size: int) -> npt.NDArray[np.uint8]:
     return resized
 
 
-def _arrange(pieces: list[npt.NDArray[np.uint8]], *, count: int) -> torch.Tensor:
-    """The frames of all pieces, then the last one repeated: (count, 3, size, size) uint8.
+def _arrange(images: list[Image], *, count: int) -> torch.Tensor:
+    """The frames, then the last one repeated: (count, 3, size, size) uint8.
 
     This keeps to one thread: clips are decoded side by side, and the threads of a torch copy would wait for each other.
     """
-    frames = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-    order = np.minimum(np.arange(count), len(frames) - 1)
-    return torch.from_numpy(np.take(frames, order, axis=0))
+    frames = np.empty((count, *images[0].shape), dtype=np.uint8)
+    np.stack([*images, *[images[-1]] * (count - len(images))], out=frames)
+    return torch.from_numpy(frames)
 
 
 def return_memory() -> None:

@@ -36,6 +36,7 @@ class ClipRow(NamedTuple):
         bytes: size of its file when it was decoded, -1 where there was none.
         mtime_ns: time of that file's last change.
         sha256: of that file's content, hex, empty where it could not be read.
+        uneven: whether its frames were sampled by their times, because they follow each other at no constant rate.
     """
 
     kept: int
@@ -46,6 +47,7 @@ class ClipRow(NamedTuple):
     bytes: int
     mtime_ns: int
     sha256: str
+    uneven: bool
 
     @property
     def state(self) -> FileState:

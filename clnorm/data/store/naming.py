@@ -15,10 +15,10 @@ from clnorm.data.store.sampling import keep_limit
 from clnorm.data.table import ClipTable
 from clnorm.files import cache_dir
 
-SAMPLING_VERSION = 1
+SAMPLING_VERSION = 2
 """Raised whenever the same file would give other frames, so that stores decoded before are not taken for new ones."""
 
-_LAYOUT = 2
+_LAYOUT = 3
 
 
 def describe_store(table: ClipTable, *, frames: int, size: int, keep: str, cache: str, decoder: str) -> dict[str, Any]:

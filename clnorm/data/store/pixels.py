@@ -1,20 +1,22 @@
 """Where a store's pixels come from: a memory map, a device's memory or the video files, bit for bit alike."""
 
+import mmap
 import threading
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
 
-from clnorm.data.store.decode import TRIM_EVERY, DecodeError, read_clip, return_memory
+from clnorm.data.store.decode import TRIM_EVERY, read_clip, return_memory
 from clnorm.data.store.file_state import read_state
 from clnorm.data.store.sampling import Frames
+from clnorm.data.store.video import DecodeError
 from clnorm.errors import ClnormError
 
 _PIECE = 1024  # frames copied to a device at once
@@ -35,13 +37,13 @@ class MappedPixels:
         kept: (n,) how many of them each clip has.
         crc32: (n,) of the bytes of each clip's frames: compared the first time that a process reads the clip, which
             costs as much as reading it does, once.
-        damaged: the error for a clip with another checksum, from its id.
+        damaged: the error for frames that are not those written, from what is wrong with them.
     """
 
-    def __init__(
-        self, frames: npt.NDArray[np.uint8], kept: Frames, crc32: Frames, damaged: Callable[[int], ClnormError]
-    ) -> None:
-        self.frames, self.kept, self.starts = frames, kept, np.cumsum(kept) - kept
+    def __init__(self, frames: np.memmap, kept: Frames, crc32: Frames, damaged: Callable[[str], ClnormError]) -> None:
+        self.frames: npt.NDArray[np.uint8] = np.asarray(frames)
+        self.kept, self.starts = kept, np.cumsum(kept) - kept
+        self._file, self._bytes = cast(mmap.mmap, frames.base), frames.offset + frames.nbytes
         self._crc32, self._damaged = crc32, damaged
         self._verified = np.zeros(len(kept), dtype=bool)
 
@@ -57,13 +59,18 @@ class MappedPixels:
     def verify(self, clips: Frames) -> None:
         """Compare the checksums of those clips that were not compared before.
 
+        The length of the file is compared each time: reading a memory map beyond the end of a file that was cut
+        meanwhile would kill the process.
+
         Raises:
-            ClnormError: a clip's bytes are not those that were written.
+            ClnormError: a clip's bytes are not those that were written, or the file was cut.
         """
+        if (length := self._file.size()) < self._bytes:
+            raise self._damaged(f"the file of frames was cut from {self._bytes} to {length} bytes")
         for clip in np.unique(clips[~self._verified[clips]]).tolist():
             start = self.starts[clip]
             if zlib.crc32(self.frames[start : start + self.kept[clip]].data) != self._crc32[clip]:
-                raise self._damaged(clip)
+                raise self._damaged(f"clip {clip} has another checksum than when it was written")
             self._verified[clip] = True
 
 
@@ -90,8 +97,8 @@ class DevicePixels:
 class DecodedPixels:
     """Frames decoded from the files whenever they are asked for, the clips of a batch side by side.
 
-    All kept frames of a clip are decoded, also where fewer are shown: in files without presentation times, which
-    frames come out depends on which are asked for.
+    All kept frames of a clip are decoded, also where fewer are shown: whether a file is found to be uneven depends on
+    which frames are read.
 
     Args:
         paths: the files, one a clip.

@@ -43,10 +43,7 @@ def load_store(folder: Path, table: ClipTable, meta: dict[str, Any], *, workers:
     if mapped.shape != (kept.sum(), 3, size, size) or mapped.dtype != np.uint8:
         raise _damaged(folder, f"{FRAMES} holds {mapped.dtype} {mapped.shape}")
 
-    def wrong_clip(clip: int) -> ClnormError:
-        return _damaged(folder, f"clip {clip} has another checksum than when it was written")
-
-    return info, MappedPixels(np.asarray(mapped), kept, crc32, wrong_clip)
+    return info, MappedPixels(mapped, kept, crc32, partial(_damaged, folder))
 
 
 def renew_store(

@@ -112,3 +112,10 @@ def test_malformed_class_numbers(toy):
 def test_a_name_without_a_group(toy, clip):
     with pytest.raises(UserError, match="cannot read the group from the name"):
         ucf101.parse_group(clip, "Hammering", where=toy)
+
+
+def test_without_lists_the_error_names_a_split_by_source(tmp_path):
+    (tmp_path / "Archery").mkdir()
+    (tmp_path / "Archery" / "v_Archery_g01_c01.avi").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"no list trainlist01.txt.*--dataset folder:group=prefix"):
+        ucf101.read(tmp_path)

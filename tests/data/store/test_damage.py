@@ -159,3 +159,14 @@ def test_a_flipped_bit_is_found_when_its_clip_is_read(table, clip):
             ClnormError, match=f"{folder}: the decoded clips are damaged: clip {clip} has another checksum"
         ):
             store.gather([1, clip])
+
+
+def test_a_store_that_is_cut_while_a_run_reads_it_is_an_error(table):
+    """A memory map read beyond the end of its file would kill the process."""
+    store = ClipStore.open(table, frames=4, size=8)
+    store.gather([0, 1])
+    with (store.folder / "frames.npy").open("r+b") as file:
+        file.truncate(300)
+    for clips in ([0], [2]):
+        with pytest.raises(ClnormError, match="the file of frames was cut from 3392 to 300 bytes; delete this folder"):
+            store.gather(clips)

@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 import torch
 
-from clnorm.data.store.decode import DecodeError, read_parts
+from clnorm.data.store.decode import read_parts
 from clnorm.data.store.store import ClipStore
+from clnorm.data.store.video import DecodeError
 from clnorm.data.table import ClipTable
 from clnorm.errors import UserError
 

@@ -9,10 +9,11 @@ import torch
 
 from clnorm.data.store import build, decode, pixels
 from clnorm.data.store.build import BadClipsError
-from clnorm.data.store.decode import DecodeError, read_clip
+from clnorm.data.store.decode import read_clip
 from clnorm.data.store.device import keep_on_device
 from clnorm.data.store.pixels import DevicePixels
 from clnorm.data.store.store import ClipStore
+from clnorm.data.store.video import DecodeError
 from clnorm.data.table import ClipTable
 from clnorm.errors import ClnormError, UserError
 

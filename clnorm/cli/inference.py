@@ -4,18 +4,25 @@ import argparse
 
 from clnorm.cli.flags import Verbs, add_allow_plugin
 from clnorm.cli.output import print_json, print_text
+from clnorm.errors import UserError
 
 
 def add_inference(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     predict = verbs.add_parser("predict", parents=[common], help="the most probable actions in videos")
     predict.add_argument("run", help="folder of a finished run, or a file that clnorm export wrote")
-    predict.add_argument("videos", nargs="+", metavar="video", help="video file; if one cannot be read, none is shown")
+    predict.add_argument(
+        "videos",
+        nargs="+",
+        metavar="video",
+        help="video file, or a folder: the files in it; if one cannot be read, none is shown",
+    )
     predict.add_argument("--top", help="actions shown (default: 5, or all where there are fewer)")
     predict.add_argument(
         "--clips", default="auto", help="parts to average over, or auto: one each full 5 s (default: auto)"
     )
     predict.add_argument("--json", action="store_true", help="print JSON, with probabilities from 0 to 1")
     add_allow_plugin(predict)
+    predict.add_argument("--csv", action="store_true", help="print CSV, a line for each action of each video")
     predict.set_defaults(verb=_predict)
 
     export = verbs.add_parser("export", parents=[common], help="write the trained model, its norms simplified")
@@ -27,13 +34,16 @@ def add_inference(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from clnorm.cli.show.predictions import print_predictions
-    from clnorm.deploy.predict import predict
+    from clnorm.cli.show.predictions import print_predictions, write_csv
+    from clnorm.deploy.predict import list_videos, predict
 
-    predictions = predict(
-        options.run, options.videos, top=options.top, clips=options.clips, allow_plugins=options.allow_plugin
-    )
-    if options.json:
+    if options.json and options.csv:
+        raise UserError("--json and --csv are both given", where="predict", hint="give one of them")
+    videos = list_videos(options.videos)
+    predictions = predict(options.run, videos, top=options.top, clips=options.clips, allow_plugins=options.allow_plugin)
+    if options.csv:
+        print_text(write_csv(predictions))
+    elif options.json:
         from dataclasses import asdict
 
         print_json([asdict(prediction) for prediction in predictions])

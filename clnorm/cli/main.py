@@ -1,6 +1,7 @@
 """The command line: verbs to library calls. It imports nothing heavy; each verb loads what it needs."""
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,11 @@ from clnorm.cli.table import add_table
 from clnorm.cli.time import add_time
 from clnorm.errors import ClnormError
 
+_INTERRUPTED = (
+    "interrupted; the same command given again goes on after the last experience that a run finished; the experience "
+    "at work then is trained again from its start, the first one included"
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -34,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(given)
         options.verb(options)
     except KeyboardInterrupt:
-        return _fail("interrupted; a run continues when the same command is given again", 130)
+        return _fail(_INTERRUPTED, 130)
     except BrokenPipeError:
         # The reader of stdout left, as `head` does; nothing more can be written there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -46,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        return _fail(f"{type(error).__name__}: {error}; add --debug for the traceback", 1)
+        return _fail(*_describe(error))
     return 0
 
 
@@ -77,6 +83,14 @@ def _parser() -> argparse.ArgumentParser:
     add_cache(verbs, common)
     add_doctor(verbs, common)
     return parser
+
+
+def _describe(error: Exception) -> tuple[str, int]:
+    """The message and the exit code of an error that no part of clnorm raised on purpose."""
+    if isinstance(error, OSError) and error.filename is not None:
+        # Such as a name that is too long, which no single reader of files needs to know of.
+        return f"{error.filename}: {error.strerror or error}", 2 if error.errno == errno.ENAMETOOLONG else 1
+    return f"{type(error).__name__}: {error}; add --debug for the traceback", 1
 
 
 def _fail(text: str, code: int) -> int:

@@ -66,6 +66,9 @@ def load_model(path: str | Path, *, allow_plugins: Iterable[str] = ()) -> Loaded
         ClnormError: the file is damaged, or does not fit the model that it describes.
     """
     path = Path(path)
+    if path.suffix.lower() == ".onnx":
+        what, hint = "is an ONNX model, which other programs run", "give the run's folder, or export it as safetensors"
+        raise UserError(what, where=str(path), hint=hint)
     loaded = read_model(_find_model(path) if path.is_dir() else path, allow_plugins=allow_plugins)
     if any(getattr(module, "oracle", False) for module in loaded.model.modules()):
         raise UserError(
@@ -83,6 +86,24 @@ def note_on_accuracy(loaded: LoadedModel) -> str:
     if record is None or record.label != LABELS["batch"]:
         return ""
     return "the model goes by its running statistics here; the run's accuracy is transductive (eval=batch)"
+
+
+def list_videos(given: Iterable[str | Path]) -> list[Path]:
+    """The videos that files and folders stand for: of a folder the files in it, hidden ones left out, by name.
+
+    Raises:
+        UserError: a folder holds no file.
+    """
+    videos: list[Path] = []
+    for path in map(Path, given):
+        if not path.is_dir():
+            videos.append(path)
+            continue
+        files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+        if not files:
+            raise UserError("holds no file", where=str(path), hint="give a folder with videos in it, not below it")
+        videos += files
+    return videos
 
 
 def predict(

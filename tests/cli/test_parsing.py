@@ -97,3 +97,18 @@ def test_list_alone_lists_what_can_be_listed(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[2] for line in lines] == [*REGISTRIES, "metrics", "config"]
     assert all(main(line.split()[1:3]) == 0 for line in lines)
+
+
+@pytest.mark.parametrize("verb", ["table", "runs", "show", "export"])
+def test_a_name_that_is_too_long_is_named(verb, capsys):
+    assert main([verb, "1" * 400]) == 2
+    assert ": File name too long\n" in capsys.readouterr().err
+
+
+def test_an_interruption_says_what_is_done_again(monkeypatch, capsys):
+    def interrupt(what):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("clnorm.cli.listing.list_names", interrupt)
+    assert main(["list", "norms"]) == 130
+    assert "is trained again from its start, the first one included" in capsys.readouterr().err

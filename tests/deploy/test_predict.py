@@ -1,5 +1,6 @@
 """Predicting videos with a run's model: from Python and from the command line."""
 
+import csv
 import json
 
 import pytest
@@ -128,7 +129,7 @@ def test_what_is_no_video_is_an_error_and_nothing_is_printed(run, video, tmp_pat
         (tmp_path / "none.avi", 1, "No such file"),
         (broken, 1, "no frame"),
         (text, 1, "it is a text file"),
-        (tmp_path, 2, "is a folder, not a video"),
+        (tmp_path / "runs", 2, "holds no file"),
     ]:
         assert main(["predict", str(run), str(video), str(path)]) == code
         captured = capsys.readouterr()
@@ -137,6 +138,8 @@ def test_what_is_no_video_is_an_error_and_nothing_is_printed(run, video, tmp_pat
         assert word in captured.err
     with pytest.raises(DecodeError):
         clnorm.predict(run, [text])
+    with pytest.raises(UserError, match="is a folder, not a video"):
+        clnorm.predict(run, [tmp_path])
 
 
 def test_json_is_all_that_stdout_holds(run, video, capsys):
@@ -166,3 +169,26 @@ def test_names_are_shown_as_they_are_within_80_columns(tiny, tmp_path, monkeypat
     assert f"{100 * best[0].probability:.1f}" in shown
     letters = "".join(line.split("│")[1].strip() for line in lines if line.count("│") == 3)
     assert long in letters, "a long name goes on in the next line"
+
+
+def test_csv_of_a_folder_of_videos(run, video, tmp_path, capsys):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("b.mp4", "a,1.mp4", ".hidden"):
+        (folder / name).write_bytes(video.read_bytes())
+    assert main(["predict", str(run), str(folder), "--csv", "--top", "2"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [row["video"] for row in rows] == [str(folder / name) for name in ("a,1.mp4", "a,1.mp4", "b.mp4", "b.mp4")]
+    assert [row["rank"] for row in rows] == ["1", "2", "1", "2"]
+    (expected,) = clnorm.predict(run, [video], top=2)
+    assert [float(row["probability"]) for row in rows[:2]] == [item.probability for item in expected.predictions]
+    assert main(["predict", str(run), str(video), "--csv", "--json"]) == 2
+
+
+def test_an_empty_folder_and_an_onnx_model_are_named(run, video, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert main(["predict", str(run), str(tmp_path / "empty")]) == 2
+    assert "empty: holds no file" in capsys.readouterr().err
+    (tmp_path / "model.onnx").write_bytes(b"onnx")
+    assert main(["predict", str(tmp_path / "model.onnx"), str(video)]) == 2
+    assert "model.onnx: is an ONNX model, which other programs run; give the run's folder" in capsys.readouterr().err

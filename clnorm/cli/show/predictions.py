@@ -1,5 +1,7 @@
 """What `clnorm predict` prints."""
 
+import csv
+import io
 from collections.abc import Iterable
 
 from rich.console import Console
@@ -7,6 +9,17 @@ from rich.table import Table
 from rich.text import Text
 
 from clnorm.deploy.predict import VideoPrediction
+
+
+def write_csv(predictions: Iterable[VideoPrediction]) -> str:
+    """A line for each action of each video, the most probable first; probabilities from 0 to 1."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["video", "clips", "rank", "action", "probability"])
+    for prediction in predictions:
+        for rank, item in enumerate(prediction.predictions, start=1):
+            writer.writerow([prediction.video, prediction.clips, rank, item.action, repr(item.probability)])
+    return text.getvalue()
 
 
 def print_predictions(predictions: Iterable[VideoPrediction]) -> None:

@@ -26,6 +26,11 @@ NOT_IDENTITY = {
 }
 
 
+# Counted up where a method's results change with the same options, so that an old run is not taken for a new one.
+# replay, 2: no batch holds a clip of the memory twice where it need not.
+_VERSIONS = {"replay": 2}
+
+
 def run_id(config: Config, *, data: str = "") -> str:
     """Eight hex digits of what changes a run's result.
 
@@ -56,6 +61,8 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _digest(config: Config, data: str, *, leave_out: set[str]) -> str:
     flat = {key: value for key, value in flatten(config.to_dict()).items() if key not in leave_out}
     flat |= {f"{key}.source": source for key, source in _plugin_sources(config).items() if key in flat}
+    if "strategy" in flat and (version := _VERSIONS.get(config.strategy.name)):
+        flat["strategy.version"] = version
     weights = _digest_file(config.model.weights) if config.model.weights else ""
     text = json.dumps({**flat, "data": data, "weights": weights}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]

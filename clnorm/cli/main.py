@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from clnorm.cli.data import add_data
 from clnorm.cli.doctor import add_doctor
@@ -25,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     debug = getattr(options, "debug", False)
+    if sys.stdout is None:  # closed by whoever started this, who wants to see nothing
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
     if not sys.flags.safe_path and "" not in sys.path:
         sys.path.insert(0, "")  # the current folder, where a user's own modules lie, as `python -m` does
     try:
@@ -33,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("interrupted; a run continues when the same command is given again", 130)
     except BrokenPipeError:
         # The reader of stdout left, as `head` does; nothing more can be written there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         return 0
     except ClnormError as error:
         if debug:
@@ -73,7 +76,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _drop_stdout() -> None:
+    """Let what cannot be written to stdout go nowhere, also what Python writes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _fail(text: str, code: int) -> int:
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_stdout()
     sys.stderr.write(f"error: {' '.join(text.split())}\n")
     return code

@@ -1,12 +1,13 @@
 """All runs under a folder, as one long table."""
 
 import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clnorm.config.moved import moved_options
-from clnorm.errors import UserError
+from clnorm.errors import ClnormError, UserError
 from clnorm.results.record import RunRecord, read_record
 
 if TYPE_CHECKING:
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
 _A_BAR = "average_incremental_accuracy"
 
 
-def load_results(folder: str | Path) -> "pd.DataFrame":
+def load_results(folder: str | Path, *, on_unreadable: Callable[[ClnormError], None] | None = None) -> "pd.DataFrame":
     """All runs under a folder, as one long table: one row for each run and metric.
+
+    Args:
+        folder: where the folders of runs lie, at any depth.
+        on_unreadable: told of each record that cannot be read, which is then left out; by default it is an error.
 
     Returns:
         `retention` is filled in where joint training with the same norm, label and seed is among the runs. Columns run,
@@ -34,11 +39,21 @@ def load_results(folder: str | Path) -> "pd.DataFrame":
     root = Path(folder)
     if not root.is_dir():
         raise UserError("there is no such folder", where=str(root), hint="give the --out of your runs")
-    records = [_named_anew(read_record(file)) for file in sorted(root.rglob("record.json"))]
+    records = list(map(_named_anew, _read_records(sorted(root.rglob("record.json")), on_unreadable)))
     if not records:
         raise UserError("holds no run", where=str(root), hint=f"make one: clnorm run --out {root}")
     joint = {_pair(record): record.metrics.get(_A_BAR) for record in records if record.names["strategy"] == "joint"}
     return pd.DataFrame([row for record in records for row in _rows(_with_retention(record, joint.get(_pair(record))))])
+
+
+def _read_records(files: Iterable[Path], on_unreadable: Callable[[ClnormError], None] | None) -> Iterator[RunRecord]:
+    for file in files:
+        try:
+            yield read_record(file)
+        except ClnormError as error:
+            if on_unreadable is None:
+                raise
+            on_unreadable(error)
 
 
 def _named_anew(record: RunRecord) -> RunRecord:

@@ -1,4 +1,4 @@
-"""The terminal: progress on stderr, a bar on a TTY and a line an epoch elsewhere; results on stdout."""
+"""The terminal: progress on stderr, a bar on a TTY and a line an epoch elsewhere."""
 
 import time
 from types import TracebackType

@@ -13,7 +13,7 @@ from typing import Any, Self
 class ClnormError(Exception):
     """Something failed that the user did not ask for wrongly: exit code 1.
 
-    Its parts are attributes of the same names; the message is composed of them when it is asked for.
+    The arguments are kept as attributes; `str()` composes the message of them.
 
     Args:
         what: what is wrong, naming the value at fault.
@@ -72,8 +72,14 @@ class UserError(ClnormError):
 
 
 def nearest(given: str, legal: Iterable[str]) -> str | None:
-    """The legal name most like `given`, of several the one of the most similar length; None when none is close."""
+    """The legal name most like `given`, of several the one of the most similar length; None when none is close.
+
+    The beginning of a name, of three letters or more, means that name.
+    """
     lowered, wanted = {name.lower(): name for name in legal}, given.lower()
+    begun = [name for name in lowered if name.startswith(wanted)]
+    if begun and len(wanted) >= 3:
+        return lowered[min(begun, key=len)]
     matches = difflib.get_close_matches(wanted, lowered, n=len(lowered) or 1, cutoff=0.5)
 
     def likeness(name: str) -> tuple[float, int]:

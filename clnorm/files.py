@@ -113,6 +113,4 @@ def _chosen() -> Path:
 
 
 def _unusable(folder: Path, reason: str) -> UserError:
-    return UserError(
-        f"{reason}", where=f"cache folder {folder}", hint="set CLNORM_CACHE to a folder that can be written"
-    )
+    return UserError(reason, where=f"cache folder {folder}", hint="set CLNORM_CACHE to a folder that can be written")

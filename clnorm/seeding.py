@@ -38,7 +38,7 @@ def torch_generator(seed: int, purpose: str, *index: int) -> "torch.Generator":
 
 @contextmanager
 def hold_process(on_wait: Callable[[], None] | None = None) -> Iterator[None]:
-    """Be the one thread that uses what a process has once: torch's global generators and its compiler, above all.
+    """Hold the lock of what exists once in a process: torch's global generators and its compiler.
 
     Dropout, stochastic depth and torch's layers can draw from the global generators only, so threads that train beside
     each other would take each other's numbers. They take turns instead.

@@ -4,12 +4,14 @@ To add a built-in, write its file and give it one entry here. To add your own fr
 entry point in the group `clnorm.norms` (`clnorm.strategies`, ...), or its full name `package.module:Name`.
 """
 
-from clnorm.catalogue.augmentations import AUGMENTATIONS, MIXES
+from clnorm.catalogue.augmentations import AUGMENTATIONS
 from clnorm.catalogue.backbones import BACKBONES
 from clnorm.catalogue.datasets import DATASETS
 from clnorm.catalogue.imbalance import IMBALANCE
+from clnorm.catalogue.mixes import MIXES
 from clnorm.catalogue.norms import AXIS, NORMS, STATISTICS
-from clnorm.catalogue.strategies import PROTOCOLS, STRATEGIES
+from clnorm.catalogue.protocols import PROTOCOLS
+from clnorm.catalogue.strategies import STRATEGIES
 
 __all__ = [
     "AUGMENTATIONS",

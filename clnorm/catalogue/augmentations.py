@@ -1,4 +1,4 @@
-"""What is done to training clips: changes at random, and mixing."""
+"""The augmentations: how training clips are changed at random."""
 
 from dataclasses import replace
 
@@ -54,24 +54,5 @@ AUGMENTATIONS.add(
             erase=0.3,
             operations=3,
         ),
-    )
-)
-
-MIXES = Registry("mix", plural="mixes", given=("generator",))
-MIXES.add(Entry("none", "clnorm.data.augment.mix:keep", "every clip as it is"))
-MIXES.add(
-    Entry(
-        "mixup",
-        "clnorm.data.augment.mix:mixup",
-        "a weighted mean of two clips",
-        {"alpha": Option(0.4, "both parameters of the Beta distribution of the shares; more mixes more", low=1e-3)},
-    )
-)
-MIXES.add(
-    Entry(
-        "videomix",
-        "clnorm.data.augment.mix:videomix",
-        "VideoMix: a box of another clip, the same in all frames",
-        {"alpha": Option(1.0, "both parameters of the Beta distribution of the shares; more mixes more", low=1e-3)},
     )
 )

@@ -30,7 +30,9 @@ DATASETS.add(
         "HMDB51 or any subset of its classes, from --data-root",
         {
             "split": Option(1, "official split", low=1, high=3),
-            "train_plus": Option(False, "train on unused clips too, but for those of a test clip's class and source"),
+            "train_plus": Option(
+                False, "also train on unused clips, except those that share class and source with a test clip"
+            ),
             **_TAIL,
         },
     )

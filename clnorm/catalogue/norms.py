@@ -27,7 +27,9 @@ STATISTICS = {
         words=("none", "buffer", "current"),
     ),
     "freeze_after": Option(
-        0, "experiences after which training goes by running statistics, which then stay; 0 is never", low=0
+        0,
+        "after this many experiences, training uses the running statistics and updates them no longer; 0 is never",
+        low=0,
     ),
     "eval": Option(
         "running",

@@ -1,4 +1,4 @@
-"""The strategies, and the protocols that cut a dataset into experiences."""
+"""The strategies: how a model learns one experience after the other."""
 
 from clnorm.catalogue.option import Option
 from clnorm.catalogue.registry import Entry, Registry
@@ -32,25 +32,3 @@ STRATEGIES.add(
     )
 )
 STRATEGIES.add(Entry("joint", "clnorm.strategies.baselines:joint", "all experiences at once: the upper bound"))
-
-PROTOCOLS = Registry("protocol", plural="protocols", given=("seed",))
-PROTOCOLS.add(
-    Entry(
-        "even",
-        "clnorm.streams.protocols:even",
-        "equal experiences (the last ones one class larger), order drawn from the seed",
-        {"experiences": Option(5, "number of experiences", low=1)},
-    )
-)
-PROTOCOLS.add(
-    Entry(
-        "tcd",
-        "clnorm.streams.protocols:tcd",
-        "Park et al. 2021: a base, then equal steps; numpy's shuffled order",
-        {
-            "base": Option(26, "classes of the first experience", low=1),
-            "step": Option(5, "classes of each later experience", low=1),
-            "order": Option(1000, "seed of the class order; published: 1000, 1993, 2021", low=0, high=2**32 - 1),
-        },
-    )
-)

@@ -44,7 +44,7 @@ def _list_registry(registry: Registry) -> str:
     for name in registry.names():
         entry = registry.get(name)
         lines.append(f"{name:<20}{entry.summary}")
-        own = {key: option for key, option in entry.options.items() if option is not registry.shared.get(key)}
+        own = {key: option for key, option in entry.options.items() if option != registry.shared.get(key)}
         lines += _list_options(own)
         if also := [key for key in entry.options if key not in own]:
             lines.append(f"    {', '.join(also)}: see the end")

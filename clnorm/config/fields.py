@@ -17,7 +17,7 @@ from clnorm.errors import UserError
 
 
 class Open(Enum):
-    """What a field holds until its section is built where nobody gave a value and pretrained runs have another one."""
+    """Stands for a value that was not given, where pretrained runs have another default, until the section is built."""
 
     OPEN = "open"
 

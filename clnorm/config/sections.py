@@ -23,7 +23,7 @@ class DataConfig(Section):
     )
     jitter: bool = value_field(
         False,
-        "in training show of T equal segments of the kept frames one at random each, not the middle one",
+        "in training, show a random frame of each of T equal segments, not the middle one",
         pretrained=True,
     )
     image_size: int = value_field(32, "height and width of a frame, in pixels", low=8, high=1024, pretrained=112)

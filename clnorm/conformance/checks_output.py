@@ -122,7 +122,7 @@ def check_one_value(subject: Subject) -> None:
 
 
 def _tell_refusal(why: str) -> None:
-    """A norm may refuse an input in clnorm's words; then the rule says nothing of it, as it was not put to the test."""
+    """Where the norm refuses an input with a ClnormError, the check does not apply."""
     if why:
         raise NotApplicable(why)
 

@@ -21,7 +21,7 @@ def require_same(got: Outcome, expected: Outcome, *, when: str, tolerance: float
     """
     ours, theirs = dict(got.tensors()), dict(expected.tensors())
     if missing := sorted(ours.keys() ^ theirs.keys()):
-        raise Violation(f"{' and '.join(missing)} exists only with or only without: {when}")
+        raise Violation(f"{' and '.join(missing)} is missing in one of the two passes: {when}")
     for name, tensor in ours.items():
         require_close(tensor, theirs[name], what=name, when=when, tolerance=tolerance)
 

@@ -207,7 +207,7 @@ def _create_step(model: nn.Module, recipe: TrainConfig, way: Execution, clips: T
         del cast(nn.ModuleList, cut.blocks)[_BLOCKS:]
     prepare_model(cut, recipe, way)
     targets = torch.zeros(len(clips), dtype=torch.long, device=clips.device)
-    # Norms that want statistics estimated before they train are content with those that they start from: time is all.
+    # Some norms refuse to train before their statistics are estimated; here only time matters.
     for norm in cut.modules():
         if isinstance(norm, RunningNorm):
             norm.num_batches_tracked.fill_(1)

@@ -149,7 +149,8 @@ class RunningNorm(Norm):
     def normalize(self, x: Tensor) -> Tensor:
         if self.context is None and self.training and not self.calibrating and self.statistics.needs:
             self.require_context()
-        if self.frozen if self.training else not self.transductive:
+        fixed = self.frozen if self.training else not self.transductive
+        if fixed:
             return self.by_running(x)
         samples, length, _ = x.shape
         require_batch_of_two(samples, length)

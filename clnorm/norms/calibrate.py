@@ -37,7 +37,7 @@ def calibrate_norms(
     itself collects in training (unbiased variance) while the norms before it use their batch's; a smaller last batch
     counts as much as the others. Every other module is in evaluation mode, so that no dropout moves them; weights stay,
     and modes and momenta are restored; norms are left without a context. `num_batches_tracked` is then K. Frozen norms
-    collect, too: what they stand still at is what is estimated here.
+    are estimated, too, and keep these values afterwards.
 
     This replaces the exponential average, which follows the last batches of training (or, with pretrained weights in a
     swapped norm, the values 0 and 1 that it starts from): "precise BN" of Wu and Johnson, "Rethinking 'Batch' in

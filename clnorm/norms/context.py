@@ -1,4 +1,4 @@
-"""What a training loop tells norms beside the activations: whose clips these are, and how far the run has come."""
+"""What a training loop tells norms: each clip's experience, and the share of the run that is done."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,7 +46,7 @@ class StepContext:
 
 def _refuse_gone(name: str) -> NoReturn:
     raise UserError(
-        f"a StepContext has no {name!r}: it tells facts, and the norm decides which clips its statistics take in",
+        f"a StepContext has no {name!r}: it describes the batch; which clips statistics take in is the norm's option",
         hint="give the norm its option, as in bn:update=balanced or bn:update=none; "
         "within a RunningNorm, ask self.tracked and self.tracked_weights(samples)",
     )

@@ -1,4 +1,4 @@
-"""Naming the norm that numbers stopped being finite at."""
+"""Finds the norm whose output first became NaN or infinite."""
 
 from collections.abc import Callable
 from typing import Any

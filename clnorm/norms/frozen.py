@@ -60,7 +60,7 @@ class FrozenBatchNorm(BatchNorm):
         return super().by_running(x)
 
     def _freeze(self, context: StepContext | None) -> None:
-        """Freeze what is to stand still from now on; `base` without a context is no batch of experience 0 either."""
+        """Decide whether statistics are frozen for the next batch; with `base`, they are without a context, too."""
         held = self.source == "pretrained" or (context is not None and context.experience > 0)
         self.frozen = held or context is None
         if held and not self.affine_trains:

@@ -113,7 +113,7 @@ class TaskBatchNorm(RunningNorm):
 
     def by_running(self, x: Tensor) -> Tensor:
         tasks = self._tasks_of(x)
-        if self._untrained:  # when the context came: a forward pass may have trained them since
+        if self._untrained:  # listed anew: a forward pass may have trained them since the context was given
             self._untrained = self._list_untrained(self.require_context())
         if self._untrained:
             names = ", ".join(map(str, self._untrained))

@@ -12,7 +12,7 @@ from clnorm.norms.statistics import Statistics
 
 
 def give_statistics(model: nn.Module, statistics: Statistics | None) -> None:
-    """Let all running statistics of a model do the same; None, of a norm without any: what they do by default.
+    """Set the statistics options of every norm in a model; None sets their defaults.
 
     A norm that is no `RunningNorm` cannot follow, and its site holds what it was asked for.
     """

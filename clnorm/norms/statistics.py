@@ -1,4 +1,4 @@
-"""What a norm's running statistics do: the options that every norm with such statistics has, as it follows them."""
+"""How running statistics are updated, estimated anew, frozen and used in evaluation: the options of norms with some."""
 
 from dataclasses import asdict, dataclass
 

@@ -1,1 +1,1 @@
-"""Results as tables, from one long frame with a row for each run and metric."""
+"""A run's folder and record, and tables of many runs."""

@@ -1,4 +1,4 @@
-"""Run folders: what a run leaves behind, never half-written, and all of them read back as one table."""
+"""What a run says of itself: its record, and the notes that its labels stand for."""
 
 import json
 from dataclasses import asdict, dataclass, field, fields
@@ -43,7 +43,7 @@ class RunRecord:
         memory: clips, frames and megabytes that the strategy keeps.
         weights: the report on pretrained weights, empty without.
         swap: the report on every norm site.
-        execution: precision, attention kernel and compilation, with what a probe measured.
+        execution: precision, attention kernel and compilation.
         calibration: norm sites and clips of the estimate before training, empty without.
         cost: seconds, clips that passed the model, peak memory.
         versions: of the packages and the machine.

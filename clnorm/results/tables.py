@@ -31,7 +31,7 @@ def make_table(
 
     Args:
         df: one row for each run and metric, with the columns run, setting (what all but norm, strategy and seed come
-            to), dataset, protocol, backbone, norm, strategy, label ("" or one of `clnorm.results.labels.NOTES`), seed,
+            to), dataset, protocol, backbone, norm, strategy, label ("" or one of `clnorm.results.record.NOTES`), seed,
             status ("finished" or other), metric and value.
         metrics: keys of `clnorm.metrics.METRICS`.
         format: rich (for a terminal), markdown, latex (with booktabs) or csv (shares at full precision).

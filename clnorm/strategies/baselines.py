@@ -1,4 +1,4 @@
-"""The built-in strategies: each a function from the run's parts and its own options to an Avalanche strategy."""
+"""The two baselines: fine-tuning on each experience, and joint training."""
 
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy

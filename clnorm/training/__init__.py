@@ -1,4 +1,4 @@
-"""How a run trains: Avalanche runs the loop, and all else stands here."""
+"""How a run trains: Avalanche provides the loop; loader, batches, optimizer, loss and checks are here."""
 
 from clnorm.training.avalanche import import_in_parts
 

@@ -1,4 +1,4 @@
-"""The epochs of an experience: how long they are, which clips are in which batches, what their changes draw from."""
+"""The epochs of an experience: their length, the clips of each batch, and the generators of augmentation and mixing."""
 
 import math
 from collections.abc import Callable, Iterator

@@ -63,7 +63,9 @@ def _check_oracle(model: nn.Module, config: Config, statistics: Statistics, *, w
     if not any(getattr(module, "oracle", False) for module in model.modules()):
         return
     if statistics.eval != "task":
-        what = "it builds an oracle, which must be told each test clip's experience, and does not say so by its name"
+        what = (
+            "it builds an oracle, which must be told each test clip's experience, but lacks the attribute oracle = True"
+        )
         raise UserError(what, where=where, hint="set oracle = True on the class or function that is named")
     if config.eval.unseen:
         what = f"true with the {where}, which has no statistics of experiences that it was not trained on"

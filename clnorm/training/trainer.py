@@ -17,18 +17,18 @@ from torch import Tensor, nn
 
 from clnorm.errors import ClnormError
 from clnorm.execution.execution import compile_model
-from clnorm.execution.inputs import Inputs, pixels_to_input
+from clnorm.execution.inputs import Inputs
 from clnorm.execution.precision import autocast
-from clnorm.norms import take_auxiliary_loss
 from clnorm.seeding import derive_seed, seeded_torch
 from clnorm.training.accumulation import AccumulatingTemplate, check_pieces
 from clnorm.training.averaging import WeightAverage
-from clnorm.training.batch import Batch
+from clnorm.training.batch import BatchMaker
 from clnorm.training.benchmark import create_benchmark
 from clnorm.training.epochs import Epochs, Lengths
 from clnorm.training.freezing import FreezingPlugin, freeze_blocks
 from clnorm.training.imbalance.base import TrainedExperience, create_balancing
 from clnorm.training.imbalance.samplers import count_classes
+from clnorm.training.loss import compute_loss
 from clnorm.training.monitor import MonitorPlugin
 from clnorm.training.norm_statistics import StatisticsPlugin, recalibrate
 from clnorm.training.optim import create_optimizer, create_schedule
@@ -71,9 +71,7 @@ class ClipStrategy(AccumulatingTemplate):
         self.benchmark = create_benchmark(self.training_stream)
         self.memory = np.empty(0, dtype=np.int64)
         self._given = list(plugins)
-        self._targets = torch.as_tensor(setup.stream.targets)
-        self._labels = torch.as_tensor(setup.stream.order)[self._targets]
-        self._mix = setup.config.data.mix.bind()
+        self._maker = BatchMaker(setup)
         self.accumulate = check_pieces(self.recipe)
         model, experiences = setup.model.to(setup.device), self.training_stream.experiences
         check_policies(model, setup.config, has_memory=share > 0, experiences=len(experiences))
@@ -195,18 +193,13 @@ class ClipStrategy(AccumulatingTemplate):
 
     def _unpack_minibatch(self) -> None:
         ids, pixels = torch.as_tensor(self.mbatch[0]), self.mbatch[1]
-        clips = pixels_to_input(pixels.to(self.device, non_blocking=True))
-        clips = self.setup.augment(clips, self._labels[ids], generator=self.dataloader.augmentation)
-        mixture = self._mix(clips, generator=self.dataloader.mixing)
-        targets, tasks = (of_clips[ids].to(self.device) for of_clips in (self._targets, self.statistics.tasks))
-        self.mbatch = Batch(
-            ids=ids,
-            clips=mixture.clips,
-            targets=targets,
-            partners=targets[mixture.partners.to(self.device)],
-            tasks=tasks,
-            recalled=tasks != self.index,
-            own_share=mixture.share,
+        self.mbatch = self._maker.make(
+            ids,
+            pixels,
+            tasks=self.statistics.tasks,
+            index=self.index,
+            augmentation=self.dataloader.augmentation,
+            mixing=self.dataloader.mixing,
         )
 
     def forward(self) -> Tensor:
@@ -215,17 +208,13 @@ class ClipStrategy(AccumulatingTemplate):
             return outputs
 
     def criterion(self) -> Tensor:
-        batch, logits = self.batch, self.mb_output.float()
-        allowed = logits[:, : self.seen_classes] if self.recipe.loss == "seen" else logits
-        loss = self._classification_loss(allowed, batch.targets)
-        if batch.own_share < 1:
-            loss = torch.lerp(self._classification_loss(allowed, batch.partners), loss, batch.own_share)
-        auxiliary = take_auxiliary_loss(self.model)
-        return loss if auxiliary is None else loss + auxiliary
-
-    def _classification_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The mean loss of logits (B, classes allowed) for targets (B,)."""
-        return self.balancing.loss(logits, targets, smoothing=self.recipe.label_smoothing)
+        return compute_loss(
+            self.mb_output.float(),
+            self.batch,
+            model=self.model,
+            classify=partial(self.balancing.loss, smoothing=self.recipe.label_smoothing),
+            seen=self.seen_classes if self.recipe.loss == "seen" else None,
+        )
 
     def scale_loss(self, loss: Tensor) -> Tensor:
         return self._scaler.scale(loss)

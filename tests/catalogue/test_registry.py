@@ -249,3 +249,8 @@ def test_nearest_needs_some_likeness():
     assert nearest("Batch", ["batch_size", "lr"]) == "batch_size"
     assert nearest("bm", ["bn_cma", "bn", "ln"]) == "bn"
     assert nearest("xyz", ["lr", "norm"]) is None
+
+
+def test_the_beginning_of_a_name_is_nearest_to_it():
+    assert nearest("recal", ["eval", "recalibrate", "update"]) == "recalibrate"
+    assert nearest("cn", ["cnn_large", "bn"]) == "bn"  # too short to be a beginning

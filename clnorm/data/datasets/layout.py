@@ -29,7 +29,7 @@ def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     """The entries of a folder that are not hidden.
 
     Raises:
-        UserError: the folder cannot be read, or a link in it leads nowhere: what it stood for would go missing unsaid.
+        UserError: the folder cannot be read, or a link in it leads nowhere, so that clips would be missing.
     """
     try:
         with os.scandir(folder) as found:

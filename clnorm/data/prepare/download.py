@@ -1,4 +1,4 @@
-"""Official archives from the network, which nothing else here ever asks. Resumed, retried and shown as they come."""
+"""Downloads official archives, resumed and retried. Nothing else in this folder uses the network."""
 
 import hashlib
 from pathlib import Path

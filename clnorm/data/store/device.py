@@ -15,7 +15,7 @@ _KEY = "data.device_cache"
 
 
 def check_choice(choice: bool | str, *, device: torch.device) -> None:
-    """Refuse what no store changes; for before anything is decoded.
+    """Refuse an impossible setting before anything is decoded.
 
     Raises:
         UserError: the choice is True, and the device is a CPU.

@@ -1,4 +1,4 @@
-"""The files that clips come from: what they were when they were decoded, and which of them are others now."""
+"""Size, time and hash of the files that clips come from, and which of them have changed since they were decoded."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""A store in the making: what was decoded before a kill is kept, since a journal says which frames are whole.
+"""An unfinished store: a journal records which clips are completely written, so that a kill loses none of them.
 
 The frames are written in the order of the ids with plain writes, because a full disk then raises an error; under a
 memory map it would kill the process.

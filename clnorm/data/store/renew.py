@@ -1,4 +1,4 @@
-"""The folder of a finished store: what names it, how it is loaded, and how it is brought up to files that changed."""
+"""The folder of a finished store: how it is loaded, and how it is brought up to files that changed."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Which frames of its kept ones a clip shows: the middle ones, or with jitter in time one at random a segment.
+"""Which of the stored frames a clip shows: the middle one of each segment, or with jitter in time a random one.
 
 Both are computed for a whole batch at once. Frames are counted from 0, the first one that the store keeps of a clip.
 """
@@ -8,12 +8,9 @@ import numpy.typing as npt
 
 Frames = npt.NDArray[np.int64]
 
-KEEPS = ("T", "2T", "all")
-"""How many frames a store may keep of each clip: T, twice as many, or all."""
-
 
 def keep_limit(keep: str, *, frames: int) -> int | None:
-    """The most frames that are kept of a clip, one of `KEEPS`, where it shows T = `frames`; None is all."""
+    """The most frames that are kept of a clip by `data.keep`, where it shows T = `frames`; None is all."""
     return {"T": frames, "2T": 2 * frames, "all": None}[keep]
 
 

@@ -2,7 +2,7 @@
 
 Time runs from 0 to 1 whatever the number of frames, so that a speed is a number of cycles a clip and survives sampling
 at equal intervals. A motion either is its own time reversal (started at another phase) or has a partner, which is
-defined as the same path run backwards: only the arrow of time tells the two apart.
+defined as the same path run backwards: the two differ only in the direction of time.
 """
 
 from collections.abc import Callable

@@ -120,7 +120,7 @@ def refuse_second_derivative() -> None:
 
 
 def is_small(offset: Tensor) -> bool:
-    """Whether a mean that comes out at `offset` may stay in x. A GPU is not asked, which would wait: it never may."""
+    """Whether x may stay uncentred, its mean being `offset`. Always False on a GPU, where reading it waits."""
     return offset.device.type == "cpu" and bool(offset.abs().amax() <= _SMALL_MEAN)
 
 

@@ -1,4 +1,4 @@
-"""Finding the norms of a model that a channels-last norm can stand in for, and refusing the model where some cannot."""
+"""Finds the norms of a model that can be swapped, and refuses a model with others."""
 
 import re
 from collections.abc import Iterator

@@ -62,6 +62,8 @@ def _load_finished(config: Config, table: "ClipTable", folder: RunFolder, report
     record = folder.load()
     if record is None or record.status != "finished":
         return None
+    if folder.has_state():
+        folder.drop_state()
     reporter.note(f"This run is finished already: loaded, not repeated. {folder.path}")
     content = present_content(config, table)
     if content is not None and content != record.data.get("content", content):

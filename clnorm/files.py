@@ -64,17 +64,21 @@ def sync_folder(folder: Path) -> None:
 def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let `write` fill a temporary file beside `path`, put it on the disk, and then in its place in one step.
 
-    One process at a time may write in the folder.
+    One process at a time may write in the folder. A link is followed: what it leads to is replaced.
 
     Raises:
+        UserError: `path` is there and no regular file, such as a device or a folder.
         ClnormError: the disk is full or the folder cannot be written; `path` is as it was.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    target = path.resolve()
+    if not path.name or (target.exists() and not target.is_file()):
+        raise UserError("is no regular file, and is not replaced", where=str(path), hint="name another file")
+    partial = target.with_name(f".{target.name}.partial")
     try:
         partial.unlink(missing_ok=True)  # left by a process that was killed
         with new_file(partial) as file:
             write(file)
-        partial.replace(path)
+        partial.replace(target)
     except OSError as error:
         raise ClnormError(f"cannot be written ({error.strerror or error})", where=str(path)) from error
     finally:

@@ -1,5 +1,7 @@
 """Files are whole or not there; the cache folder is where it should be, and an unusable one is named."""
 
+from pathlib import Path
+
 import pytest
 
 from clnorm.errors import ClnormError, UserError
@@ -68,3 +70,21 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(UserError, match="no permission to write; set CLNORM_CACHE"):
         cache_dir()
+
+
+def test_a_device_or_folder_is_never_replaced(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for path in (Path("/dev/full"), Path("/dev/null"), tmp_path / "folder", Path()):
+        with pytest.raises(UserError, match="is no regular file, and is not replaced"):
+            replace_file(path, lambda file: file.write(b"x"))
+    assert Path("/dev/full").is_char_device()
+
+
+def test_a_link_is_followed(tmp_path):
+    (tmp_path / "there").mkdir()
+    target, link = tmp_path / "there/file", tmp_path / "link"
+    link.symlink_to(target)
+    for content in (b"first", b"second"):
+        replace_file(link, lambda file, content=content: file.write(content))
+        assert link.is_symlink()
+        assert target.read_bytes() == content

@@ -5,6 +5,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from clnorm.cli.cache import add_cache
 from clnorm.cli.data import add_data
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     debug = "--debug" in given
+    if sys.stdout is None:  # closed by whoever started this, who wants to see nothing
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
     if not sys.flags.safe_path and "" not in sys.path:
         sys.path.insert(0, "")  # the current folder, where a user's own modules lie, as `python -m` does
     try:
@@ -43,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(_INTERRUPTED, 130)
     except BrokenPipeError:
         # The reader of stdout left, as `head` does; nothing more can be written there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         return 0
     except ClnormError as error:
         if debug:
@@ -93,7 +96,15 @@ def _describe(error: Exception) -> tuple[str, int]:
     return f"{type(error).__name__}: {error}; add --debug for the traceback", 1
 
 
+def _drop_stdout() -> None:
+    """Let what cannot be written to stdout go nowhere, also what Python writes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _fail(text: str, code: int) -> int:
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_stdout()
     sys.stderr.write(f"error: {' '.join(text.split())}\n")
     return code

@@ -8,10 +8,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from clnorm.config.config import Config
 
+from clnorm.errors import ClnormError
+
 
 def print_text(text: str) -> None:
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
-    sys.stdout.flush()
+    """Write a text and a line's end to stdout.
+
+    Raises:
+        BrokenPipeError: its reader left.
+        ClnormError: it cannot be written otherwise, as where a disk is full.
+    """
+    try:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ClnormError(f"stdout cannot be written ({error.strerror or error})") from error
 
 
 def check_fits(configs: "Iterable[Config]") -> None:

@@ -5,6 +5,7 @@ import sys
 
 from clnorm.cli.flags import Verbs
 from clnorm.cli.output import print_text
+from clnorm.errors import ClnormError
 
 
 def add_table(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -26,7 +27,13 @@ def _table(options: argparse.Namespace) -> None:
     from clnorm.results.selection import select
     from clnorm.results.tables import make_table
 
-    results = select(load_results(options.folder, columns=["config"]), options.where)
+    unreadable: list[ClnormError] = []
+    loaded = load_results(options.folder, columns=["config"], on_unreadable=unreadable.append)
+    results = select(loaded, options.where)
     metrics = [name.strip() for name in options.metrics.split(",") if name.strip()]
     console = Console() if sys.stdout.isatty() else None
     print_text(make_table(results, metrics=metrics, format=options.format, versus=options.versus, console=console))
+    if unreadable:
+        count = "1 run is" if len(unreadable) == 1 else f"{len(unreadable)} runs are"
+        named = "; ".join(f"{error.where}: {error.what}" for error in unreadable)
+        raise ClnormError(f"{count} left out of this table, because the record cannot be read: {named}")

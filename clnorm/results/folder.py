@@ -12,6 +12,7 @@ from clnorm.config.config import Config
 from clnorm.config.identity import run_id
 from clnorm.errors import ClnormError, UserError
 from clnorm.files import UNSEALED, check_seal, replace_file, seal
+from clnorm.reading import check_types, read_json
 from clnorm.results.record import RunRecord, read_record
 
 if TYPE_CHECKING:
@@ -78,15 +79,36 @@ class RunFolder:
         replace_file(self.path / name, lambda file: file.write(text.encode()))
 
     def log(self, record: dict[str, Any]) -> None:
-        """Append one line to `log.jsonl`."""
-        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        """Append one line to `log.jsonl`.
+
+        Raises:
+            ClnormError: the disk is full, or the folder is gone; the state of the last experience is as it was.
+        """
+        path = self.path / "log.jsonl"
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:
+            what = f"cannot be written ({error.strerror or error})"
+            hint = "make room, and give the same command again, which continues after the last finished experience"
+            raise ClnormError(what, where=str(path), hint=hint) from error
 
     def read_log(self) -> list[dict[str, Any]]:
-        """The lines of `log.jsonl`, but for one that a kill cut short."""
+        """The lines of `log.jsonl`, but for one that a kill cut short.
+
+        Raises:
+            ClnormError: it is damaged.
+        """
         file = self.path / "log.jsonl"
-        lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
+        try:
+            records: list[dict[str, Any]] = [read_json(line) for line in lines if line.endswith(b"\n")]
+            for record in records:
+                check_types({"experience": record["experience"]}, {"experience": int})
+        except (ValueError, KeyError, TypeError) as error:
+            hint = "delete it; the log then begins with the next experience"
+            raise ClnormError(f"is damaged ({error})", where=str(file), hint=hint) from error
+        return records
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Keep what the next experience needs."""
@@ -129,7 +151,10 @@ class RunFolder:
 
     def save_predictions(self, after: int, predictions: "pd.DataFrame") -> None:
         """Keep what was predicted after a training step, in a file of its own until the run is finished."""
-        (self.path / _STEPS).mkdir(exist_ok=True)
+        try:
+            (self.path / _STEPS).mkdir(exist_ok=True)
+        except OSError as error:
+            raise ClnormError(f"cannot be written ({error.strerror or error})", where=str(self.path)) from error
         write_frame(self._step(after), predictions)
 
     def load_predictions(self, steps: Iterable[int]) -> "pd.DataFrame":
@@ -153,6 +178,10 @@ class RunFolder:
         header = ",".join(f"experience_{index}" for index in range(len(record.experiences)))
         self.write("matrix.csv", "\n".join([header, *lines]) + "\n")
         self.write("record.json", record.to_json())
+        self.drop_state()
+
+    def drop_state(self) -> None:
+        """Remove what only an unfinished run needs; a kill may have left it beside a finished record."""
         (self.path / "state.pt").unlink(missing_ok=True)
         shutil.rmtree(self.path / _STEPS, ignore_errors=True)
 

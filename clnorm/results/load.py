@@ -1,14 +1,14 @@
 """All runs under a folder, as one long table."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clnorm.config.identity import flatten
 from clnorm.config.moved import moved_options
-from clnorm.errors import UserError
+from clnorm.errors import ClnormError, UserError
 from clnorm.results.record import RunRecord, read_record
 
 if TYPE_CHECKING:
@@ -20,7 +20,12 @@ GROUPS = ("config", "cost", "folder")
 UNKNOWN = "unknown"
 
 
-def load_results(folder: str | Path, *, columns: Sequence[str] = ()) -> "pd.DataFrame":
+def load_results(
+    folder: str | Path,
+    *,
+    columns: Sequence[str] = (),
+    on_unreadable: Callable[[ClnormError], None] | None = None,
+) -> "pd.DataFrame":
     """All runs under a folder, as one long table: one row for each run and metric.
 
     Args:
@@ -28,6 +33,7 @@ def load_results(folder: str | Path, *, columns: Sequence[str] = ()) -> "pd.Data
         columns: further groups of columns. `config`: every key of the configuration by its dotted name, such as
             `train.epochs`, and `data.fingerprint`, the hash of the clips; `unknown` where an older record has no such
             key. `cost`: `cost.seconds`, `cost.clips_trained`, `cost.peak_memory_mb`. `folder`: the run's folder.
+        on_unreadable: told of each record that cannot be read, which is then left out; by default it is an error.
 
     Returns:
         `retention` is filled in where joint training with the same norm, label and seed is among the runs. Columns run,
@@ -47,8 +53,8 @@ def load_results(folder: str | Path, *, columns: Sequence[str] = ()) -> "pd.Data
     root = Path(folder)
     if not root.is_dir():
         raise UserError("there is no such folder", where=str(root), hint="give the --out of your runs")
-    files = sorted(root.rglob("record.json"))
-    records = [_named_anew(read_record(file)) for file in files]
+    read = list(_read_records(sorted(root.rglob("record.json")), on_unreadable))
+    files, records = [file for file, _ in read], [_named_anew(record) for _, record in read]
     if not records:
         raise UserError("holds no run", where=str(root), hint=f"make one: clnorm run --out {root}")
     joint = {
@@ -79,6 +85,18 @@ def _wide(record: RunRecord, file: Path, columns: Sequence[str]) -> dict[str, An
     if "folder" in columns:
         values["folder"] = str(file.parent)
     return values
+
+
+def _read_records(
+    files: Iterable[Path], on_unreadable: Callable[[ClnormError], None] | None
+) -> Iterator[tuple[Path, RunRecord]]:
+    for file in files:
+        try:
+            yield file, read_record(file)
+        except ClnormError as error:
+            if on_unreadable is None:
+                raise
+            on_unreadable(error)
 
 
 def _named_anew(record: RunRecord) -> RunRecord:

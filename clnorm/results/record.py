@@ -122,8 +122,7 @@ def _check(record: RunRecord) -> None:
     if any(len(row) != width for row in record.matrix):
         raise ValueError(f"matrix has a row that is not of {width} experiences")
     if record.status == "finished":
-        clips = {"test_clips": list[int]}
-        check_types({name: record.data.get(name) for name in clips}, clips)
+        check_types({"data.test_clips": record.data.get("test_clips")}, {"data.test_clips": list[int]})
         lacking = {"matrix": record.matrix, "cost": record.cost, "metrics": record.metrics}
         if empty := [name for name, value in lacking.items() if not value]:
             raise ValueError(f"it is finished, and {empty[0]} is empty")

@@ -76,3 +76,12 @@ def test_a_run_is_made_again_from_its_folder_or_refused(tiny, tmp_path):
     with pytest.raises(UserError, match=r"4 new|missing"):
         clnorm.run(other)
     assert clnorm.run(load_config(folder / "config.yaml", {"dataset": str(other.dataset), "data.clips": ""}))
+
+
+@pytest.mark.slow
+def test_a_state_that_a_kill_left_beside_a_finished_record_is_removed_at_the_next_look(tiny, tmp_path):
+    config = tiny()
+    state = tmp_path / "runs" / clnorm.run(config).run / "state.pt"
+    state.write_bytes(b"left")
+    clnorm.run(config)
+    assert not state.exists()

@@ -123,3 +123,17 @@ def test_a_file_of_predictions_without_checksum_is_damaged(tmp_path):
     pd.DataFrame({"clip": [1]}).to_parquet(tmp_path / "p.parquet")
     with pytest.raises(ClnormError, match=r"no checksum.*do this"):
         read_frame(tmp_path / "p.parquet", hint="do this")
+
+
+def test_a_full_disk_names_the_log_and_leaves_the_state(folder):
+    (folder.path / "log.jsonl").symlink_to("/dev/full")
+    with pytest.raises(ClnormError, match=r"log\.jsonl: cannot be written \(No space left on device\)"):
+        folder.log({"experience": 0})
+    assert folder.load_state()["done"] == 1
+
+
+@pytest.mark.parametrize("line", ["[]", "{", "{}", '{"experience": "0"}', "9" * 5000])
+def test_a_damaged_log_is_named(folder, line):
+    (folder.path / "log.jsonl").write_text(line + "\n")
+    with pytest.raises(ClnormError, match=r"log\.jsonl: is damaged"):
+        folder.read_log()

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from clnorm.errors import ClnormError, UserError
+from clnorm.evaluation.metrics import METRICS
 from clnorm.results.folder import RunFolder
 from clnorm.results.load import load_results
 from clnorm.results.record import SCHEMA, RunRecord, read_record
@@ -207,3 +208,63 @@ def test_a_key_that_an_older_record_lacks_is_unknown_and_numbers_stay_whole(tmp_
     assert epochs.to_dict() == {"new": 3, VERSION_1["run"]: "unknown"}
     with pytest.raises(UserError, match="unknown columns 'configs'; did you mean 'config'"):
         load_results(tmp_path, columns=["configs"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"names": []},
+        {"names": {"norm": "bn"}},
+        {"names": {**VERSION_1["names"], "norm": 3}},
+        {"seed": "0"},
+        {"matrix": {"a": 1}},
+        {"matrix": [[1.0]]},
+        {"matrix": [["1.0", None], [0.5, 0.75]]},
+        {"metrics": {"accuracy": "high"}},
+        {"metrics": {}},
+        {"config": []},
+        {"config": {"train": []}},
+        {"experiences": [[0], [7]]},
+        {"classes": "ab"},
+        {"data": {}},
+        {"cost": {}},
+        {"label": "[/]"},
+        {"status": None},
+        {"schema": True},
+    ],
+)
+def test_a_value_of_another_type_is_named(tmp_path, changes):
+    with pytest.raises(ClnormError, match=rf"run/record\.json: is no record of a run \(.*{next(iter(changes))}"):
+        read_record(save(tmp_path, **changes))
+
+
+def test_a_table_shows_what_can_be_read_and_fails_with_the_names_of_the_others(tmp_path, capsys):
+    from clnorm.cli.main import main
+
+    save(tmp_path, "good")
+    save(tmp_path, "bad", names=[])
+    save(tmp_path, "worse").write_text("{")
+    assert main(["table", str(tmp_path)]) == 1
+    shown = capsys.readouterr()
+    assert "62.5" in shown.out
+    assert "2 runs are left out of this table" in shown.err
+    assert "bad/record.json" in shown.err
+    assert "worse/record.json" in shown.err
+    told = []
+    assert set(load_results(tmp_path, on_unreadable=told.append)["run"]) == {VERSION_1["run"]}
+    assert len(told) == 2
+
+
+def test_markup_in_names_is_shown_as_it_is(tmp_path, capsys):
+    from clnorm.cli.main import main
+    from clnorm.cli.show.run import print_summary
+
+    odd = VERSION_1["names"] | {"norm": "[/]", "strategy": "[red]x", "dataset": "[bold"}
+    metrics = dict.fromkeys(METRICS, 0.5)
+    record = read_record(save(tmp_path, names=odd, metrics=metrics))
+    print_summary(record, path="[/red]")
+    shown = capsys.readouterr().out
+    assert "[/] x [red]x on [bold" in shown
+    for kind in ("rich", "markdown", "latex", "csv"):
+        assert main(["table", str(tmp_path), "--format", kind]) == 0
+    assert "[/]" in capsys.readouterr().out

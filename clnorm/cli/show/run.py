@@ -30,7 +30,10 @@ def _matrix(record: RunRecord) -> Table:
     names = record.names
     norm = label_norm(names["norm"], record.label)
     title = f"{norm} x {names['strategy']} on {names['dataset']}, {names['protocol']}, seed {record.seed}"
-    table = Table(title=f"{title}\naccuracy in % on each experience (columns) after training (rows)")
+    # As Text, since in a str [brackets] would be markup.
+    table = Table(
+        title=Text(f"{title}\naccuracy in % on each experience (columns) after training (rows)", style="table.title")
+    )
     table.add_column("after", justify="right")
     for index, clips in enumerate(record.data["test_clips"]):
         table.add_column(f"{index + 1}\nn={clips}", justify="right", no_wrap=True, min_width=5)

@@ -87,12 +87,15 @@ def _prepare(
 ) -> "tuple[ClipStrategy, RunRecord]":
     """The strategy, ready to train, and the record of the run that begins, which is written."""
     from clnorm.data.augment.presets import create_augmentation
+    from clnorm.data.datasets.sources import describe_sources
     from clnorm.data.store.device import check_choice, keep_on_device
     from clnorm.streams.stream import create_stream
     from clnorm.training.describe import begin_record
     from clnorm.training.norm_statistics import calibrate_at_start
     from clnorm.training.setup import Setup
 
+    if unknown := describe_sources(table):
+        reporter.note(unknown)
     # Before anything is decoded: what the configuration alone gets wrong is said at once.
     check_choice(config.data.device_cache, device=device)
     augment = create_augmentation(config.data.augment, table.classes)

@@ -53,8 +53,9 @@ DATASETS.add(
         {
             "group": Option(
                 "auto",
-                "a clip's source, where no column says it: its own name (auto), its folder, its name up to the last _",
-                words=("auto", "name", "folder", "prefix"),
+                "a clip's source, where no column says it: its own name, its folder, its name up to the last _, or its "
+                "name as UCF101 or HMDB51 writes it; auto = one of the last two where all names are, else its own name",
+                words=("auto", "name", "folder", "prefix", "ucf101", "hmdb51"),
             ),
             "test_share": Option(
                 "auto",

@@ -7,11 +7,11 @@ from typing import Any
 
 from clnorm.catalogue.registry import Spec
 from clnorm.data.datasets.clip_list import INDEX
-from clnorm.data.datasets.folder import is_video
 from clnorm.data.datasets.layout import few_clips, list_clips, match_clips
 from clnorm.data.datasets.published import PUBLISHED, Published
+from clnorm.data.datasets.sources import describe_sources
 from clnorm.data.datasets.splits import leaking_groups
-from clnorm.data.prepare.archive import list_folder
+from clnorm.data.prepare.any_folder import find_unlisted
 from clnorm.data.prepare.official import READERS
 from clnorm.data.table import SPLITS, ClipTable
 from clnorm.errors import UserError
@@ -95,11 +95,10 @@ def _survey_table(survey: Survey, dataset: Spec, root: Path | None) -> None:
         survey.notes.append(f"{len(leaking)} sources are in training and in testing, counted over all classes")
     if empty := frame.loc[frame["bytes"] == 0, "path"].tolist():
         survey.problems.append(f"{few_clips(empty)} empty")
-    if root is not None and (root / INDEX).is_file():
-        known = set(frame["path"])
-        found = {str(member.path) for member in list_folder(root) if is_video(member.path.name)}
-        if extra := sorted(found - known):
-            survey.problems.append(f"{few_clips(extra)} on disk but not in {INDEX}")
+    if unknown := describe_sources(table):
+        survey.notes.append(unknown)
+    if root is not None and (root / INDEX).is_file() and (extra := find_unlisted(root, table)):
+        survey.problems.append(f"{few_clips(extra)} on disk but not in {INDEX}")
 
 
 def _survey_lists(survey: Survey, dataset: Spec, root: Path) -> None:

@@ -65,6 +65,11 @@ class ClipTable:
         return self.frame["group"].to_numpy(dtype=object, copy=True)
 
     @cached_property
+    def without_source(self) -> Ids:
+        """The ids of the clips whose source is not known: their group is their own path."""
+        return np.flatnonzero((self.frame["group"] == self.frame["path"]).to_numpy(dtype=bool)).astype(np.int64)
+
+    @cached_property
     def train_ids(self) -> Ids:
         """The ids of the training clips, ascending."""
         return self._ids("train")

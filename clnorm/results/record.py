@@ -38,8 +38,8 @@ class RunRecord:
         matrix: accuracy on experience j (columns) after training step t (rows); None where not evaluated.
         untrained: the accuracies before any training, where they were asked for.
         metrics: by name, None where undefined.
-        data: clips trained and tested on, and of each class in training (by class id), bad clips by path with the
-            reason, and the store's sampling.
+        data: the number of sources of all clips, or `unknown` where nothing tells them; clips trained and tested on,
+            and of each class in training (by class id), bad clips by path with the reason, and the store's sampling.
         memory: clips, frames and megabytes that the strategy keeps.
         weights: the report on pretrained weights, empty without.
         swap: the report on every norm site.

@@ -61,6 +61,7 @@ def describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream") 
     return {
         "fingerprint": table.fingerprint,
         "content": store.content,
+        "sources": "unknown" if len(table.without_source) == len(table) else int(table.frame["group"].nunique()),
         "train_clips": [len(experience.train_ids) for experience in stream.experiences],
         "test_clips": [len(experience.test_ids) for experience in stream.experiences],
         "train_clips_per_class": stream.train_clips_per_class.tolist(),

@@ -8,6 +8,7 @@ import pandas as pd
 
 from clnorm.data.datasets.clip_list import INDEX, read_clip_list, read_sizes
 from clnorm.data.datasets.layout import entries, find_videos, list_classes, list_folders, require_root
+from clnorm.data.datasets.sources import name_groups
 from clnorm.data.datasets.splits import induce_long_tail, leaking_groups, split_by_group
 from clnorm.data.table import COLUMNS, ClipTable
 from clnorm.errors import UserError
@@ -43,13 +44,14 @@ def read(
     of their own if you like; where they are `train` and `test`, these hold the class folders and are the split. Files
     without a suffix of `SUFFIXES` are no videos. The classes are in alphabetical order.
 
-    Where no split is given it is cut by group, never at random by clip: clips of one source look alike, so that a
-    model which saw one of them knows the others.
+    Where no split is given it is cut by group: clips of one source look alike, so that a model which saw one of them
+    knows the others. Where nothing tells the sources that is a cut at random by clip; see `describe_sources`.
 
     Args:
-        group: what tells a clip's source where no column does: its own path (`name`, and `auto`), so that every clip is
-            one of its own, the folder it lies in below that of its class (`folder`), or its file's name up to the last
-            underscore (`prefix`).
+        group: what tells a clip's source where no column does: its own path (`name`), so that every clip is one of its
+            own; the folder it lies in below that of its class (`folder`); its file's name up to the last underscore
+            (`prefix`); or its file's name as that dataset writes it (`ucf101`, `hmdb51`). `auto` is that of the last
+            two which all names are written by, else `name`.
         test_share: of each class, the share of clips for testing where no split is given; `auto` is 0.3.
         split_seed: draws the groups for testing; `auto` is 0.
         imbalance: largest over smallest class in training, see `induce_long_tail`; 1 leaves classes as they are.
@@ -63,11 +65,12 @@ def read(
     frame = read_clip_list(root) if (root / INDEX).is_file() else scan_folders(root)
     if "bytes" not in frame:
         frame["bytes"] = read_sizes(root, frame["path"])
-    classes = sorted(frame["label"].unique().tolist())
+    names = frame["label"]
+    classes = sorted(names.unique().tolist())
     frame["label"] = pd.Categorical(frame["label"], categories=classes).codes.astype(np.int64)
     if "group" not in frame:
-        frame["group"] = name_groups(frame["path"], group)
-    elif group != "auto" and not frame["group"].equals(name_groups(frame["path"], group)):
+        frame["group"] = name_groups(frame["path"], names, group)
+    elif group != "auto" and not frame["group"].equals(name_groups(frame["path"], names, group)):
         hint = f"leave the option out, or mend or delete {INDEX}"
         raise UserError(f"group={group}, but {INDEX} has other groups in its column", where=str(root), hint=hint)
     given = [f"{k}={v}" for k, v in (("test_share", test_share), ("split_seed", split_seed)) if v != "auto"]
@@ -115,15 +118,6 @@ def scan_folders(root: Path) -> pd.DataFrame:
         raise UserError(f"the name {odd[0]!r} is no UTF-8", where=str(root), hint="rename the file")
     frame = pd.DataFrame(rows, columns=["path", "label", "split"])
     return frame if len(parts) > 1 else frame.drop(columns="split")
-
-
-def name_groups(paths: "pd.Series[str]", group: str) -> "pd.Series[str]":
-    """The source of each clip, from its path; `group` is an option of `read`. Without such a name it is the path."""
-    if group == "folder":
-        return pd.Series([path.rpartition("/")[0].rpartition("/")[2] or path for path in paths.tolist()])
-    if group == "prefix":
-        return pd.Series([path.rpartition("/")[2].rpartition("_")[0] or path for path in paths.tolist()])
-    return paths.copy()
 
 
 def is_video(name: str) -> bool:

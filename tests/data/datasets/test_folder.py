@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from clnorm.data.datasets.folder import SUFFIXES, name_groups, read, scan_folders
+from clnorm.data.datasets.folder import SUFFIXES, read, scan_folders
+from clnorm.data.datasets.sources import name_groups
 from clnorm.errors import UserError
 
 ODD = ["a!(1)#[2]&b;c.mp4", "日本 é.MOV", "*?.mkv", 'x, "y".webm', "~@+.avi"]
@@ -71,10 +72,11 @@ def test_groups_by_prefix_and_by_folder(toy):
 
 
 def test_a_clip_without_such_a_name_is_a_group_of_its_own():
-    paths = pd.Series(["dive/a_b_1.mp4", "dive/plain.mp4", "top.mp4"])
-    assert name_groups(paths, "prefix").tolist() == ["a_b", "dive/plain.mp4", "top.mp4"]
-    assert name_groups(paths, "folder").tolist() == ["dive", "dive", "top.mp4"]
-    assert name_groups(paths, "auto").tolist() == name_groups(paths, "name").tolist() == paths.tolist()
+    paths, labels = pd.Series(["dive/a_b_1.mp4", "dive/plain.mp4", "top.mp4"]), pd.Series(["dive"] * 3)
+    assert name_groups(paths, labels, "prefix").tolist() == ["a_b", "dive/plain.mp4", "top.mp4"]
+    assert name_groups(paths, labels, "folder").tolist() == ["dive", "dive", "top.mp4"]
+    for group in ("auto", "name"):
+        assert name_groups(paths, labels, group).tolist() == paths.tolist()
 
 
 def test_a_videos_folder_and_names_with_every_odd_character(tmp_path):

@@ -55,12 +55,13 @@ def test_onnx_runtime_computes_the_same(tiny, tmp_path, variant, capsys, write_r
     import onnxruntime
 
     run = write_run(tmp_path / "run", tiny(norm="cn", backbone=f"{__name__}:shallow:variant={variant}"))
-    assert main(["export", str(run), "--format", "onnx", "--out", str(tmp_path / "m.onnx")]) == 0
+    out, allowed = str(tmp_path / "m.onnx"), f"{__name__}:shallow"
+    assert main(["export", str(run), "--format", "onnx", "--out", out, "--allow-plugin", allowed]) == 0
     captured = capsys.readouterr()
     assert captured.out.startswith(f"wrote {tmp_path / 'm.onnx'} (onnx, ")
     assert captured.out.count("\n") == 4
     session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
-    model = clnorm.load_model(run).model
+    model = clnorm.load_model(run, allow_plugins=[allowed]).model
     for batch in (1, 3):
         clips = draw(batch, 4, 3, 16, 16, seed=batch)
         (logits,) = session.run(None, {"clips": clips.numpy()})

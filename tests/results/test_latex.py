@@ -20,7 +20,7 @@ def table(strategies, metrics, **options):
     return make_table(pd.concat(frames), format="latex", metrics=metrics, **options)
 
 
-# Widths in \small Computer Modern, computed by hand from the font's metrics: a digit is 4.62 pt, $\pm$ with its spaces 11.3 pt.
+# Widths in \small Computer Modern by hand from its metrics: a digit is 4.62 pt, $\pm$ with its spaces 11.3 pt.
 @pytest.mark.parametrize(("cell", "points"), [("$50.0$", 16.5), (r"$50.0 \pm 24.8$", 44.2), ("norm", 21.2)])
 def test_a_width_is_estimated_to_a_fifth(cell, points):
     assert estimate_width([[cell]]) - 8 == pytest.approx(points, rel=0.2)

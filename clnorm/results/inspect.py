@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ABSENT = "absent"
-_NOT_OF_A_RUN = {"out", "data.root"}  # where it lies
+_NOT_OF_A_RUN = {"out", "data.root", "data.clips"}  # where it and its clips lie
 
 
 @dataclass(frozen=True)

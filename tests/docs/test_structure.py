@@ -79,3 +79,11 @@ def test_each_norm_is_told_what_the_guide_says_and_cites_the_same_authors(name):
         author = re.match(r"\w*", source)[0]
         assert author in inspect.getdoc(norm)
         assert bool(author) == (name != "identity")
+
+
+def test_the_readme_has_a_line_on_each_command(pages):
+    from clnorm.cli.main import _parser
+
+    (verbs,) = (action.choices for action in _parser()._actions if isinstance(action.choices, dict))
+    rows = " ".join(line.split("|")[1] for line in pages["README.md"].splitlines() if line.startswith("| `clnorm "))
+    assert {verb for verb in verbs if verb not in re.findall(r"[a-z]+", rows)} == set()

@@ -14,6 +14,7 @@ from clnorm.errors import ClnormError, UserError
 from clnorm.files import UNSEALED, check_seal, replace_file, seal
 from clnorm.reading import check_types, read_json
 from clnorm.results.record import RunRecord, read_record
+from clnorm.results.state import StateFiles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,10 +35,16 @@ class RunIsHeldError(UserError):
 
 
 class RunFolder:
-    """One run's folder; its `record.json` says whether the run is finished."""
+    """One run's folder; its `record.json` says whether the run is finished.
+
+    Attributes:
+        path: of the folder.
+        state: what an unfinished run goes on from.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.state = StateFiles(path)
 
     def load(self) -> RunRecord | None:
         """The record, finished or not, or None where no run has begun."""
@@ -82,7 +89,7 @@ class RunFolder:
         """Append one line to `log.jsonl`.
 
         Raises:
-            ClnormError: the disk is full, or the folder is gone; the state of the last experience is as it was.
+            ClnormError: the disk is full, or the folder is gone; the last state is as it was.
         """
         path = self.path / "log.jsonl"
         try:
@@ -90,7 +97,7 @@ class RunFolder:
                 file.write(json.dumps(record) + "\n")
         except OSError as error:
             what = f"cannot be written ({error.strerror or error})"
-            hint = "make room, and give the same command again, which continues after the last finished experience"
+            hint = "make room, and give the same command again, which continues from the last state"
             raise ClnormError(what, where=str(path), hint=hint) from error
 
     def read_log(self) -> list[dict[str, Any]]:
@@ -109,45 +116,6 @@ class RunFolder:
             hint = "delete it; the log then begins with the next experience"
             raise ClnormError(f"is damaged ({error})", where=str(file), hint=hint) from error
         return records
-
-    def save_state(self, state: dict[str, Any]) -> None:
-        """Keep what the next experience needs."""
-        import torch
-
-        # Through memory, because torch turns a full disk into an error of its own.
-        buffer = BytesIO()
-        torch.save(state, buffer)
-        buffer.write(UNSEALED.encode())  # torch finds its archive before it
-        sealed = seal(buffer.getvalue())
-        replace_file(self.path / "state.pt", lambda file: file.write(sealed))
-
-    def has_state(self) -> bool:
-        """Whether a run that was stopped can go on from here."""
-        return (self.path / "state.pt").exists()
-
-    def load_state(self) -> dict[str, Any] | None:
-        """The saved state, read without pickle's power to run code; None where there is none.
-
-        Raises:
-            ClnormError: the file is not a state, it was damaged, or an earlier version wrote it, without a checksum.
-        """
-        import torch
-
-        if not self.has_state():
-            return None
-        file, hint = self.path / "state.pt", "delete it to start this run anew"
-        try:
-            content = file.read_bytes()
-            if not check_seal(content):
-                what = "has no checksum: it is damaged, or an earlier version of clnorm wrote it"
-                raise ClnormError(what, where=str(file), hint=hint)
-            state: dict[str, Any] = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
-        except ClnormError:
-            raise
-        except Exception as error:  # torch raises many kinds for one cause
-            reason = f" ({error})" if isinstance(error, ValueError) else ""
-            raise ClnormError(f"is damaged{reason}", where=str(file), hint=hint) from error
-        return state
 
     def save_predictions(self, after: int, predictions: "pd.DataFrame") -> None:
         """Keep what was predicted after a training step, in a file of its own until the run is finished."""
@@ -182,7 +150,7 @@ class RunFolder:
 
     def drop_state(self) -> None:
         """Remove what only an unfinished run needs; a kill may have left it beside a finished record."""
-        (self.path / "state.pt").unlink(missing_ok=True)
+        self.state.drop()
         shutil.rmtree(self.path / _STEPS, ignore_errors=True)
 
 

@@ -64,6 +64,10 @@ class AccumulatingTemplate(SupervisedTemplate):
             self.optimizer_step()
             self._after_update(**kwargs)
             self._after_training_iteration(**kwargs)
+            self.after_step()
+
+    def after_step(self) -> None:
+        """Called when a step is over, all hooks included."""
 
     def backward(self) -> None:
         self.scale_loss(self.loss * self._share).backward()

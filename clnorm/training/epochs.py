@@ -1,8 +1,10 @@
 """The epochs of an experience: their length, the clips of each batch, and the generators of augmentation and mixing."""
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -71,6 +73,16 @@ class Epochs:
     ) -> None:
         self._setup, self._index, self._draw, self._memory, self._recalled = setup, index, draw, memory, recalled
         self._epoch = -1
+        self._begun: dict[str, Any] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the rest of the epoch that runs is drawn from: tensors and texts only."""
+        mixing = json.dumps(self.mixing.bit_generator.state)  # its integers have 128 bits
+        return {"augmentation": self.augmentation.get_state(), "mixing": mixing}
+
+    def load_state_dict(self, state: dict[str, Any], *, epoch: int, step: int) -> None:
+        """Begin the next iteration in epoch `epoch`, counted from 0, after `step` of its batches."""
+        self._epoch, self._begun = epoch - 1, {**state, "step": step}
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, Tensor]]:
         self._epoch += 1
@@ -85,6 +97,10 @@ class Epochs:
         )
         self.augmentation = torch_generator(self._setup.config.seed, "augmentation", *place)
         self.mixing = numpy_generator(self._setup.config.seed, "mix", *place)
+        if self._begun:
+            self.augmentation.set_state(self._begun["augmentation"])
+            self.mixing.bit_generator.state = json.loads(self._begun["mixing"])
+            batches, self._begun = batches[self._begun["step"] :], {}
         return read_batches(self._setup.store, batches, draws=self._draw_frames())
 
     def _draw_frames(self) -> np.ndarray | None:

@@ -1,13 +1,13 @@
 """Experience after experience: train, predict the test clips, keep the state; continues where it was stopped."""
 
 import json
-import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from clnorm.environment import peak_memory_mb, reset_peak_memory
+from clnorm.environment import reset_peak_memory
 from clnorm.errors import ClnormError
 from clnorm.evaluation.matrix import UNTRAINED
 from clnorm.execution.execution import compile_errors
@@ -15,13 +15,14 @@ from clnorm.execution.predictions import predict_clips
 from clnorm.norms.running import evaluate_by_batch, statistics_of
 from clnorm.results.folder import RunFolder
 from clnorm.seeding import numpy_generator
+from clnorm.training.keeping import NO_COST, Keeper
+from clnorm.training.stopping import wait_for_signals
 from clnorm.training.trainer import ClipStrategy
 
-_NO_COST = {"seconds": 0.0, "clips_trained": 0, "peak_memory_mb": 0.0}
 
 
 def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Train a strategy on its whole stream, keeping the state after every experience.
+    """Train a strategy on its whole stream, keeping the state after every experience, and within it as configured.
 
     Returns:
         The predictions of `predict_clips` with the column `after`, the training step that they follow; and the cost:
@@ -29,29 +30,28 @@ def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFram
 
     Raises:
         ClnormError: the loss is no longer finite, the model cannot be compiled, or the kept state is damaged.
+        StoppedError: the process was asked to stop; the state is kept.
     """
     setup = strategy.setup
     steps = range(len(strategy.training_stream.experiences))
-    done, cost = _restore(strategy, folder)
+    done, position, cost = _restore(strategy, folder)
     predicted = [UNTRAINED, *steps] if setup.config.eval.unseen else steps
-    if done:
-        setup.reporter.note(f"Continuing after training step {done} of {len(steps)}")
-    elif setup.config.eval.unseen:
+    if not done and position is None and setup.config.eval.unseen:
         folder.save_predictions(UNTRAINED, _predict(strategy, UNTRAINED))
     reset_peak_memory(strategy.device)
-    clips = [strategy.lengths.clips(index) for index in steps]
-    setup.reporter.start("training", total=sum(clips[done:]), unit="clips")
-    for index in steps[done:]:
-        started, strategy.monitor.clips_trained = time.perf_counter(), 0
-        with compile_errors(setup.execution):
-            strategy.train_experience(index)
-        folder.save_predictions(index, _predict(strategy, index))
-        cost["seconds"] += time.perf_counter() - started
-        cost["clips_trained"] += strategy.monitor.clips_trained
-        cost["peak_memory_mb"] = max(cost["peak_memory_mb"], peak_memory_mb(strategy.device))
-        folder.save_state({"done": index + 1, "strategy": strategy.state_dict(), "cost": cost})
+    left = sum(strategy.lengths.clips(index) for index in steps[done:])
+    setup.reporter.start("training", total=left - _count_clips(strategy, done, position), unit="clips")
+    with wait_for_signals(setup.reporter) as request:
+        keeper = Keeper(strategy, folder, cost, request)
+        for index in steps[done:]:
+            keeper.start()
+            strategy.begin_at(position if index == done else None)
+            with compile_errors(setup.execution):
+                strategy.train_experience(index)
+            folder.save_predictions(index, _predict(strategy, index))
+            keeper.finish(index)
     setup.reporter.finish()
-    return folder.load_predictions(predicted), cost
+    return folder.load_predictions(predicted), keeper.total
 
 
 def _predict(strategy: ClipStrategy, index: int) -> pd.DataFrame:
@@ -90,18 +90,32 @@ def _predict_ids(strategy: ClipStrategy, ids: np.ndarray, *, after: int, allowed
         )
 
 
-def _restore(strategy: ClipStrategy, folder: RunFolder) -> tuple[int, dict[str, float]]:
-    """How many steps are done, and their cost; the log keeps the lines of these steps only."""
-    state = folder.load_state()
+def _restore(strategy: ClipStrategy, folder: RunFolder) -> tuple[int, dict[str, Any] | None, dict[str, float]]:
+    """How many experiences are done, where the next one stands, and the cost; the log keeps the lines of these only."""
+    note = strategy.setup.reporter.note
+    state = folder.state.load(note)
     if state is None:
         folder.write("log.jsonl", "")
-        return 0, dict(_NO_COST)
+        return 0, None, dict(NO_COST)
     try:
-        strategy.load_state_dict(state["strategy"])
-        done, cost = int(state["done"]), {name: state["cost"][name] for name in _NO_COST}
+        position: dict[str, Any] | None = state.get("position")
+        strategy.load_state_dict(state["strategy"] if position is None else position["strategy"])
+        done, cost = int(state["done"]), {name: state["cost"][name] for name in NO_COST}
+        epochs = 0 if position is None else int(position["epoch"])
+        of = state["run"]
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
-        what = f"does not fit this run ({type(error).__name__}: {error})"
-        raise ClnormError(what, where=str(folder.path / "state.pt"), hint="delete it to start this run anew") from error
-    lines = folder.read_log()
-    folder.write("log.jsonl", "".join(json.dumps(line) + "\n" for line in lines if line["experience"] < done))
-    return done, cost
+        raise _unfitting(folder, f"{type(error).__name__}: {error}") from error
+    if of != folder.path.name:
+        raise _unfitting(folder, f"it is of {of}")
+    kept = [line for line in folder.read_log() if (line["experience"], line.get("epoch", 0)) <= (done, epochs)]
+    folder.write("log.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+    total, within = len(strategy.training_stream.experiences), ""
+    if position is not None:
+        within = f", in epoch {epochs + 1} of experience {done + 1} after {position['step']} steps"
+    note(f"Continuing after training step {done} of {total}{within}")
+    return done, position, cost
+
+
+def _unfitting(folder: RunFolder, reason: str) -> ClnormError:
+    what = f"does not fit this run ({reason})"
+    return ClnormError(what, where=str(folder.state.newest), hint="delete it to start this run anew")

@@ -25,8 +25,17 @@ class MonitorPlugin(SupervisedPlugin):
         super().__init__()
         self.clips_trained = 0
 
+    def state_dict(self) -> dict[str, Any]:
+        """What is known of the epoch that runs."""
+        return {"clips": self._clips, "loss": self._loss}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what is known of an epoch that was begun before; its rate counts from here."""
+        self._clips, self._begun = state["clips"], state["clips"]
+        self._loss.copy_(state["loss"])
+
     def before_training_epoch(self, strategy: Training, **kwargs: Any) -> None:
-        self._started, self._clips = time.perf_counter(), 0
+        self._started, self._clips, self._begun = time.perf_counter(), 0, 0
         self._loss = torch.zeros(1, device=strategy.device)
 
     def before_backward(self, strategy: Training, **kwargs: Any) -> None:
@@ -54,7 +63,7 @@ class MonitorPlugin(SupervisedPlugin):
             "epoch": strategy.epoch + 1,
             "loss": self._loss.item() / self._clips,
             "clips": self._clips,
-            "clips_per_second": round(self._clips / seconds, 2),
+            "clips_per_second": round((self._clips - self._begun) / seconds, 2),
         }
         if not math.isfinite(record["loss"]):
             raise ClnormError(

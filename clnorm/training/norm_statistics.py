@@ -26,17 +26,20 @@ class StatisticsPlugin(SupervisedPlugin):
         stream: what is trained on.
         steps: the steps of the optimizer in each experience.
         device: where the model is.
+
+    Attributes:
+        done: the steps of the run that are done.
     """
 
     def __init__(self, stream: ClipStream, steps: list[int], *, device: torch.device) -> None:
         super().__init__()
         self.tasks, self._device = torch.as_tensor(experience_of_clips(stream)), device
-        self._steps, self._done, self._experience = steps, 0, 0
+        self.done, self._steps, self._experience = 0, steps, 0
 
     @property
     def progress(self) -> float:
         """The share of the run's steps that is done."""
-        return self._done / sum(self._steps)
+        return self.done / sum(self._steps)
 
     def context_of(self, ids: np.ndarray) -> StepContext:
         """The context of a batch of clips `ids` (B,) outside of training: all of them alike."""
@@ -44,7 +47,7 @@ class StatisticsPlugin(SupervisedPlugin):
 
     def before_training_exp(self, strategy: Training, **kwargs: Any) -> None:
         self._experience = strategy.index
-        self._done = sum(self._steps[: self._experience])
+        self.done = sum(self._steps[: self._experience])
 
     def before_forward(self, strategy: Training, **kwargs: Any) -> None:
         has_memory = len(strategy.memory) > 0
@@ -56,7 +59,7 @@ class StatisticsPlugin(SupervisedPlugin):
         take_auxiliary_loss(strategy.model)
 
     def after_update(self, strategy: Training, **kwargs: Any) -> None:
-        self._done += 1
+        self.done += 1
 
     def after_training_exp(self, strategy: Training, **kwargs: Any) -> None:
         provide_context(strategy.model, None)

@@ -20,7 +20,7 @@ from clnorm.execution.execution import compile_model
 from clnorm.execution.inputs import Inputs
 from clnorm.execution.precision import autocast
 from clnorm.seeding import derive_seed, seeded_torch
-from clnorm.training.accumulation import AccumulatingTemplate, check_pieces, note_pieces
+from clnorm.training.accumulation import check_pieces, note_pieces
 from clnorm.training.averaging import WeightAverage
 from clnorm.training.batch import BatchMaker
 from clnorm.training.benchmark import create_benchmark
@@ -33,10 +33,11 @@ from clnorm.training.monitor import MonitorPlugin
 from clnorm.training.norm_statistics import StatisticsPlugin, recalibrate
 from clnorm.training.optim import create_optimizer, create_schedule
 from clnorm.training.policies import check_policies
+from clnorm.training.resuming import ResumingTemplate
 from clnorm.training.setup import Setup
 
 
-class ClipStrategy(AccumulatingTemplate):
+class ClipStrategy(ResumingTemplate):
     """Trains a video model on the experiences of a clip stream.
 
     Args:
@@ -137,8 +138,8 @@ class ClipStrategy(AccumulatingTemplate):
         return self.training_stream.seen_after(self.index)
 
     def state_dict(self) -> dict[str, Any]:
-        """What the next experience depends on: tensors and numbers only."""
         return {
+            "clock": dict(vars(self.clock)),
             "model": self.model.state_dict(),
             "average": None if self._average is None else self._average.state_dict(),
             "memory": torch.as_tensor(self.memory),
@@ -147,7 +148,7 @@ class ClipStrategy(AccumulatingTemplate):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up a saved state; strategy and model must be built alike.
+        """Take up a saved state.
 
         Raises:
             ClnormError: a plug-in has no state methods, so what it held is lost.
@@ -156,6 +157,7 @@ class ClipStrategy(AccumulatingTemplate):
             if not hasattr(plugin, "load_state_dict"):
                 what = f"the plug-in {type(plugin).__name__} has no state_dict and load_state_dict to continue with"
                 raise ClnormError(what, hint="write them, or delete the run's state.pt to start anew")
+        vars(self.clock).update({name: int(state["clock"][name]) for name in vars(self.clock)})
         self.memory = state["memory"].numpy()
         self.model.load_state_dict(state["model"])
         self.balancing.load_state_dict(state["balancing"])
@@ -183,7 +185,7 @@ class ClipStrategy(AccumulatingTemplate):
 
     def check_model_and_optimizer(self, **kwargs: Any) -> None:
         self.optimizer = create_optimizer(self.model, self.recipe)
-        self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.setup.execution.precision == "fp16")
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.setup.execution.precision == "fp16")
         self.scheduler = create_schedule(self.optimizer, self.recipe, steps=self.lengths.steps(self.index))
         if self._average is not None:
             self._average.restart()
@@ -218,14 +220,14 @@ class ClipStrategy(AccumulatingTemplate):
         )
 
     def scale_loss(self, loss: Tensor) -> Tensor:
-        return self._scaler.scale(loss)
+        return self.scaler.scale(loss)
 
     def optimizer_step(self) -> None:
         if self.recipe.grad_clip:
-            self._scaler.unscale_(self.optimizer)
+            self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.grad_clip)
-        self._scaler.step(self.optimizer)
-        self._scaler.update()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.scheduler.step()
         self.balancing.after_step()
         if self._average is not None:

@@ -1,0 +1,102 @@
+"""The state of an unfinished run: what it goes on from after a stop or a kill. The last two are kept."""
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from clnorm.errors import ClnormError
+from clnorm.files import UNSEALED, check_seal, replace_file, seal
+
+_ANEW = "delete it to start this run anew"
+
+
+class StateFiles:
+    """`state.pt`, the newest state of a run, and `state_before.pt`, the one before it.
+
+    Args:
+        folder: the run's folder, which one process at a time writes in.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        # A kill between writing the next one and taking it over leaves it under its own name.
+        self.next, self.newest, self.before = (
+            folder / name for name in ("state_next.pt", "state.pt", "state_before.pt")
+        )
+
+    def exist(self) -> bool:
+        """Whether a run that was stopped can go on from here."""
+        return any(file.exists() for file in self._files())
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Keep a state of tensors, numbers and texts, and the newest one so far beside it."""
+        sealed = pack_state(state)
+        replace_file(self.next, lambda file: file.write(sealed))
+        if self.newest.exists():
+            self.newest.replace(self.before)
+        self.next.replace(self.newest)
+
+    def load(self, note: Callable[[str], None]) -> dict[str, Any] | None:
+        """The newest state that is whole; None where there is none.
+
+        Args:
+            note: told where the newest state is damaged or gone, so that the one before it is taken.
+
+        Raises:
+            ClnormError: no state is whole: the newest one's fault.
+        """
+        faults: list[ClnormError] = []
+        for file in filter(Path.exists, self._files()):
+            try:
+                state = unpack_state(file)
+            except ClnormError as error:
+                faults.append(error)
+                continue
+            if faults:
+                note(f"{faults[0].where} {faults[0].what}: the state before it is taken, and what came after it is lost")
+            return state
+        if faults:
+            raise faults[0]
+        return None
+
+    def drop(self) -> None:
+        """Remove all."""
+        for file in self._files():
+            file.unlink(missing_ok=True)
+
+    def _files(self) -> tuple[Path, Path, Path]:
+        """Where states stand, the newest first."""
+        return self.next, self.newest, self.before
+
+
+def pack_state(state: dict[str, Any]) -> bytes:
+    """A state as a file's content, with its checksum."""
+    import torch
+
+    # Through memory, because torch turns a full disk into an error of its own.
+    buffer = BytesIO()
+    torch.save(state, buffer)
+    buffer.write(UNSEALED.encode())  # torch finds its archive before it
+    return seal(buffer.getvalue())
+
+
+def unpack_state(file: Path) -> dict[str, Any]:
+    """A state from its file, read without pickle's power to run code.
+
+    Raises:
+        ClnormError: the file is not a state, it was damaged, or an earlier version wrote it, without a checksum.
+    """
+    import torch
+
+    try:
+        content = file.read_bytes()
+        if not check_seal(content):
+            what = "has no checksum: it is damaged, or an earlier version of clnorm wrote it"
+            raise ClnormError(what, where=str(file), hint=_ANEW)
+        state: dict[str, Any] = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+    except ClnormError:
+        raise
+    except Exception as error:  # torch raises many kinds for one cause
+        reason = f" ({error})" if isinstance(error, ValueError) else ""
+        raise ClnormError(f"is damaged{reason}", where=str(file), hint=_ANEW) from error
+    return state

@@ -47,7 +47,9 @@ def test_what_is_flipped_and_keeps_its_label_is_said_with_what_to_write():
     said = describe_mirrored(AUGMENTATIONS.parse("light"), classes)
     assert "push_left and push_right look like each other" in said
     assert said.endswith("unflipped=push_left/push_right")
-    for quiet in ("none", "light:flip=0", "light:unflipped=push_left/push_right"):
+    assert "mirrored=push_left/push_right;" in said
+    sides = ("unflipped=push_left/push_right", "mirrored=push_right/push_left", "mirrored=push_left/walk")
+    for quiet in ("none", "light:flip=0", *(f"light:{side}" for side in sides)):
         assert describe_mirrored(AUGMENTATIONS.parse(quiet), classes) == ""
     half = describe_mirrored(AUGMENTATIONS.parse("light:unflipped=walk/push_left"), classes)
     assert half.endswith("unflipped=walk/push_left/push_right")

@@ -35,7 +35,9 @@ class Mirror:
         _check_known(paired, classes, "to exchange labels with")
         if len(paired) % 2:
             what = f"mirrored names {len(paired)} classes, and the last one has no other: {'/'.join(paired)}"
-            raise UserError(what, where=_WHERE, legal="names two by two, as in push_left/push_right/turn_left/turn_right")
+            raise UserError(
+                what, where=_WHERE, legal="names two by two, as in push_left/push_right/turn_left/turn_right"
+            )
         for name in paired:
             if paired.count(name) > 1:
                 hint = "leave it out where it is its own mirror image: it is flipped, and keeps its label"

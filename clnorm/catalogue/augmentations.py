@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from clnorm.catalogue.entry import Entry
 from clnorm.catalogue.option import Option
-from clnorm.catalogue.registry import Entry, Registry
+from clnorm.catalogue.registry import Registry
 
 
 def _changes(**defaults: int | float | str) -> dict[str, Option]:

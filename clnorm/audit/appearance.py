@@ -20,24 +20,27 @@ NOTE_DISTANCE, WARNING_DISTANCE = 0.2, 0.5
 
 _RULE = (
     f"warning from {WARNING_DISTANCE} pooled standard deviations between training and test, note from "
-    f"{NOTE_DISTANCE}, each only where p <= {LEVEL}; p as if splits were drawn by source within each class, "
-    "Holm-corrected over the section's statistics"
+    f"{NOTE_DISTANCE}, each only where p <= {LEVEL}; p as if splits were drawn by source among those of the same "
+    "classes, Holm-corrected over the section's statistics"
 )
 _METHOD = (
-    "Distance: 1-Wasserstein distance over the pooled standard deviation. p: share of "
-    f"{DRAWS} random divisions of whole sources within each class, as many in the test set as in truth, whose "
-    "Wasserstein distance is at least the true one (Phipson and Smyth 2010), since clips of a source are not "
-    "independent. Told by the class: eta^2, the share of variance between classes, of training clips."
+    "Distance: 1-Wasserstein distance over the pooled standard deviation. p: share of the divisions of whole sources, "
+    "since clips of a source are not independent, whose Wasserstein distance is at least the true one. A source moves "
+    "with all of its classes, and of the sources with the same set of classes as many are in the test set as in truth. "
+    f"All divisions where there are at most {1 + DRAWS:,} (exact); else {DRAWS} random ones (Phipson and Smyth 2010). "
+    "Told by the class: eta^2, the share of variance between classes, of training clips."
 )
 
 
 @dataclass(frozen=True)
 class Shift:
-    """One statistic between training and test: the scaled distance and its Holm-corrected p-value."""
+    """One statistic between training and test: the scaled distance, its Holm-corrected p-value, and how many divisions
+    of the sources p is made of, the true one included."""
 
     statistic: Statistic
     distance: float
     p: float
+    divisions: int
 
 
 def examine_appearance(subject: Subject) -> Section:
@@ -51,8 +54,8 @@ def examine_motion(subject: Subject) -> Section:
 
 
 def measure_shifts(subject: Subject, statistics: Sequence[Statistic]) -> list[Shift]:
-    """Training against test in each statistic. p is NaN where whole sources can be divided in too few ways."""
-    distances, raised = [], []
+    """Training against test in each statistic."""
+    distances, raised, divisions = [], [], []
     for statistic in statistics:
         values = subject.measures.of(statistic.name)
         both = np.concatenate([subject.train, subject.test])
@@ -60,13 +63,14 @@ def measure_shifts(subject: Subject, statistics: Sequence[Statistic]) -> list[Sh
         is_test = subject.splits[both] == "test"
         shuffle = SourceShuffle(subject.table.labels[both], subject.sources[both], is_test)
         distances.append(scaled_distance(values[subject.train], values[subject.test]))
-        if math.isnan(distances[-1]) or shuffle.log_divisions < -math.log(LEVEL):
+        divisions.append(min(shuffle.divisions, 1 + DRAWS))
+        if math.isnan(distances[-1]):
             raised.append(math.nan)
             continue
         generator = numpy_generator(subject.seed, f"audit {statistic.name}")
         raised.append(shuffle.p_value(values[both], draws=DRAWS, generator=generator))
     corrected = holm(raised).tolist()
-    return [Shift(*row) for row in zip(statistics, distances, corrected, strict=True)]
+    return [Shift(*row) for row in zip(statistics, distances, corrected, divisions, strict=True)]
 
 
 def _examine(subject: Subject, statistics: Sequence[Statistic], *, name: str, title: str) -> Section:
@@ -82,7 +86,10 @@ def _examine(subject: Subject, statistics: Sequence[Statistic], *, name: str, ti
         _judge(subject, shifts),
         method,
         values={
-            "train_test": {s.statistic.name: {"distance": _finite(s.distance), "p": _finite(s.p)} for s in shifts},
+            "train_test": {
+                s.statistic.name: {"distance": _finite(s.distance), "p": _finite(s.p), "divisions": s.divisions}
+                for s in shifts
+            },
             "told_by_class": {
                 key: _finite(class_share(own[subject.train], subject.table.labels[subject.train]))
                 for key, own in values.items()
@@ -102,11 +109,14 @@ def _judge(subject: Subject, shifts: list[Shift]) -> Verdict:
         return Verdict(Mark.UNKNOWN, "too few clips with a value in each split to compare", _RULE)
     worst = max(known, key=lambda shift: shift.distance)
     text = f"training against test: farthest apart in {worst.statistic.title}, {worst.distance:.2f} standard deviations"
-    if all(math.isnan(shift.p) for shift in known):
-        text += "; too few sources to tell whether by chance"
+    text += f" (p = {worst.p:.3f})"
+    most = max(shift.divisions for shift in known)
+    if (least := min(1.0, len(shifts) / most)) > LEVEL:
+        ways = "1 way" if most == 1 else f"{most} ways"
+        text += f"; too few sources to tell whether by chance: they can be divided in {ways}, so that p is at least "
+        text += f"{least:.3f}"
         return Verdict(Mark.UNKNOWN if worst.distance >= NOTE_DISTANCE else Mark.OK, text, _RULE)
     real = [shift for shift in known if shift.p <= LEVEL and shift.distance >= NOTE_DISTANCE]
-    text += f" (p = {worst.p:.3f})"
     if len(known) > 1:
         text += f"; {len(real)} of {len(known)} statistics differ by more than chance"
     if others := [f"{s.statistic.title} {s.distance:.2f} (p = {s.p:.3f})" for s in real if s is not worst]:
@@ -123,7 +133,7 @@ def _splits(subject: Subject, statistics: Sequence[Statistic], shifts: list[Shif
     rows = []
     for statistic in statistics:
         own = subject.measures.of(statistic.name)
-        shift = found.get(statistic.name, Shift(statistic, math.nan, math.nan))
+        shift = found.get(statistic.name, Shift(statistic, math.nan, math.nan, 0))
         told = 100 * class_share(own[subject.train], labels)
         cells = (_spread(own[subject.train]), _spread(own[subject.test]), shift.distance, shift.p, told)
         rows.append((statistic.title, *cells))

@@ -1,6 +1,8 @@
 """How far apart two sets of clips are in one statistic, and whether chance alone would do that."""
 
+import itertools
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +10,7 @@ import numpy.typing as npt
 from clnorm.data.table import Ids
 
 Floats = npt.NDArray[np.float64]
-_BLOCK = 100  # permutations at a time, so that memory does not grow with their number
+_BLOCK = 100  # divisions at a time, so that memory does not grow with their number
 
 
 def scaled_distance(a: Floats, b: Floats) -> float:
@@ -48,10 +50,11 @@ def class_share(values: Floats, labels: Ids) -> float:
 
 
 class SourceShuffle:
-    """Random divisions of whole sources into training and test, class by class, as many of each as in the true one.
+    """Divisions of whole sources into training and test, as many of each kind in each as in the true one.
 
-    Clips of a source are not independent, so they change sides together: a unit is the clips of one class, source and
-    split. Under the null hypothesis the units of a class are exchangeable.
+    Clips of a source are not independent, so they change sides together: a unit is all clips of a source in a split, of
+    whatever classes. Under the null hypothesis units with the same set of classes are exchangeable, so that every
+    class keeps its number of sources in either split.
 
     Args:
         labels: (n,) class of each clip.
@@ -60,44 +63,64 @@ class SourceShuffle:
     """
 
     def __init__(self, labels: Ids, sources: Ids, is_test: npt.NDArray[np.bool_]) -> None:
-        keys = np.stack([labels, sources, is_test.astype(np.int64)], axis=1)
+        keys = np.stack([sources, is_test.astype(np.int64)], axis=1)
         units, self._unit_of = np.unique(keys, axis=0, return_inverse=True)
         self._unit_of = self._unit_of.reshape(-1)
-        self._is_test, self._true = units[:, 2].astype(bool), is_test
-        self._classes = [np.flatnonzero(units[:, 0] == label) for label in np.unique(units[:, 0])]
+        self._is_test, self._true = units[:, 1].astype(bool), is_test
+        classes: dict[int, list[int]] = {}
+        for unit, label in np.unique(np.stack([self._unit_of, labels], axis=1), axis=0).tolist():
+            classes.setdefault(unit, []).append(label)
+        kinds: dict[tuple[int, ...], list[int]] = {}
+        for unit, own in classes.items():
+            kinds.setdefault(tuple(own), []).append(unit)
+        self._kinds = [np.array(kinds[own]) for own in sorted(kinds)]
 
     @property
-    def log_divisions(self) -> float:
-        """The natural logarithm of the number of different divisions."""
-        chosen = [(len(units), int(self._is_test[units].sum())) for units in self._classes]
-        return sum(math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for n, k in chosen)
+    def divisions(self) -> int:
+        """The number of different divisions, the true one included."""
+        return math.prod(math.comb(len(units), int(self._is_test[units].sum())) for units in self._kinds)
 
     def p_value(self, values: Floats, *, draws: int, generator: np.random.Generator) -> float:
-        """P(W1 of a random division >= W1 of the true one), estimated as (1 + hits) / (1 + draws).
+        """P(W1 of a division >= W1 of the true one).
+
+        The share of all divisions where there are no more than 1 + draws, which is exact; else estimated from random
+        ones as (1 + hits) / (1 + draws).
 
         Args:
             values: (n,) finite.
             draws: random divisions.
             generator: draws them.
 
-        Source: Phipson and Smyth 2010, Permutation P-values Should Never Be Zero.
+        Source: Fisher 1935, The Design of Experiments, for the exact test; Phipson and Smyth 2010, Permutation P-values
+        Should Never Be Zero.
         """
         order = np.argsort(values, kind="stable")
         steps = np.diff(values[order])
         true = _wasserstein(self._true[None, order], steps)[0]
+        exact = self.divisions <= 1 + draws
         hits = 0
-        for start in range(0, draws, _BLOCK):
-            drawn = self._draw(min(_BLOCK, draws - start), generator)[:, self._unit_of[order]]
-            hits += int((_wasserstein(drawn, steps) >= true * (1 - 1e-9)).sum())
-        return (1 + hits) / (1 + draws)
+        for units in self._list() if exact else self._draw(draws, generator):
+            hits += int((_wasserstein(units[:, self._unit_of[order]], steps) >= true * (1 - 1e-9)).sum())
+        return hits / self.divisions if exact else (1 + hits) / (1 + draws)
 
-    def _draw(self, count: int, generator: np.random.Generator) -> npt.NDArray[np.bool_]:
-        """(count, units) whether a unit is in the test set of each random division."""
-        drawn = np.zeros((count, len(self._is_test)), dtype=bool)
-        for units in self._classes:
-            ranks = generator.random((count, len(units))).argsort(axis=1).argsort(axis=1)
-            drawn[:, units] = ranks < self._is_test[units].sum()
-        return drawn
+    def _draw(self, count: int, generator: np.random.Generator) -> Iterator[npt.NDArray[np.bool_]]:
+        """Random divisions, some at a time: (rows, units) whether a unit is in the test set."""
+        for start in range(0, count, _BLOCK):
+            drawn = np.zeros((min(_BLOCK, count - start), len(self._is_test)), dtype=bool)
+            for units in self._kinds:
+                ranks = generator.random((len(drawn), len(units))).argsort(axis=1).argsort(axis=1)
+                drawn[:, units] = ranks < self._is_test[units].sum()
+            yield drawn
+
+    def _list(self) -> Iterator[npt.NDArray[np.bool_]]:
+        """All divisions, some at a time, as `_draw` gives them."""
+        ways = (itertools.combinations(units, int(self._is_test[units].sum())) for units in self._kinds)
+        divisions = itertools.product(*ways)
+        while chosen := list(itertools.islice(divisions, _BLOCK)):
+            listed = np.zeros((len(chosen), len(self._is_test)), dtype=bool)
+            for row, of_kinds in enumerate(chosen):
+                listed[row, list(itertools.chain(*of_kinds))] = True
+            yield listed
 
 
 def _wasserstein(is_first: npt.NDArray[np.bool_], steps: Floats) -> Floats:

@@ -1,6 +1,8 @@
 """How far apart the experiences of a stream are, against streams with the classes in another order."""
 
+import itertools
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,15 +25,16 @@ _RULE = (
 _METHOD = (
     "Training clips only. Each statistic of appearance and motion in standard deviations of all training clips; an "
     "experience is the mean of its clips. Drift: root mean square over the statistics of the difference between two "
-    "experiences that follow each other, averaged over the stream. Random orders: the classes permuted, the sizes of "
-    f"the experiences in classes kept, {DRAWS} draws; p = (1 + orders that drift at least as much) / (1 + draws) "
-    "(Phipson and Smyth 2010)."
+    "experiences that follow each other, averaged over the stream. Other orders: the classes permuted, the sizes of "
+    f"the experiences in classes kept. p: the share of all orders that drift at least as much, where at most "
+    f"{1 + DRAWS:,} differ (exact); else (1 + such orders) / (1 + draws) of {DRAWS} random ones (Phipson and Smyth "
+    "2010)."
 )
 
 
 @dataclass(frozen=True)
 class Drift:
-    """The drift of a stream, the random orders' (draws,), and the p-value of the stream's among them."""
+    """The drift of a stream, that of other orders (draws,) or of all, and the p-value of the stream's among them."""
 
     value: float
     random: Floats
@@ -83,7 +86,7 @@ def drift_of(means: Floats) -> Floats:
 def measure_drift(
     values: Floats, labels: Ids, experiences: tuple[tuple[int, ...], ...], *, generator: np.random.Generator
 ) -> Drift:
-    """The drift of a stream and of random orders of its classes.
+    """The drift of a stream and of other orders of its classes: all where they are few, else random ones.
 
     Args:
         values: (n, K) standardized.
@@ -94,10 +97,27 @@ def measure_drift(
     order = np.array([label for classes in experiences for label in classes])
     sums, counts = class_sums(values, labels, classes=len(order))
     sizes = [len(classes) for classes in experiences]
-    orders = np.stack([order, *(generator.permutation(len(order)) for _ in range(DRAWS))])
+    exact = count_orders(sizes) <= 1 + DRAWS
+    others = list_orders(order.tolist(), sizes) if exact else (generator.permutation(len(order)) for _ in range(DRAWS))
+    orders = np.stack([order, *map(np.array, others)])
     drifts = drift_of(experience_means(sums, counts, orders=orders, sizes=sizes))
     hits = int((drifts[1:] >= drifts[0] * (1 - 1e-9)).sum())
-    return Drift(float(drifts[0]), drifts[1:], (1 + hits) / (1 + DRAWS))
+    return Drift(float(drifts[0]), drifts[1:], hits / (len(drifts) - 1) if exact else (1 + hits) / (1 + DRAWS))
+
+
+def count_orders(sizes: Sequence[int]) -> int:
+    """The number of different streams with experiences of these sizes in classes: n! over the product of sizes!."""
+    return math.factorial(sum(sizes)) // math.prod(map(math.factorial, sizes))
+
+
+def list_orders(classes: Sequence[int], sizes: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """One order of the classes for each of the different streams with experiences of these sizes."""
+    if not sizes:
+        yield ()
+        return
+    for first in itertools.combinations(classes, sizes[0]):
+        left = [label for label in classes if label not in first]
+        yield from ((*first, *rest) for rest in list_orders(left, sizes[1:]))
 
 
 def examine(subject: Subject) -> Section:
@@ -141,9 +161,9 @@ def _refuse(subject: Subject) -> str:
     empty = [index + 1 for index, own in enumerate(subject.experiences) if not len(subject.train_of(own))]
     if empty:
         return f"no training clips in experience {', '.join(map(str, empty))}"
-    largest = math.factorial(len(subject.table.classes))
+    largest = count_orders([len(classes) for classes in subject.experiences])
     if largest < 1 / LEVEL:
-        return f"{len(subject.table.classes)} classes have only {largest} orders to compare with"
+        return f"{len(subject.table.classes)} classes have only {largest} orders in such experiences to compare with"
     if not np.isfinite(subject.measures.statistics[subject.train]).any(axis=0).all():
         return "the clips are too short for motion"
     return ""
@@ -153,7 +173,7 @@ def judge(drift: Drift) -> Verdict:
     """The verdict: rare among orders, and how far."""
     low, middle, high = (float(np.percentile(drift.random, q)) for q in (5, 50, 95))
     text = (
-        f"successive experiences are {drift.value:.2f} standard deviations apart; random orders of the classes: "
+        f"successive experiences are {drift.value:.2f} standard deviations apart; other orders of the classes: "
         f"{middle:.2f} in the middle, {low:.2f} to {high:.2f} in 90 of 100 (p = {drift.p:.3f})"
     )
     if drift.p > LEVEL:

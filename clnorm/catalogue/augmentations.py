@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from clnorm.catalogue.entry import Entry
 from clnorm.catalogue.option import Option
-from clnorm.catalogue.registry import Entry, Registry
+from clnorm.catalogue.registry import Registry
 
 
 def _changes(**defaults: int | float | str) -> dict[str, Option]:
@@ -11,6 +12,9 @@ def _changes(**defaults: int | float | str) -> dict[str, Option]:
     legal = {
         "flip": Option(0.5, "share of clips flipped left to right", low=0.0, high=1.0),
         "unflipped": Option("none", "names of classes that are never flipped, separated by /"),
+        "mirrored": Option(
+            "none", "names of classes, two by two with /, that a flip turns into each other, label included"
+        ),
         "min_scale": Option(1.0, "least height and width of a crop over the frame's", low=0.05, high=1.0),
         "stretch": Option(1.0, "most that a crop's width is scaled against its height", low=1.0, high=4.0),
         "contrast": Option(0.0, "most that contrast is scaled up or down, as a share", low=0.0, high=1.0),

@@ -1,7 +1,9 @@
 """The backbones."""
 
+import clnorm.catalogue.papers as papers
+from clnorm.catalogue.entry import Entry
 from clnorm.catalogue.option import Option
-from clnorm.catalogue.registry import Entry, Registry
+from clnorm.catalogue.registry import Registry
 
 _DROP_PATH = Option(0.1, "stochastic depth at the last block, rising linearly from 0", low=0.0, high=0.9)
 _DROP = {
@@ -17,9 +19,9 @@ _SMIF = Option(
 )
 BACKBONES = Registry("backbone", plural="backbones", given=("image_size", "num_frames"))
 _VARIANTS = {
-    "lsvit": "LS-ViT as published code defines it",
-    "lsvit_signed": "LS-ViT that sees the direction of time",
-    "vit": "ViT on each frame, averaged",
+    "lsvit": ("LS-ViT as published code defines it", "LS-ViT", papers.LSVIT),
+    "lsvit_signed": ("LS-ViT that sees the direction of time", "signed LS-ViT", papers.LSVIT),
+    "vit": ("ViT on each frame, averaged", "ViT", papers.VIT),
 }
 _SIZES = {
     "nano": "width 96, depth 4, patch 8: made for CPUs",
@@ -27,11 +29,20 @@ _SIZES = {
     "small": "width 384, depth 12, patch 16",
     "base": "width 768, depth 12, patch 16",
 }
-for _variant, _what in _VARIANTS.items():
+for _variant, (_what, _title, _paper) in _VARIANTS.items():
     for _size, _shape in _SIZES.items():
         _name = f"{_variant}_{_size}"
         _options = _DROP | {"smif": _SMIF} if _variant == "lsvit_signed" else _DROP
-        BACKBONES.add(Entry(_name, f"clnorm.models.lsvit:{_name}", f"{_what}; {_shape}", _options))
+        BACKBONES.add(
+            Entry(
+                _name,
+                f"clnorm.models.lsvit:{_name}",
+                f"{_what}; {_shape}",
+                _options,
+                title=f"{_title}-{_size}",
+                papers=(_paper,),
+            )
+        )
 BACKBONES.add(
     Entry(
         "timm",
@@ -39,5 +50,7 @@ BACKBONES.add(
         "any plain VisionTransformer of timm on each frame, averaged",
         {"drop_path": _DROP_PATH},
         takes="NAME",
+        title="{word}",
+        papers=(papers.VIT,),
     )
 )

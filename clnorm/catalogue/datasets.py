@@ -1,7 +1,9 @@
 """The datasets."""
 
+import clnorm.catalogue.papers as papers
+from clnorm.catalogue.entry import Entry
 from clnorm.catalogue.option import Option
-from clnorm.catalogue.registry import Entry, Registry
+from clnorm.catalogue.registry import Registry
 
 _TAIL = {
     "imbalance": Option(1.0, "largest over smallest class in training, by leaving clips out", low=1.0),
@@ -21,6 +23,7 @@ DATASETS.add(
             "imbalance": Option(1.0, "largest over smallest class in training", low=1.0),
             "variant": Option(0, "seed of the generator", low=0),
         },
+        title="synthetic videos",
     )
 )
 DATASETS.add(
@@ -35,6 +38,8 @@ DATASETS.add(
             ),
             **_TAIL,
         },
+        title="HMDB51 (split {split})",
+        papers=(papers.HMDB51,),
     )
 )
 DATASETS.add(
@@ -43,6 +48,8 @@ DATASETS.add(
         "clnorm.data.datasets.ucf101:read",
         "UCF101 or any subset of its classes, from --data-root",
         {"split": Option(1, "official split", low=1, high=3), **_TAIL},
+        title="UCF101 (split {split})",
+        papers=(papers.UCF101,),
     )
 )
 DATASETS.add(

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from clnorm.catalogue.entry import Entry
 from clnorm.catalogue.option import Option
-from clnorm.catalogue.registry import Entry, Registry
+from clnorm.catalogue.registry import Registry
 
 _PIXEL_SMOTE = (
     "the average of two clips is a cross-fade, no clip; in 602,112 dimensions of pixels, 38 % of the nearest "

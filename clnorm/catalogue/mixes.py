@@ -1,7 +1,8 @@
 """The mixes: how two training clips become one."""
 
+from clnorm.catalogue.entry import Entry
 from clnorm.catalogue.option import Option
-from clnorm.catalogue.registry import Entry, Registry
+from clnorm.catalogue.registry import Registry
 
 MIXES = Registry("mix", plural="mixes", given=("generator",))
 MIXES.add(Entry("none", "clnorm.data.augment.mix:keep", "every clip as it is"))

@@ -3,8 +3,10 @@
 from collections.abc import Collection
 from dataclasses import replace
 
+import clnorm.catalogue.papers as papers
+from clnorm.catalogue.entry import Entry
 from clnorm.catalogue.option import Option
-from clnorm.catalogue.registry import Entry, Registry
+from clnorm.catalogue.registry import Registry
 from clnorm.errors import UserError
 
 AXIS = Option(
@@ -91,18 +93,42 @@ NORMS = Registry(
 _BATCH = {"eps": _eps(1e-5), "momentum": MOMENTUM}
 _GROUP = {"groups": GROUPS, "axis": AXIS, "eps": _eps(1e-5)}
 _TASKS = Option(64, "most experiences that a run may have", low=1)
-for _name, _target, _what, _options in (
-    ("ln", "layer:LayerNorm", "Layer Normalization over channels", {"eps": _eps(1e-6)}),
-    ("rms", "rms:RMSNorm", "Root Mean Square Normalization over channels", {"eps": _eps(1e-6)}),
-    ("bn", "batch:BatchNorm", "Batch Normalization with running statistics", {**_BATCH, **STATISTICS}),
+for _name, _title, _target, _what, _options, _paper in (
+    (
+        "ln",
+        "LN",
+        "layer:LayerNorm",
+        "Layer Normalization over channels",
+        {"eps": _eps(1e-6)},
+        papers.LAYER_NORM,
+    ),
+    (
+        "rms",
+        "RMSNorm",
+        "rms:RMSNorm",
+        "Root Mean Square Normalization over channels",
+        {"eps": _eps(1e-6)},
+        papers.RMS_NORM,
+    ),
+    (
+        "bn",
+        "BN",
+        "batch:BatchNorm",
+        "Batch Normalization with running statistics",
+        {**_BATCH, **STATISTICS},
+        papers.BATCH_NORM,
+    ),
     (
         "bn_cma",
+        "BN-CMA",
         "cumulative:CumulativeBatchNorm",
         "Batch Normalization whose running statistics are the plain average of all batches",
         {"eps": _eps(1e-5), "reset": Option(False, "start the average anew in each experience"), **STATISTICS},
+        papers.BATCH_NORM,
     ),
     (
         "bn_frozen",
+        "Frozen BN",
         "frozen:FrozenBatchNorm",
         "Batch Normalization whose statistics stay those of a stated source",
         {
@@ -111,15 +137,19 @@ for _name, _target, _what, _options in (
             "affine": Option(True, "whether weight and bias go on training"),
             "eval": STATISTICS["eval"],
         },
+        papers.BATCH_NORM,
     ),
     (
         "bn_task",
+        "Task BN",
         "per_task:TaskBatchNorm",
         "Batch Normalization with statistics for each experience: an oracle, told each clip's experience",
         {**_BATCH, "tasks": _TASKS, **_OF_ORACLES},
+        papers.BATCH_NORM,
     ),
     (
         "brn",
+        "BRN",
         "renorm:BatchRenorm",
         "Batch Renormalization: batch statistics corrected towards the running ones",
         {
@@ -130,28 +160,43 @@ for _name, _target, _what, _options in (
             "end": Option(0.5, "share of the run at which both limits are reached", low=0.0, high=1.0),
             **STATISTICS,
         },
+        papers.BATCH_RENORM,
     ),
-    ("gn", "group:GroupNorm", "Group Normalization over channel groups x positions", _GROUP),
+    (
+        "gn",
+        "GN",
+        "group:GroupNorm",
+        "Group Normalization over channel groups x positions",
+        _GROUP,
+        papers.GROUP_NORM,
+    ),
     (
         "in",
+        "IN",
         "group:InstanceNorm",
         "Instance Normalization over positions, for each channel",
         {"axis": replace(AXIS, default="clip"), "eps": _eps(1e-5)},
+        papers.INSTANCE_NORM,
     ),
     (
         "sn",
+        "SN",
         "switchable:SwitchableNorm",
         "Switchable Normalization: a learned mix of instance, layer and batch statistics",
         {"axis": AXIS, **_BATCH, **STATISTICS},
+        papers.SWITCHABLE_NORM,
     ),
     (
         "cn",
+        "CN",
         "continual:ContinualNorm",
         "Continual Normalization: group then batch statistics",
         {**_GROUP, "momentum": MOMENTUM, **STATISTICS},
+        papers.CONTINUAL_NORM,
     ),
     (
         "tbbn",
+        "TBBN",
         "task_balanced:TaskBalancedBatchNorm",
         "Task-Balanced Batch Normalization: memory weighs as much as the current experience",
         {
@@ -159,9 +204,11 @@ for _name, _target, _what, _options in (
             "ratio": Option(1.0, "most parts of a batch over the experiences before it", low=0.0),
             **STATISTICS,
         },
+        papers.TASK_BALANCED_BN,
     ),
     (
         "adab2n",
+        "AdaB2N",
         "adaptive:AdaptiveBalancedBatchNorm",
         "Adaptive Balance of Batch Normalization: learned weights of tasks, adaptive momentum",
         {
@@ -171,9 +218,11 @@ for _name, _target, _what, _options in (
             "tasks": _TASKS,
             **STATISTICS,
         },
+        papers.ADAPTIVE_BALANCED_BN,
     ),
     (
         "prepbn",
+        "PRepBN",
         "progressive:ProgressiveBatchNorm",
         "Layer Normalization that becomes Batch Normalization (plus a multiple of x) over the run",
         {
@@ -181,9 +230,34 @@ for _name, _target, _what, _options in (
             "until": Option(1.0, "share of the run at which it is Batch Normalization", low=0.0, high=1.0),
             **STATISTICS,
         },
+        papers.PROGRESSIVE_BN,
     ),
-    ("dyt", "pointwise:DynamicTanh", "Dynamic Tanh: no statistics", {"alpha": _ALPHA}),
-    ("derf", "pointwise:DynamicErf", "Dynamic error function: no statistics", {"alpha": _ALPHA}),
-    ("identity", "identity:Identity", "no normalization", {}),
+    (
+        "dyt",
+        "DyT",
+        "pointwise:DynamicTanh",
+        "Dynamic Tanh: no statistics",
+        {"alpha": _ALPHA},
+        papers.DYNAMIC_TANH,
+    ),
+    (
+        "derf",
+        "Derf",
+        "pointwise:DynamicErf",
+        "Dynamic error function: no statistics",
+        {"alpha": _ALPHA},
+        papers.DYNAMIC_ERF,
+    ),
+    ("identity", "no norm", "identity:Identity", "no normalization", {}, None),
 ):
-    NORMS.add(Entry(_name, f"clnorm.norms.{_target}", _what, _options, lacks=_list_lacking(_options)))
+    NORMS.add(
+        Entry(
+            _name,
+            f"clnorm.norms.{_target}",
+            _what,
+            _options,
+            lacks=_list_lacking(_options),
+            title=_title,
+            papers=(_paper,) if _paper else (),
+        )
+    )

@@ -1,7 +1,9 @@
 """The protocols: how the classes of a dataset are cut into experiences."""
 
+import clnorm.catalogue.papers as papers
+from clnorm.catalogue.entry import Entry
 from clnorm.catalogue.option import Option
-from clnorm.catalogue.registry import Entry, Registry
+from clnorm.catalogue.registry import Registry
 
 PROTOCOLS = Registry("protocol", plural="protocols", given=("seed",))
 PROTOCOLS.add(
@@ -22,5 +24,7 @@ PROTOCOLS.add(
             "step": Option(5, "classes of each later experience", low=1),
             "order": Option(1000, "seed of the class order; published: 1000, 1993, 2021", low=0, high=2**32 - 1),
         },
+        title="TCD (base {base}, step {step}, class order {order})",
+        papers=(papers.TCD,),
     )
 )

@@ -6,7 +6,6 @@ clnorm's own catalogue, from the `register` decorator, from an entry point of an
 `package.module:Name`, or `package.module.Name`, which is the same.
 """
 
-import hashlib
 import importlib
 import importlib.metadata
 import inspect
@@ -14,9 +13,9 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from clnorm.catalogue.entry import Entry
 from clnorm.catalogue.option import Option, Value, write_value
 from clnorm.catalogue.plugins import FIND_MODULE, ForeignText, import_module, import_target, read_options
 from clnorm.errors import UserError
@@ -24,45 +23,6 @@ from clnorm.errors import UserError
 _PLUGIN = re.compile(r"^(?P<target>[A-Za-z_][\w.]*:[A-Za-z_]\w*)(?::(?P<options>.*))?$")
 _DOTTED = re.compile(r"(?P<module>[A-Za-z_][\w.]*)\.(?P<attribute>[A-Za-z_]\w*)")
 _WORD = re.compile(r"[\w.-]+")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A registered thing.
-
-    Args:
-        name: what it is asked for by; a family is registered without the word, and asked for with it.
-        target: the object, or where to import it from.
-        summary: one line on it.
-        options: what can be set.
-        takes: of a family, what the word after the name is, such as `NAME`.
-        word: of a member of a family, that word.
-        lacks: options of its kind that it does not have, each with the reason.
-    """
-
-    name: str
-    target: Any
-    summary: str = ""
-    options: Mapping[str, Option] = field(default_factory=dict)
-    takes: str = ""
-    word: str = ""
-    lacks: Mapping[str, str] = field(default_factory=dict)
-
-    def load(self) -> Any:
-        """The object itself, imported now if it was named by a string; a family's takes the word as first argument."""
-        target = import_target(self.target) if isinstance(self.target, str) else self.target
-        return partial(target, self.word) if self.word else target
-
-    @property
-    def source(self) -> str:
-        """The hash of a plug-in's file, empty for a built-in: an edited plug-in is another one."""
-        if isinstance(self.target, str):
-            return ""
-        try:
-            file = inspect.getsourcefile(self.target)
-        except TypeError:
-            file = None
-        return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else ""
 
 
 @dataclass(frozen=True)
@@ -230,6 +190,15 @@ class Registry:
             else:
                 decided[key] = option.default
         return Spec(self.kind, name, tuple(sorted(decided.items())), format_spec(name, changed), entry)
+
+    def parse_own(self, text: str) -> Spec | None:
+        """What `parse` gives for a registered name; None for a plug-in's, which is not imported, or no legal text."""
+        if text.partition(":")[0].strip() not in self._entries:
+            return None
+        try:
+            return self.parse(text)
+        except UserError:
+            return None
 
     def _no_option(self, entry: Entry, key: str, *, where: str) -> UserError:
         what, known = f"{entry.name!r} has no option {key!r}", entry.options or "none, it takes no options"

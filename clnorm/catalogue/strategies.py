@@ -1,10 +1,19 @@
 """The strategies: how a model learns one experience after the other."""
 
+import clnorm.catalogue.papers as papers
+from clnorm.catalogue.entry import Entry
 from clnorm.catalogue.option import Option
-from clnorm.catalogue.registry import Entry, Registry
+from clnorm.catalogue.registry import Registry
 
 STRATEGIES = Registry("strategy", plural="strategies")
-STRATEGIES.add(Entry("naive", "clnorm.strategies.baselines:naive", "fine-tuning on each experience: the lower bound"))
+STRATEGIES.add(
+    Entry(
+        "naive",
+        "clnorm.strategies.baselines:naive",
+        "fine-tuning on each experience: the lower bound",
+        title="Naive",
+    )
+)
 STRATEGIES.add(
     Entry(
         "replay",
@@ -14,6 +23,7 @@ STRATEGIES.add(
             "per_class": Option(5, "clips kept for each class", low=1),
             "share": Option(0.5, "share of the batch taken from memory", low=0.01, high=0.99),
         },
+        title="Replay ({per_class} a class)",
     )
 )
 STRATEGIES.add(
@@ -29,6 +39,15 @@ STRATEGIES.add(
                 words=("empirical", "exact"),
             ),
         },
+        title="EWC",
+        papers=(papers.EWC,),
     )
 )
-STRATEGIES.add(Entry("joint", "clnorm.strategies.baselines:joint", "all experiences at once: the upper bound"))
+STRATEGIES.add(
+    Entry(
+        "joint",
+        "clnorm.strategies.baselines:joint",
+        "all experiences at once: the upper bound",
+        title="Joint",
+    )
+)

@@ -17,6 +17,13 @@ class Parser(argparse.ArgumentParser):
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             raise self._unknown(unknown, list(args or ()))
+        for action in self._get_positional_actions():
+            value = getattr(found, action.dest, None)
+            if any(
+                isinstance(word, str) and not word.strip() for word in (value if isinstance(value, list) else [value])
+            ):
+                # An empty path would be the current folder.
+                raise UserError(f"{value!r} is no {action.dest}", where=self.prog, hint=f"see: {self.prog} --help")
         return found, unknown
 
     def error(self, message: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from clnorm.cli.flags import Verbs
 from clnorm.cli.output import print_text
@@ -17,22 +18,44 @@ def add_table(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     table.add_argument(
         "--where", action="append", default=[], metavar="KEY=VALUE", help="take only these runs, by a column or any key"
     )
+    table.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="NAME=TITLE",
+        help="what to call a norm, a strategy, the dataset or the backbone, such as cn='Continual Norm'",
+    )
+    table.add_argument("--bib", metavar="FILE", help="for latex: cite papers, and write their BibTeX entries to FILE")
     table.set_defaults(verb=_table)
 
 
 def _table(options: argparse.Namespace) -> None:
     from rich.console import Console
 
+    from clnorm.files import replace_file
     from clnorm.results.load import load_results
+    from clnorm.results.names import parse_names
     from clnorm.results.selection import select
-    from clnorm.results.tables import make_table
+    from clnorm.results.tables import make_bibliography, make_table
 
     unreadable: list[ClnormError] = []
     loaded = load_results(options.folder, columns=["config"], on_unreadable=unreadable.append)
     results = select(loaded, options.where)
     metrics = [name.strip() for name in options.metrics.split(",") if name.strip()]
     console = Console() if sys.stdout.isatty() else None
-    print_text(make_table(results, metrics=metrics, format=options.format, versus=options.versus, console=console))
+    text = make_table(
+        results,
+        metrics=metrics,
+        format=options.format,
+        versus=options.versus,
+        names=parse_names(options.name, results),
+        cite=options.bib is not None,
+        console=console,
+    )
+    if options.bib is not None:
+        entries = make_bibliography(results).encode()
+        replace_file(Path(options.bib), lambda file: file.write(entries))
+    print_text(text)
     if unreadable:
         count = "1 run is" if len(unreadable) == 1 else f"{len(unreadable)} runs are"
         named = "; ".join(f"{error.where}: {error.what}" for error in unreadable)

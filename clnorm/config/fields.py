@@ -70,7 +70,9 @@ def _check(metadata: Mapping[str, Any], given: Any, *, where: str) -> Any:
         return option.parse(given, where=where)
     if metadata.get("path"):
         if given is not None and not isinstance(given, (str, Path)):
-            raise UserError(f"{given!r} is not a path", where=where)
+            raise UserError(
+                f"{given!r} is not a path", where=where, legal="a path, in quotes where it looks like a number"
+            )
         if given in (None, ""):
             if metadata["default"] is not None:
                 raise UserError("a path is needed", where=where, hint=f"such as {where}={metadata['default']}")

@@ -4,10 +4,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from clnorm.catalogue.registry import Spec
+from clnorm.catalogue.registry import Spec, format_spec
 from clnorm.config.config import Config
 from clnorm.config.fields import Section
 from clnorm.errors import UserError
@@ -29,6 +30,10 @@ NOT_IDENTITY = {
 # Counted up where a method's results change with the same options, so that an old run is not taken for a new one.
 # replay, 2: no batch holds a clip of the memory twice where it need not.
 _VERSIONS = {"replay": 2}
+
+
+# Options that came after runs were kept, by key: at these values they do not count, so that those runs keep their ids.
+_ADDED = {"data.augment": {"mirrored": "none"}}
 
 
 def run_id(config: Config, *, data: str = "") -> str:
@@ -60,12 +65,22 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _digest(config: Config, data: str, *, leave_out: set[str]) -> str:
     flat = {key: value for key, value in flatten(config.to_dict()).items() if key not in leave_out}
+    flat |= {key: text for key, text in _without_added(config).items() if key in flat}
     flat |= {f"{key}.source": source for key, source in _plugin_sources(config).items() if key in flat}
     if "strategy" in flat and (version := _VERSIONS.get(config.strategy.name)):
         flat["strategy.version"] = version
     weights = _digest_file(config.model.weights) if config.model.weights else ""
     text = json.dumps({**flat, "data": data, "weights": weights}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _without_added(config: Config) -> dict[str, str]:
+    """The names that have options of `_ADDED`, without those that do not count, by dotted key."""
+    names: dict[str, Spec] = {key: attrgetter(key)(config) for key in _ADDED}
+    return {
+        key: format_spec(spec.name, {name: value for name, value in spec.options if _ADDED[key].get(name) != value})
+        for key, spec in names.items()
+    }
 
 
 def _plugin_sources(section: Section, prefix: str = "") -> dict[str, str]:

@@ -63,8 +63,9 @@ def read_yaml(path: str | Path, *, allowed: frozenset[str]) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it cannot be parsed"
-        raise UserError(f"is not YAML: {problem}", where=f"{path}{line}") from error
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed"
+        hint = "put a text with signs such as = : % , [ or { in quotes"
+        raise UserError(f"is not YAML: {problem}", where=f"{path}{line}", hint=hint) from error
     except ValueError as error:
         raise UserError(f"cannot be taken: {error}", where=str(path), hint="give a plain YAML file") from error
     if loaded is None:

@@ -49,12 +49,15 @@ def read_sweep(path: str | Path, overrides: Mapping[str, Any], *, allow_plugins:
         raise UserError("needs lists of values under `grid`", where=str(path), hint="such as grid: {norm: [bn, cn]}")
     for key, values in grid.items():
         if not isinstance(values, list) or not values:
-            raise UserError(f"{values!r} is not a list of values", where=f"{path}: grid.{key}")
+            what, legal = f"{values!r} is not a list of values", "a list, not empty, such as [0, 1, 2]"
+            raise UserError(what, where=f"{path}: grid.{key}", legal=legal)
         if key in overrides:
             raise UserError(f"{key!r} is varied by the grid", where="--set", hint=f"change it in {path}")
     shared = loaded.get("config") or {}
     if not isinstance(shared, dict):
-        raise UserError(f"{shared!r} is not a mapping of keys", where=f"{path}: config")
+        raise UserError(
+            f"{shared!r} is not a mapping of keys", where=f"{path}: config", hint="such as config: {train: {epochs: 5}}"
+        )
     return [merge_config(shared, {**overrides, **point}) for point in _points(grid)]
 
 

@@ -2,14 +2,14 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
+from clnorm.catalogue.reference import Reference
 from clnorm.evaluation.metrics import Metric
-from clnorm.evaluation.stats import FEWEST, LEVEL
+from clnorm.evaluation.stats import FEWEST
 from clnorm.results.grid import SIGNIFICANT, Cell, Grid, rounded
-from clnorm.results.record import NOTES
 
 MISSING = "--"
 
@@ -57,6 +57,8 @@ class Dialect:
         legend: what best and second look like, or nothing where they are not to be seen.
         R: the accuracy matrix in the caption.
         percent: "per cent" after a number, as a sign.
+        for_papers: whether names are those of papers, not those that commands take.
+        cite: the command that cites papers, behind a name; nothing where a format has none.
     """
 
     escape: Callable[[str], str]
@@ -73,6 +75,8 @@ class Dialect:
     legend: str
     R: str
     percent: str
+    for_papers: bool = False
+    cite: Callable[[Sequence[Reference]], str] = lambda papers: ""
 
 
 PLAIN = Dialect(
@@ -106,6 +110,7 @@ MARKDOWN = Dialect(
     legend="bold best, underlined second",
     R="`R[t,j]`",
     percent="%",
+    for_papers=True,
 )
 LATEX = Dialect(
     escape=escape_latex,
@@ -122,6 +127,8 @@ LATEX = Dialect(
     legend="bold best, underlined second",
     R="$R_{t,j}$",
     percent=r"\,\%",
+    for_papers=True,
+    cite=lambda papers: rf"~\cite{{{','.join(paper.key for paper in papers)}}}" if papers else "",
 )
 
 
@@ -148,66 +155,23 @@ def write_heading(metric: Metric, dialect: Dialect) -> str:
     return f"{dialect.heading(metric)} {dialect.up if metric.higher_is_better else dialect.down}"
 
 
-def write_versus(versus: str, dialect: Dialect) -> str:
+def write_name(grid: Grid, kind: str, name: str, dialect: Dialect, *, cited: bool = False) -> str:
+    """What a row, a column group or a part of the setting is called, with its citation where the table has some.
+
+    Args:
+        grid: the table.
+        kind: `norm`, `strategy`, `dataset`, `protocol` or `backbone`.
+        name: the one of that kind.
+        dialect: of the format; papers' names stand in those for readers of papers.
+        cited: whether its papers are named here.
+    """
+    title = grid.titles.get((kind, name), name) if dialect.for_papers else grid.names.get((kind, name), name)
+    return dialect.escape(title) + (dialect.cite(grid.cited.get((kind, name), ())) if cited else "")
+
+
+def write_versus(grid: Grid, dialect: Dialect) -> str:
     """The head of a column of differences."""
-    return f"{dialect.delta} {dialect.escape(versus)}"
-
-
-def write_caption(grid: Grid, dialect: Dialect) -> str:
-    """What the table shows: data, model, protocol, seeds, interval, and each metric's definition and source."""
-    level = f"{LEVEL * 100:g}{dialect.percent}"
-    named = ", ".join(f"{column} {dialect.escape(value)}" for column, value in grid.setting.items())
-    sentences = [
-        f"{named[0].upper()}{named[1:]}",
-        _explain_values(grid, dialect, level=level),
-        f"{MISSING}: undefined, or without a finished run for every seed" if _has_gap(grid) else "",
-        *(f"{label}: {dialect.escape(NOTES[label])}" for label in grid.labels),
-        _explain_versus(grid, dialect, level=level),
-        f"{dialect.R} is the accuracy on experience j after experience t, T the last",
-        *(f"{dialect.definition(metric)} ({dialect.escape(metric.source)})" for metric in grid.metrics),
-    ]
-    return " ".join(f"{sentence}." for sentence in sentences if sentence)
-
-
-def _explain_values(grid: Grid, dialect: Dialect, *, level: str) -> str:
-    """What a number is, and what is marked; with too few seeds, that nothing is."""
-    n = len(grid.seeds)
-    if n == 1:
-        return "Values are in per cent, from a single seed (n = 1), so without an interval and without a mark"
-    values = f"Values are in per cent: mean and half width of the {level} Student-t interval over seeds (n = {n})"
-    if n < FEWEST:
-        return f"{values}, which are too few to test: no mean is marked as best"
-    if not dialect.legend:
-        return values
-    return f"{values}; {dialect.legend} within a strategy{explain_marks(grid, dialect)}"
-
-
-def explain_marks(grid: Grid, dialect: Dialect) -> str:
-    """When a mean is marked, behind the words for its mark; nothing where there is nothing to compare."""
-    if len(grid.norms) < 2:
-        return ""
-    return f", where it differs from each worse one: {_significant(dialect)}"
-
-
-def _significant(dialect: Dialect) -> str:
-    return f"p {dialect.escape('<')} {SIGNIFICANT} in the paired t-test, Holm-corrected"
-
-
-def _explain_versus(grid: Grid, dialect: Dialect, *, level: str) -> str:
-    if grid.versus is None:
-        return ""
-    difference = f"{write_versus(grid.versus, dialect)}: mean difference to {dialect.escape(grid.versus)} over pairs"
-    said = [f"{difference} that share a seed, with its {level} Student-t interval"]
-    if len(grid.seeds) < FEWEST:
-        return "; ".join([*said, "with so few seeds none is tested"])
-    said.append(f"{dialect.number(dialect.star)}: {_significant(dialect)} over the norms of a column")
-    if any(cell.difference is not None and math.isnan(cell.difference.p) for cell in grid.cells.values()):
-        said.append("a difference that is the same in every pair cannot be tested, and has no star")
-    return "; ".join(said)
-
-
-def _has_gap(grid: Grid) -> bool:
-    return not all(cell.complete for cell in grid.cells.values())
+    return f"{dialect.delta} {write_name(grid, 'norm', grid.versus or '', dialect)}"
 
 
 def _percent(share: float, *, sign: str = "") -> str:

@@ -143,7 +143,7 @@ class RunFolder:
         """Write a finished run's files, its record last, and drop what only an unfinished one needs."""
         write_frame(self.path / "predictions.parquet", predictions)
         lines = [",".join("" if value is None else repr(value) for value in row) for row in record.matrix]
-        header = ",".join(f"experience_{index}" for index in range(len(record.experiences)))
+        header = ",".join(f"experience_{index + 1}" for index in range(len(record.experiences)))
         self.write("matrix.csv", "\n".join([header, *lines]) + "\n")
         self.write("record.json", record.to_json())
         self.drop_state()

@@ -12,16 +12,16 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from clnorm.results.captions import explain_marks, write_caption
 from clnorm.results.dialects import (
     LATEX,
     MARKDOWN,
     PLAIN,
     Dialect,
-    explain_marks,
-    write_caption,
     write_difference,
     write_heading,
     write_mean,
+    write_name,
     write_versus,
 )
 from clnorm.results.grid import Cell, Grid
@@ -44,7 +44,7 @@ def to_rich(grid: Grid, console: Console | None = None) -> str:
     for heading in _headings(grid, PLAIN, separator="\n"):
         table.add_column(Text(heading), justify="right", overflow="fold")
     for norm in grid.norms:
-        table.add_row(Text(norm), *_styled(grid, norm))
+        table.add_row(Text(write_name(grid, "norm", norm, PLAIN)), *_styled(grid, norm))
     if console is None or not console.is_terminal:
         console = Console(file=io.StringIO(), width=WIDTH)
         widest = Measurement.get(console, console.options.update(max_width=sys.maxsize), table).maximum
@@ -62,7 +62,7 @@ def to_markdown(grid: Grid) -> str:
     rows = [
         ["norm", *_headings(grid, MARKDOWN, separator=" ")],
         [":--", *("--:" for _ in _headings(grid, MARKDOWN, separator=" "))],
-        *([MARKDOWN.escape(norm), *_texts(grid, norm, MARKDOWN)] for norm in grid.norms),
+        *([write_name(grid, "norm", norm, MARKDOWN), *_texts(grid, norm, MARKDOWN)] for norm in grid.norms),
     ]
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([*lines, "", write_caption(grid, MARKDOWN)]) + "\n"
@@ -83,7 +83,12 @@ def to_latex(grid: Grid) -> str:
 def _latex_cells(grid: Grid) -> list[list[str]]:
     """The cells of the tabular but for the groups, a row each, headings first."""
     headings = ["norm", *list(_group_headings(grid, LATEX)) * len(grid.strategies)]
-    return [headings, *([LATEX.escape(norm), *_texts(grid, norm, LATEX)] for norm in grid.norms)]
+    rows = ([write_name(grid, "norm", norm, LATEX, cited=True), *_texts(grid, norm, LATEX)] for norm in grid.norms)
+    return [headings, *rows]
+
+
+def _latex_groups(grid: Grid) -> list[str]:
+    return [write_name(grid, "strategy", strategy, LATEX, cited=True) for strategy in grid.strategies]
 
 
 def _table_width(grid: Grid) -> float:
@@ -93,7 +98,7 @@ def _table_width(grid: Grid) -> float:
     groups = [
         [row[1 + width * index : 1 + width * (index + 1)] for row in cells] for index in range(len(grid.strategies))
     ]
-    names = ([[LATEX.escape(strategy)]] for strategy in grid.strategies)
+    names = ([[name]] for name in _latex_groups(grid))
     first = estimate_width([row[:1] for row in cells])
     return first + sum(max(map(estimate_width, pair)) for pair in zip(groups, names, strict=True))
 
@@ -102,7 +107,7 @@ def _latex_table(grid: Grid, *, suffix: str = "") -> str:
     cells = _latex_cells(grid)
     width = len(list(_group_headings(grid, LATEX)))
     count = len(grid.strategies)
-    groups = [rf"\multicolumn{{{width}}}{{c}}{{{LATEX.escape(strategy)}}}" for strategy in grid.strategies]
+    groups = [rf"\multicolumn{{{width}}}{{c}}{{{name}}}" for name in _latex_groups(grid)]
     rules = [rf"\cmidrule(lr){{{2 + width * index}-{1 + width * (index + 1)}}}" for index in range(count)]
     rows = [
         " & ".join(["", *groups]).strip() + r" \\",
@@ -141,9 +146,9 @@ def estimate_width(cells: Sequence[Sequence[str]]) -> float:
 def _print_width(cell: str) -> float:
     """A cell's width in points: of digits and letters half an em, of relations and arrows with their spaces more."""
     wide = len(re.findall(r"\\(?:pm|uparrow|downarrow|Delta)\b", cell)) + cell.count("+")
-    text = re.sub(r"\\text\w+\{\}", "x", cell)
+    text = re.sub(r"\\text\w+\{\}", "x", re.sub(r"\\cite\{.*?\}", "[00]", cell).replace("~", " "))
     text = re.sub(r"\\(?:pm|uparrow|downarrow|Delta)\b|\\math\w+|\\underline|\\bar|[${}^+]", "", text).replace("\\", "")
-    narrow = sum(text.count(character) for character in ".,: ")
+    narrow = sum(text.count(character) for character in ".,: ()[]")
     return 9.0 * (0.55 * (len(text) - narrow) + 0.28 * narrow + 1.15 * wide)
 
 
@@ -159,7 +164,8 @@ def to_csv(grid: Grid) -> str:
     for (norm, strategy, metric), cell in grid.cells.items():
         mean, half_width = (cell.interval.mean, cell.interval.half_width) if cell.interval else (None, None)
         numbers = [_number(mean), _number(half_width), len(cell.values), str(cell.complete).lower(), "fraction"]
-        writer.writerow([norm, strategy, metric, *numbers, *(_compared(cell) if compared else [])])
+        names = [grid.names.get(place, place[1]) for place in (("norm", norm), ("strategy", strategy))]
+        writer.writerow([*names, metric, *numbers, *(_compared(cell) if compared else [])])
     return text.getvalue()
 
 
@@ -177,11 +183,11 @@ def _group_headings(grid: Grid, dialect: Dialect) -> Iterator[str]:
     for metric in grid.metrics:
         yield write_heading(metric, dialect)
         if grid.versus is not None:
-            yield write_versus(grid.versus, dialect)
+            yield write_versus(grid, dialect)
 
 
 def _headings(grid: Grid, dialect: Dialect, *, separator: str) -> list[str]:
-    groups = [dialect.escape(strategy) for strategy in grid.strategies]
+    groups = [write_name(grid, "strategy", strategy, dialect) for strategy in grid.strategies]
     return [f"{group}{separator}{heading}" for group in groups for heading in _group_headings(grid, dialect)]
 
 

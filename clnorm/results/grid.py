@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import pandas as pd
 
 from clnorm.catalogue import NORMS, STRATEGIES
+from clnorm.catalogue.reference import Reference
 from clnorm.catalogue.registry import Registry
 from clnorm.errors import UserError
 from clnorm.evaluation.metrics import METRICS, Metric
 from clnorm.evaluation.stats import FEWEST, Interval, PairedDifference, holm, paired_difference, t_interval
+from clnorm.results.names import Place, name_all
 from clnorm.results.record import NOTES, label_norm
-from clnorm.results.selection import SETTING, check_one_setting
+from clnorm.results.selection import EXPERIMENT, SETTING, check_one_setting, plain_text
 
 Mark = Literal["best", "second", ""]
 SIGNIFICANT = 0.05
@@ -53,6 +55,10 @@ class Grid:
         setting: dataset, protocol and backbone.
         versus: the norm that the others are compared with, or None.
         cells: by (norm, strategy, metric key).
+        experiment: what else defines the experiment, by column of `clnorm.results.selection.EXPERIMENT`.
+        names: by (kind, name), what the user calls it.
+        titles: by (kind, name), what papers call it, or the user.
+        cited: by (kind, name), the papers to cite; empty where the table cites none.
     """
 
     norms: tuple[str, ...]
@@ -63,15 +69,27 @@ class Grid:
     setting: Mapping[str, str]
     versus: str | None
     cells: Mapping[tuple[str, str, str], Cell]
+    experiment: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[Place, str] = field(default_factory=dict)
+    titles: Mapping[Place, str] = field(default_factory=dict)
+    cited: Mapping[Place, tuple[Reference, ...]] = field(default_factory=dict)
 
 
-def create_grid(df: pd.DataFrame, *, metrics: Sequence[str], versus: str | None = None) -> Grid:
+def create_grid(
+    df: pd.DataFrame,
+    *,
+    metrics: Sequence[str],
+    versus: str | None = None,
+    names: Mapping[str, str] | None = None,
+    cite: bool = False,
+) -> Grid:
     """The cells of a table, from the long frame of results.
 
     A cell is complete when every seed of the table has a finished run and a value; otherwise it has no mean.
 
     Raises:
-        UserError: no run, several settings, two runs for one place, or an unknown metric, label or norm to compare to.
+        UserError: no run, several settings, two runs for one place, or an unknown metric, label, norm to compare to or
+            name to replace.
     """
     if not metrics:
         raise UserError("no metric is named", where="table", legal=METRICS)
@@ -84,6 +102,7 @@ def create_grid(df: pd.DataFrame, *, metrics: Sequence[str], versus: str | None 
     for label in labels:
         if label not in NOTES:
             raise UserError(f"unknown label {label!r}", where="table", legal=NOTES, given=label)
+    own, titles, papers = name_all(df, names or {})
     df = df.assign(norm=[label_norm(norm, label) for norm, label in zip(df["norm"], df["label"], strict=True)])
     _refuse_doubles(df)
     norms = _ordered(set(df["norm"]), NORMS)
@@ -98,8 +117,17 @@ def create_grid(df: pd.DataFrame, *, metrics: Sequence[str], versus: str | None 
         setting={column: str(df[column].iloc[0]) for column in SETTING},
         versus=versus,
         cells={},
+        experiment={name: _join(df[name]) for name in EXPERIMENT if name in df.columns},
+        names=own,
+        titles=titles,
+        cited=papers if cite else {},
     )
     return replace(grid, cells=_cells(df, grid))
+
+
+def _join(column: "pd.Series[Any]") -> str:
+    """The one value of runs that share a setting; several where it does not count there, such as a file's name."""
+    return " | ".join(dict.fromkeys(map(plain_text, column)))
 
 
 def _refuse_doubles(df: pd.DataFrame) -> None:

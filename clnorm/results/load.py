@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clnorm.catalogue import AUGMENTATIONS, IMBALANCE, MIXES
 from clnorm.config.identity import flatten
 from clnorm.config.moved import moved_options
 from clnorm.errors import ClnormError, UserError
-from clnorm.results.record import RunRecord, read_record
+from clnorm.results.record import UNKNOWN, RunRecord, read_record
+from clnorm.results.selection import EXPERIMENT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
 _A_BAR = "average_incremental_accuracy"
 GROUPS = ("config", "cost", "folder")
-UNKNOWN = "unknown"
 
 
 def load_results(
@@ -39,7 +40,9 @@ def load_results(
         `retention` is filled in where joint training with the same norm, label and seed is among the runs. Columns run,
         setting, dataset, protocol, backbone, norm, strategy, label, imbalance, seed, status, metric, value. A norm is
         named as it is written now, also where its record is older than that. A run that has not finished has the
-        status `unfinished` and one row without metric and value.
+        status `unfinished` and one row without metric and value. What defines the experiment for a caption are further
+        columns: experiences (the number of classes in each), weights, and train.epochs, train.lr, train.batch_size,
+        data.frames, data.image_size, data.augment, data.mix; `unknown` where an older record has none.
 
     Raises:
         UserError: there is no such folder, or no run in it, or no such group of columns.
@@ -119,13 +122,37 @@ def _with_retention(record: RunRecord, joint: float | None) -> RunRecord:
     return record if own is None or not joint else replace(record, metrics={**record.metrics, "retention": own / joint})
 
 
+def _experiment(record: RunRecord) -> dict[str, Any]:
+    """What else defines the experiment, for a caption: its names in short, as far as they are built in."""
+    flat = flatten(record.config)
+    names = {"data.augment": AUGMENTATIONS, "data.mix": MIXES, "train.imbalance": IMBALANCE}
+    for key, registry in names.items():
+        if isinstance(flat.get(key), str) and (spec := registry.parse_own(flat[key])) is not None:
+            flat[key] = spec.short
+    known = {
+        "experiences": ", ".join(str(len(experience)) for experience in record.experiences),
+        "weights": _start(record),
+        "imbalance": flat.get("train.imbalance", "none"),  # an older version had no other
+    }
+    return {name: known.get(name, flat.get(name, UNKNOWN)) for name in EXPERIMENT}
+
+
+def _start(record: RunRecord) -> str:
+    """What the backbone starts from: `from scratch`, or the name of the weights."""
+    start = record.config.get("model", {})
+    if not start.get("weights") and not start.get("pretrained"):
+        return "from scratch"
+    source = record.weights.get("source") or start.get("weights") or "timm's hub"
+    return f"from {Path(str(source)).name}"
+
+
 def _rows(record: RunRecord) -> list[dict[str, Any]]:
     shared = {
         "run": record.run,
         "setting": record.setting,
         **record.names,
         "label": record.label,
-        "imbalance": record.config.get("train", {}).get("imbalance", "none"),  # an older version had no other
+        **_experiment(record),
         "seed": record.seed,
         "status": record.status,
     }

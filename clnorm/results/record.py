@@ -15,6 +15,9 @@ SCHEMA = 2
 LABELS = {"running": "", "batch": "transductive", "task": "oracle"}
 """What results are labelled by each `eval` of norms: empty where a prediction depends on its own clip alone."""
 
+UNKNOWN = "unknown"
+"""What a table says of a value that an older record does not hold."""
+
 _NAMES = ("dataset", "protocol", "backbone", "norm", "strategy")
 _COST = ("seconds", "clips_trained", "peak_memory_mb")
 

@@ -9,6 +9,19 @@ from clnorm.config.moved import MOVED_COLUMNS
 from clnorm.errors import UserError
 
 SETTING = ("dataset", "protocol", "backbone")
+EXPERIMENT = (
+    "experiences",
+    "weights",
+    "data.frames",
+    "data.image_size",
+    "data.augment",
+    "data.mix",
+    "train.epochs",
+    "train.lr",
+    "train.batch_size",
+    "imbalance",
+)
+"""What defines an experiment beside its setting, for a caption; a frame made by hand may lack it."""
 COLUMNS = ("run", "setting", *SETTING, "norm", "strategy", "label", "seed", "status", "metric", "value")
 
 
@@ -75,7 +88,7 @@ def check_one_setting(df: pd.DataFrame) -> None:
     unsaid = ""
     if not shown:
         shown = {"setting": _values(df, "setting")}
-        if not any("." in str(column) for column in df.columns):
+        if "data.fingerprint" not in df.columns:
             unsaid = '; load_results(folder, columns=["config"]) knows in which keys'
     column, values = next(iter(shown.items()))
     raise UserError(

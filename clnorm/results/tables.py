@@ -1,16 +1,18 @@
 """Tables of norms by strategies, from the long frame of results."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from rich.console import Console
 
+from clnorm.catalogue.reference import to_bibliography
 from clnorm.errors import UserError
 from clnorm.results.formats import to_csv, to_latex, to_markdown, to_rich
 from clnorm.results.grid import create_grid
+from clnorm.results.names import name_all
 from clnorm.results.selection import select
 
-__all__ = ["FORMATS", "make_table", "select"]
+__all__ = ["FORMATS", "make_bibliography", "make_table", "select"]
 
 FORMATS = ("rich", "markdown", "latex", "csv")
 
@@ -21,6 +23,8 @@ def make_table(
     metrics: Sequence[str] = ("accuracy", "forgetting"),
     format: str = "rich",  # noqa: A002 - the word that users know
     versus: str | None = None,
+    names: Mapping[str, str] | None = None,
+    cite: bool = False,
     console: Console | None = None,
 ) -> str:
     """A table with norms as rows, strategies as column groups, and the metrics within each group.
@@ -28,6 +32,9 @@ def make_table(
     A row is a norm; one whose runs were evaluated as transductive or by an oracle has that behind its name, and the
     caption says what it means. A cell is the mean over seeds ± the half width of its 95 % Student-t interval, in per
     cent. It is `--` unless every seed that any run of the table has is finished there and has a value.
+
+    In Markdown and LaTeX, norms, strategies, dataset and backbone have their names in papers; elsewhere those of the
+    configuration. The caption states the experiment as chosen, as far as `df` has it: `clnorm.load_results` has all.
 
     Args:
         df: one row for each run and metric, with the columns run, setting (what all but norm, strategy and seed come
@@ -37,17 +44,32 @@ def make_table(
         format: rich (for a terminal), markdown, latex (with booktabs) or csv (shares at full precision).
         versus: a norm to compare the others with: adds columns of differences over pairs that share a seed, with
             their interval and a mark where the Holm-corrected paired t-test gives p < 0.05.
+        names: what to call a norm, a strategy, the dataset, the protocol or the backbone, by its name in the runs, in
+            every format: `{"cn": "Continual Norm"}`.
+        cite: for latex, whether names are followed by `\\cite`, for what `make_bibliography` has.
         console: for rich, where the table will be shown; plain text without a terminal.
 
     Returns:
         The text, ending in a newline.
 
     Raises:
-        UserError: no run, runs of several settings, two runs for one place, or an unknown metric, format or norm.
+        UserError: no run, runs of several settings, two runs for one place, or an unknown metric, format, norm or name,
+            two rows that would be called alike, or citations in another format than latex.
     """
     if format not in FORMATS:
         raise UserError(f"unknown format {format!r}", where="table", legal=FORMATS, given=format)
-    grid = create_grid(df, metrics=metrics, versus=versus)
+    if cite and format != "latex":
+        raise UserError(f"citations are for latex, not for {format}", where="table", hint="write --format latex")
+    grid = create_grid(df, metrics=metrics, versus=versus, names=names, cite=cite)
     if format == "rich":
         return to_rich(grid, console)
     return {"markdown": to_markdown, "latex": to_latex, "csv": to_csv}[format](grid)
+
+
+def make_bibliography(df: pd.DataFrame) -> str:
+    """A .bib file with the papers of the norms, strategies, dataset, protocol and backbone in a frame of results.
+
+    What clnorm knows no paper of, such as a plug-in, has no entry.
+    """
+    _, _, cited = name_all(df, {})
+    return to_bibliography(paper for papers in cited.values() for paper in papers)

@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clnorm.errors import ClnormError
 from clnorm.execution.inputs import pixels_to_input
+from clnorm.training.imbalance.samplers import ClassCounts
 from clnorm.training.setup import Setup
 
 
@@ -18,9 +20,9 @@ class Batch:
     Args:
         ids: (B,) int64 on the CPU, the clips.
         clips: (B, T, 3, H, W), augmented and mixed; this and what follows on the model's device.
-        targets: (B,) int64, the output that stands for each clip's class.
+        targets: (B,) int64, the output that stands for each clip's class, as it looks after a flip.
         partners: (B,) int64, the target of what each clip is mixed with.
-        tasks: (B,) int64, the experience that each clip belongs to.
+        tasks: (B,) int64, the experience that each clip belongs to, however it is changed.
         recalled: (B,) bool, whether the clip comes from the memory; these stand at the end of a whole batch.
         own_share: how much of each clip, and so of the loss, is its own; the rest is its partner's.
     """
@@ -52,8 +54,10 @@ class BatchMaker:
 
     def __init__(self, setup: Setup) -> None:
         self._device, self._augment, self._mix = setup.device, setup.augment, setup.config.data.mix.bind()
-        self._targets = torch.as_tensor(setup.stream.targets)
-        self._labels = torch.as_tensor(setup.stream.order)[self._targets]
+        self._order = torch.as_tensor(setup.stream.order)
+        self._outputs = self._order.argsort()
+        self._labels = self._order[torch.as_tensor(setup.stream.targets)]
+        self._where = f"data.augment {setup.config.data.augment.name}"
 
     def make(
         self,
@@ -62,6 +66,7 @@ class BatchMaker:
         *,
         tasks: Tensor,
         index: int,
+        seen: int,
         augmentation: torch.Generator,
         mixing: np.random.Generator,
     ) -> Batch:
@@ -72,12 +77,16 @@ class BatchMaker:
             pixels: (B, T, 3, H, W) uint8.
             tasks: (clips,) the experience of every clip of the dataset, on the CPU.
             index: the experience in training; a clip of another one comes from the memory.
+            seen: outputs that stand for classes which training has reached, the experience's included.
             augmentation: what changes of clips are drawn from.
             mixing: what partners and shares are drawn from.
+
+        Raises:
+            ClnormError: a plug-in for augmentation returns something else than an augmentation does.
         """
         clips = pixels_to_input(pixels.to(self._device, non_blocking=True))
-        mixture = self._mix(self._augment(clips, self._labels[ids], generator=augmentation), generator=mixing)
-        targets, of_clips = self._targets[ids].to(self._device), tasks[ids].to(self._device)
+        clips, targets = self._change(clips, self._labels[ids], seen=seen, generator=augmentation)
+        mixture, of_clips = self._mix(clips, generator=mixing), tasks[ids].to(self._device)
         return Batch(
             ids=ids,
             clips=mixture.clips,
@@ -87,3 +96,35 @@ class BatchMaker:
             recalled=of_clips != index,
             own_share=mixture.share,
         )
+
+    def exchange_counts(self, counts: ClassCounts, *, seen: int) -> ClassCounts:
+        """What batches hold of each class once the augmentation has exchanged labels; by output, before and after."""
+        exchange = getattr(self._augment, "exchange_counts", None)
+        if exchange is None:
+            return counts
+
+        def by_output(given: np.ndarray, *, distinct: bool) -> np.ndarray:
+            by_class = torch.as_tensor(given)[self._outputs]
+            exchanged: Tensor = exchange(by_class, seen=self._seen(seen), distinct=distinct)
+            return exchanged[self._order].numpy()
+
+        return ClassCounts(clips=by_output(counts.clips, distinct=True), shown=by_output(counts.shown, distinct=False))
+
+    def _seen(self, count: int) -> Tensor:
+        """(classes,) bool: whether a class has one of the first `count` outputs."""
+        return self._outputs < count
+
+    def _change(self, clips: Tensor, labels: Tensor, *, seen: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Augmented clips, and the targets of them on the device."""
+        changed = self._augment(clips, labels, seen=self._seen(seen), generator=generator)
+        if not isinstance(changed, tuple) or [type(part) for part in changed] != [Tensor, Tensor]:
+            legal = "(clips, labels), both tensors"
+            raise ClnormError(f"it returned a {type(changed).__name__}", where=self._where, legal=legal)
+        clips, after = changed
+        if not torch.equal(labels, after):
+            if not hasattr(self._augment, "exchange_counts"):
+                what = "it changed labels, and has no method exchange_counts, by which losses weigh classes"
+                raise ClnormError(what, where=self._where, hint="see clnorm.data.augment.presets.ClipAugmentation")
+            if not self._seen(seen)[after].all():
+                raise ClnormError("it gave a clip the label of a class that is not trained yet", where=self._where)
+        return clips, self._outputs[after].to(self._device)

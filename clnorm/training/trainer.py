@@ -181,7 +181,8 @@ class ClipStrategy(ResumingTemplate):
         self.dataloader = Epochs(self.setup, index=index, draw=draw, memory=self.memory, recalled=recalled)
         of_epoch = recalled * self.lengths.steps_per_epoch(index)
         classes = self.setup.stream.num_classes
-        self.balancing.start(count_classes(targets[ids], targets[self.memory], recalled=of_epoch, num_classes=classes))
+        counts = count_classes(targets[ids], targets[self.memory], recalled=of_epoch, num_classes=classes)
+        self.balancing.start(self._maker.exchange_counts(counts, seen=self.seen_classes))
 
     def check_model_and_optimizer(self, **kwargs: Any) -> None:
         self.optimizer = create_optimizer(self.model, self.recipe)
@@ -201,6 +202,7 @@ class ClipStrategy(ResumingTemplate):
             pixels,
             tasks=self.statistics.tasks,
             index=self.index,
+            seen=self.seen_classes,
             augmentation=self.dataloader.augmentation,
             mixing=self.dataloader.mixing,
         )

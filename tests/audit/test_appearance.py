@@ -66,6 +66,18 @@ def test_too_few_sources_are_said(make_subject, random_clips):
     assert "too few sources to tell whether by chance" in section.verdict.text
 
 
+def test_nine_subjects_are_too_few_for_the_level_and_that_is_said(make_subject, random_clips):
+    clips = random_clips(36)
+    clips[:12] += 30
+    splits = ["test"] * 12 + ["train"] * 24
+    subject = make_subject(clips, [0, 1, 2, 3] * 9, splits, groups=[k // 4 for k in range(36)])
+    (shift,) = measure_shifts(subject, [APPEARANCE[0]])
+    assert (shift.p, shift.divisions) == (1 / 84, 84)
+    section = examine_appearance(subject)
+    assert section.verdict.mark is Mark.UNKNOWN
+    assert "they can be divided in 84 ways, so that p is at least 0.071" in section.verdict.text
+
+
 def test_without_test_clips_nothing_can_be_told(clean):
     section = examine_appearance(clean(splits=["train"] * 48))
     assert section.verdict.mark is Mark.UNKNOWN

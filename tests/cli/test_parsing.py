@@ -42,7 +42,7 @@ def test_a_wrong_word_names_what_to_write(line, said, capsys):
     [
         ("", "the following arguments are required: COMMAND"),
         ("tabel runs", "'tabel'"),
-        ("table runs --latex", "unknown flag --latex; did you mean '--format'?"),
+        ("table runs --formt latex", "unknown flag --formt; did you mean '--format'?"),
         ("table runs --epochs 1", "unknown flag --epochs; "),
         ("sweep grid.yaml --epochs 1", "write --set train.epochs=1"),
         ("data", "the following arguments are required: prepare|check|audit"),
@@ -112,3 +112,28 @@ def test_an_interruption_says_what_is_done_again(monkeypatch, capsys):
     monkeypatch.setattr("clnorm.cli.listing.list_names", interrupt)
     assert main(["list", "norms"]) == 130
     assert "is trained again from its start, the first one included" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["export", ""], ["sweep", "--dry-run", " "], ["table", ""], ["compare", "a", ""]])
+def test_an_empty_word_is_not_the_current_folder(words, capsys):
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert f"{words[-1]!r} is no " in said
+    assert f"see: clnorm {words[0]} --help" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("train: {epochs: [}", "line 1: is not YAML"),
+        ("norm: =", "is not YAML: could not determine a constructor"),
+        ("norm: \x1b", "is not YAML: special characters are not allowed"),
+    ],
+)
+def test_what_is_not_yaml_says_how_to_write_it(text, said, tmp_path, capsys):
+    file = tmp_path / "a.yaml"
+    file.write_text(text)
+    assert main(["run", "--dry-run", "--config", str(file)]) == 2
+    message = capsys.readouterr().err
+    assert said in message
+    assert "in quotes" in message

@@ -87,6 +87,17 @@ def test_a_missing_file_is_named(tmp_path):
         load_config(tmp_path / "nowhere.yaml")
 
 
+def test_an_option_that_came_later_leaves_the_ids_of_runs_without_it():
+    # As they were before there was the option.
+    ids = {"light": ("5e34eb20", "bf59c5ee"), "strong:unflipped=a/b": ("a7a47ccf", "63a6cfba")}
+    for augment, expected in ids.items():
+        config = merge_config({}, {"data.augment": augment})
+        assert (run_id(config), setting_id(config)) == expected
+        paired = merge_config({}, {"data.augment": f"{augment}{',' if ':' in augment else ':'}mirrored=c/d"})
+        assert run_id(paired) != run_id(config)
+        assert setting_id(paired) != setting_id(config)
+
+
 def test_identity_ignores_where_and_how_fast_but_not_what():
     base = Config()
     for same in (

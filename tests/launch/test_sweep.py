@@ -28,7 +28,7 @@ def test_the_grid_is_every_combination_last_key_fastest(tmp_path):
     [
         ("norms: [bn]", "unknown key 'norms'"),
         ("config: {}", "needs lists of values under `grid`"),
-        ("grid: {norm: bn}", "not a list of values"),
+        ("grid: {norm: bn}", "not a list of values; legal: a list, not empty, such as"),
         ("grid: {norm: []}", "not a list of values"),
         ("grid: {norm: [bn, cm]}", "did you mean 'cn'"),
         ("grid: {nrm: [bn]}", "did you mean 'norm'"),

@@ -38,8 +38,9 @@ def read_csv(df, **options):
 
 
 def markdown_rows(df, **options):
-    """The cells of the markdown table by norm."""
-    lines = make_table(df, format="markdown", **options).split("\n\n")[0].splitlines()
+    """The cells of the markdown table by norm, as runs name it."""
+    names = {norm: norm for norm in df["norm"].unique()}
+    lines = make_table(df, format="markdown", names=names, **options).split("\n\n")[0].splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
     return {row[0]: row[1:] for row in cells}
 

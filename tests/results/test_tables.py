@@ -105,7 +105,7 @@ def test_csv_keeps_full_precision():
 def test_caption_holds_conditions_and_definitions():
     for format_ in ("markdown", "rich", "latex"):
         caption = " ".join(make_table(SMALL, metrics=["bwt", "tcd_forgetting"], format=format_).split())
-        for words in ("synthetic", "even:experiences=3", "lsvit", "n = 3", "Student-t interval", "Park et al. 2021"):
+        for words in ("synthetic", "even", "experiences=3", "nano", "n = 3", "Student-t interval", "Park et al. 2021"):
             assert words in caption
     assert METRICS["bwt"].formula_latex in make_table(SMALL, metrics=["bwt"], format="latex")
     assert METRICS["bwt"].formula in make_table(SMALL, metrics=["bwt"], format="markdown")

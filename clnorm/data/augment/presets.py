@@ -1,5 +1,6 @@
 """The augmentations of the catalogue: built once a run from its options and the names of its classes."""
 
+import inspect
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ from clnorm.data.augment.colour import change_colours
 from clnorm.data.augment.damage import add_noise, erase_box
 from clnorm.data.augment.draws import OPERATIONS, Changes, draw_changes
 from clnorm.data.augment.geometry import blur_clips, crop_and_flip, flip_clips
+from clnorm.data.augment.mirrored import Mirror
 from clnorm.errors import UserError
 
 _WHERE = "data.augment"
@@ -20,12 +22,17 @@ _WHERE = "data.augment"
 class Augmentation(Protocol):
     """Changes training clips at random; a builder makes it of the classes' names and the options."""
 
-    def __call__(self, clips: Tensor, labels: Tensor, *, generator: torch.Generator) -> Tensor:
-        """Changed clips; those given stay as they are.
+    def __call__(
+        self, clips: Tensor, labels: Tensor, *, seen: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Changed clips, and the label of each as it looks now; the tensors given stay as they are.
+
+        One that changes a label has a method `exchange_counts` like that of `ClipAugmentation`.
 
         Args:
             clips: (B, T, 3, H, W), floats in [-1, 1].
             labels: (B,) int64 on the CPU; the id of each clip's class.
+            seen: (classes,) bool on the CPU; the classes that training has reached, the only ones that a label may be.
             generator: of all draws, on the CPU, so that they are equal on every device.
         """
         ...
@@ -35,15 +42,21 @@ def create_augmentation(spec: Spec, classes: Sequence[str]) -> Augmentation:
     """The augmentation that a configuration names, for a dataset's classes.
 
     Raises:
-        UserError: its options do not fit each other, or a class that there is not.
+        UserError: its options do not fit each other, a class that there is not, or what a plug-in builds takes other
+            arguments.
     """
     built: Augmentation = spec.build(classes)
+    try:
+        inspect.signature(built).bind(None, None, seen=None, generator=None)
+    except (TypeError, ValueError) as error:
+        what = f"what {spec.name} builds cannot be called with what an augmentation is given ({error})"
+        raise UserError(what, where=_WHERE, legal="(clips, labels, *, seen, generator) -> (clips, labels)") from error
     return built
 
 
 def leave(classes: Sequence[str]) -> Augmentation:
     """Every clip as it is."""
-    return lambda clips, labels, *, generator: clips
+    return lambda clips, labels, *, seen, generator: (clips, labels)
 
 
 class ClipAugmentation:
@@ -57,12 +70,15 @@ class ClipAugmentation:
         classes: names, by id.
         flip: share of clips flipped left to right.
         unflipped: names of the classes that are never flipped, separated by `/`; `none`: of no class.
+        mirrored: names of classes, two by two, separated by `/`; a flip makes a clip of one class one of the other,
+            and its label is exchanged. Before training has reached the other class, the clip is not flipped.
         min_scale, stretch: of a crop, as in `draw_changes`.
         contrast, saturation, brightness, hue, blur, noise, erase: the operations' limits, as there; 0 is off.
         operations: how many of these each clip gets, of those that are not off; `all`: all of them.
 
     Raises:
-        UserError: a name in `unflipped` that no class has, or more operations than are not off.
+        UserError: a name in `unflipped` or `mirrored` that no class has, pairs that contradict each other or
+            `unflipped`, or more operations than are not off.
     """
 
     def __init__(
@@ -71,6 +87,7 @@ class ClipAugmentation:
         *,
         flip: float = 0.5,
         unflipped: str = "none",
+        mirrored: str = "none",
         min_scale: float = 1.0,
         stretch: float = 1.0,
         contrast: float = 0.0,
@@ -84,18 +101,32 @@ class ClipAugmentation:
     ) -> None:
         limits = {"contrast": contrast, "saturation": saturation, "brightness": brightness, "hue": hue}
         limits |= {"blur": blur, "noise": noise, "erase": erase}
-        self._may_flip = _may_flip(classes, unflipped)
+        self._flip, self._mirror = flip, Mirror(classes, unflipped=unflipped, mirrored=mirrored)
         self._draws: dict[str, Any] = {"flip": flip, "min_scale": min_scale, "stretch": stretch, "limits": limits}
         self._draws["operations"] = _check_operations(operations, limits)
         self._crops = min_scale < 1 or stretch > 1
         self._colours = any(limits[name] for name in ("contrast", "saturation", "brightness", "hue"))
         self._off = not (flip or self._crops or any(limits.values()))
 
-    def __call__(self, clips: Tensor, labels: Tensor, *, generator: torch.Generator) -> Tensor:
+    def exchange_counts(self, counts: Tensor, *, seen: Tensor, distinct: bool = False) -> Tensor:
+        """How many clips each class has once labels are exchanged, of the counts (classes,) before.
+
+        Args:
+            counts: floats.
+            seen: (classes,) bool; the classes that training has reached.
+            distinct: count the clips that are ever shown as one of the class, not those of an epoch in expectation.
+        """
+        kept, left = (float(self._flip < 1), float(self._flip > 0)) if distinct else (1 - self._flip, self._flip)
+        return self._mirror.exchange(counts, seen, kept=kept, left=left)
+
+    def __call__(
+        self, clips: Tensor, labels: Tensor, *, seen: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
         if self._off:
-            return clips
+            return clips, labels
         changes = draw_changes(len(clips), **self._draws, generator=generator)
-        changes.flip.logical_and_(self._may_flip[labels])
+        changes.flip.logical_and_(self._mirror.may_flip(seen)[labels])
+        labels = torch.where(changes.flip, self._mirror.others[labels], labels)
         # On a CPU one clip at a time, since a clip fits into the cache, and a batch does not.
         size = 1 if clips.device.type == "cpu" else len(clips)
         changed = torch.empty_like(clips)
@@ -107,7 +138,7 @@ class ClipAugmentation:
                 add_noise(clip, deviation, generator=generator).clamp_(-1, 1)
         for clip, box in zip(changed, changes.box.tolist(), strict=True):
             erase_box(clip, box)
-        return changed
+        return changed, labels
 
     def _change(self, clips: Tensor, drawn: Changes) -> Tensor:
         """Some clips of the batch, but for noise and erasing, not yet held in [-1, 1]."""
@@ -138,15 +169,6 @@ strong = partial(
     erase=0.3,
     operations=3,
 )
-
-
-def _may_flip(classes: Sequence[str], unflipped: str) -> Tensor:
-    """(classes,) bool."""
-    named = [] if unflipped == "none" else [name for name in unflipped.split("/") if name]
-    for name in named:
-        if name not in classes:
-            raise UserError(f"there is no class {name!r} to leave unflipped", where=_WHERE, legal=classes, given=name)
-    return torch.tensor([name not in named for name in classes])
 
 
 def _check_operations(operations: int | str, limits: dict[str, float]) -> int | None:

@@ -28,6 +28,9 @@ def augment():
 
         labels = torch.zeros(len(clips), dtype=torch.int64) if labels is None else torch.as_tensor(labels)
         change = create_augmentation(AUGMENTATIONS.parse(text, where="data.augment"), CLASSES)
-        return change(clips, labels, generator=torch_generator(seed, "augmentation"))
+        seen = torch.ones(len(CLASSES), dtype=torch.bool)
+        changed, after = change(clips, labels, seen=seen, generator=torch_generator(seed, "augmentation"))
+        assert torch.equal(after, labels)
+        return changed
 
     return apply

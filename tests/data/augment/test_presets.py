@@ -94,7 +94,8 @@ def test_a_class_of_the_name_none_can_be_spared():
     clips = torch.rand(2, 1, 3, 4, 4, generator=torch_generator(0, "clips"))
     for unflipped, spared in (("none", 0), ("none/", 1)):
         change = create_augmentation(AUGMENTATIONS.parse(f"light:{options},unflipped={unflipped}"), ("some", "none"))
-        out = change(clips, torch.tensor([0, 1]), generator=torch_generator(0, "augmentation"))
+        seen = torch.ones(2, dtype=torch.bool)
+        out, _ = change(clips, torch.tensor([0, 1]), seen=seen, generator=torch_generator(0, "augmentation"))
         assert torch.equal(out[0], clips[0].flip(-1))
         assert torch.equal(out[1], clips[1] if spared else clips[1].flip(-1))
 
@@ -117,8 +118,8 @@ def test_operations_come_in_the_order_crop_blur_colour_noise_erase(augment):
 def test_an_augmentation_of_one_s_own_is_built_of_the_classes_and_its_options(clips_of, augment, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     source = "def build(classes, amount: float = 0.5):\n    dimmed = classes.index('turn')\n\n"
-    source += "    def change(clips, labels, *, generator):\n        clips = clips.clone()\n"
-    source += "        clips[labels == dimmed] *= amount\n        return clips\n\n    return change\n"
+    source += "    def change(clips, labels, *, seen, generator):\n        clips = clips.clone()\n"
+    source += "        clips[labels == dimmed] *= amount\n        return clips, labels\n\n    return change\n"
     (tmp_path / "dim_turns_plugin.py").write_text(source)
     clips = clips_of(3)
     out = augment("dim_turns_plugin:build:amount=0.25", clips, labels=[0, 2, 1])

@@ -1,0 +1,56 @@
+"""One thing that can be asked for by name."""
+
+import hashlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from clnorm.catalogue.option import Option
+from clnorm.catalogue.plugins import import_target
+from clnorm.catalogue.reference import Reference
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered thing.
+
+    Args:
+        name: what it is asked for by; a family is registered without the word, and asked for with it.
+        target: the object, or where to import it from.
+        summary: one line on it.
+        options: what can be set.
+        takes: of a family, what the word after the name is, such as `NAME`.
+        word: of a member of a family, that word.
+        lacks: options of its kind that it does not have, each with the reason.
+        title: its name in papers; `{option}` in it stands for that option's value, and `{word}` for a member's word.
+        papers: where it comes from.
+    """
+
+    name: str
+    target: Any
+    summary: str = ""
+    options: Mapping[str, Option] = field(default_factory=dict)
+    takes: str = ""
+    word: str = ""
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
+    papers: tuple[Reference, ...] = ()
+
+    def load(self) -> Any:
+        """The object itself, imported now if it was named by a string; a family's takes the word as first argument."""
+        target = import_target(self.target) if isinstance(self.target, str) else self.target
+        return partial(target, self.word) if self.word else target
+
+    @property
+    def source(self) -> str:
+        """The hash of a plug-in's file, empty for a built-in: an edited plug-in is another one."""
+        if isinstance(self.target, str):
+            return ""
+        try:
+            file = inspect.getsourcefile(self.target)
+        except TypeError:
+            file = None
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else ""

@@ -1,0 +1,144 @@
+"""The papers that things of the catalogue come from, as their docstrings cite them."""
+
+from clnorm.catalogue.reference import Reference
+
+LAYER_NORM = Reference(
+    "ba2016layer",
+    "Ba, Jimmy Lei and Kiros, Jamie Ryan and Hinton, Geoffrey E.",
+    "Layer Normalization",
+    "arXiv preprint arXiv:1607.06450",
+    2016,
+    kind="article",
+)
+RMS_NORM = Reference(
+    "zhang2019root",
+    "Zhang, Biao and Sennrich, Rico",
+    "Root Mean Square Layer Normalization",
+    "Advances in Neural Information Processing Systems",
+    2019,
+)
+BATCH_NORM = Reference(
+    "ioffe2015batch",
+    "Ioffe, Sergey and Szegedy, Christian",
+    "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift",
+    "International Conference on Machine Learning",
+    2015,
+)
+BATCH_RENORM = Reference(
+    "ioffe2017batch",
+    "Ioffe, Sergey",
+    "Batch Renormalization: Towards Reducing Minibatch Dependence in Batch-Normalized Models",
+    "Advances in Neural Information Processing Systems",
+    2017,
+)
+GROUP_NORM = Reference(
+    "wu2018group",
+    "Wu, Yuxin and He, Kaiming",
+    "Group Normalization",
+    "European Conference on Computer Vision",
+    2018,
+)
+INSTANCE_NORM = Reference(
+    "ulyanov2016instance",
+    "Ulyanov, Dmitry and Vedaldi, Andrea and Lempitsky, Victor",
+    "Instance Normalization: The Missing Ingredient for Fast Stylization",
+    "arXiv preprint arXiv:1607.08022",
+    2016,
+    kind="article",
+)
+SWITCHABLE_NORM = Reference(
+    "luo2019differentiable",
+    "Luo, Ping and Ren, Jiamin and Peng, Zhanglin and Zhang, Ruimao and Li, Jingyu",
+    "Differentiable Learning-to-Normalize via Switchable Normalization",
+    "International Conference on Learning Representations",
+    2019,
+)
+CONTINUAL_NORM = Reference(
+    "pham2022continual",
+    "Pham, Quang and Liu, Chenghao and Hoi, Steven",
+    "Continual Normalization: Rethinking Batch Normalization for Online Continual Learning",
+    "International Conference on Learning Representations",
+    2022,
+)
+TASK_BALANCED_BN = Reference(
+    "cha2023rebalancing",
+    "Cha, Sungmin and Cho, Sungjun and Hwang, Dasol and Hong, Sunwon and Lee, Moontae and Moon, Taesup",
+    "Rebalancing Batch Normalization for Exemplar-based Class-Incremental Learning",
+    "IEEE/CVF Conference on Computer Vision and Pattern Recognition",
+    2023,
+)
+ADAPTIVE_BALANCED_BN = Reference(
+    "lyu2023overcoming",
+    "Lyu, Yilin and Wang, Liyuan and Zhang, Xingxing and Sun, Zicheng and Su, Hang and Zhu, Jun and Jing, Liping",
+    "Overcoming Recency Bias of Normalization Statistics in Continual Learning: Balance and Adaptation",
+    "Advances in Neural Information Processing Systems",
+    2023,
+)
+PROGRESSIVE_BN = Reference(
+    "guo2024slab",
+    "Guo, Jialong and Chen, Xinghao and Tang, Yehui and Wang, Yunhe",
+    "SLAB: Efficient Transformers with Simplified Linear Attention and Progressive Re-parameterized "
+    "Batch Normalization",
+    "International Conference on Machine Learning",
+    2024,
+)
+DYNAMIC_TANH = Reference(
+    "zhu2025transformers",
+    "Zhu, Jiachen and Chen, Xinlei and He, Kaiming and LeCun, Yann and Liu, Zhuang",
+    "Transformers without Normalization",
+    "IEEE/CVF Conference on Computer Vision and Pattern Recognition",
+    2025,
+)
+DYNAMIC_ERF = Reference(
+    "chen2025stronger",
+    "Chen and Lu and Zhu and Sun and Liu",
+    "Stronger Normalization-Free Transformers",
+    "arXiv preprint arXiv:2512.10938",
+    2025,
+    kind="article",
+)
+EWC = Reference(
+    "kirkpatrick2017overcoming",
+    "Kirkpatrick, James and others",
+    "Overcoming catastrophic forgetting in neural networks",
+    "Proceedings of the National Academy of Sciences",
+    2017,
+    kind="article",
+)
+HMDB51 = Reference(
+    "kuehne2011hmdb",
+    "Kuehne, Hilde and Jhuang, Hueihan and Garrote, Estibaliz and Poggio, Tomaso and Serre, Thomas",
+    "HMDB: A Large Video Database for Human Motion Recognition",
+    "International Conference on Computer Vision",
+    2011,
+)
+UCF101 = Reference(
+    "soomro2012ucf101",
+    "Soomro, Khurram and Zamir, Amir Roshan and Shah, Mubarak",
+    "UCF101: A Dataset of 101 Human Actions Classes From Videos in The Wild",
+    "arXiv preprint arXiv:1212.0402",
+    2012,
+    kind="article",
+)
+TCD = Reference(
+    "park2021class",
+    "Park, Jaeyoo and Kang, Minsoo and Han, Bohyung",
+    "Class-Incremental Learning for Action Recognition in Videos",
+    "IEEE/CVF International Conference on Computer Vision",
+    2021,
+)
+LSVIT = Reference(
+    "chen2024lsvit",
+    "Chen and Wu and Chen and Jin",
+    "LS-VIT: Vision Transformer for action recognition based on long and short-term temporal difference",
+    "Frontiers in Neurorobotics",
+    2024,
+    kind="article",
+)
+VIT = Reference(
+    "dosovitskiy2021image",
+    "Dosovitskiy, Alexey and others",
+    "An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale",
+    "International Conference on Learning Representations",
+    2021,
+)

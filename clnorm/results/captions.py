@@ -1,0 +1,120 @@
+"""What the caption of a table says: the experiment as chosen, its numbers, its marks and its metrics."""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+
+from clnorm.catalogue import STRATEGIES
+from clnorm.catalogue.titles import write_plain
+from clnorm.evaluation.stats import FEWEST, LEVEL
+from clnorm.results.dialects import MISSING, Dialect, write_name, write_versus
+from clnorm.results.grid import SIGNIFICANT, Grid
+from clnorm.results.record import NOTES, UNKNOWN
+
+_SEEN = {"weights": "{}", "data.frames": "on {} frames", "data.image_size": "of {0} by {0} pixels"}
+_TRAINED = {
+    "train.epochs": "{} epochs",
+    "train.lr": "learning rate {}",
+    "train.batch_size": "batches of {} clips",
+    "data.augment": "augmentation {}",
+    "data.mix": "mix {}",
+    "imbalance": "{} against unequal classes",
+}
+_LACKING = {"data.augment": "no augmentation", "data.mix": "no mix"}
+
+
+def write_caption(grid: Grid, dialect: Dialect) -> str:
+    """What the table shows: data, model, protocol, seeds, interval, and each metric's definition and source."""
+    level = f"{LEVEL * 100:g}{dialect.percent}"
+    sentences = [
+        _explain_stream(grid, dialect),
+        _explain_training(grid, dialect),
+        *_explain_strategies(grid, dialect),
+        _explain_values(grid, dialect, level=level),
+        f"{MISSING}: undefined, or without a finished run for every seed" if _has_gap(grid) else "",
+        *(f"{label}: {dialect.escape(NOTES[label])}" for label in grid.labels),
+        _explain_versus(grid, dialect, level=level),
+        f"{dialect.R} is the accuracy on experience j after experience t, T the last",
+        *(f"{dialect.definition(metric)} ({dialect.escape(metric.source)})" for metric in grid.metrics),
+    ]
+    return " ".join(f"{sentence}." for sentence in sentences if sentence)
+
+
+def _explain_stream(grid: Grid, dialect: Dialect) -> str:
+    """The dataset, and how many classes are learned when."""
+    dataset, protocol, _ = (write_name(grid, *each, dialect, cited=True) for each in grid.setting.items())
+    known = f"Dataset {dataset}, protocol {protocol}"
+    if (text := grid.experiment.get("experiences", UNKNOWN)) == UNKNOWN:
+        return known
+    if not re.fullmatch(r"\d+(, \d+)*", text):  # runs that have the classes otherwise
+        return f"{known}: classes of the experiences {dialect.escape(text)}"
+    sizes = [int(size) for size in text.split(", ")]
+    alike = f"{sizes[0]} each" if len(set(sizes)) == 1 else _list(sizes)
+    count = f"{len(sizes)} experiences of {alike}" if len(sizes) > 1 else "1 experience"
+    return f"{known}: {sum(sizes)} classes in {count}"
+
+
+def _explain_training(grid: Grid, dialect: Dialect) -> str:
+    """The backbone, what it starts from and sees, and how it is trained; what a frame of results lacks is left out."""
+    told = {key: dialect.escape(value) for key, value in grid.experiment.items()}
+    sees = " ".join(text.format(told[key]) for key, text in _SEEN.items() if key in told)
+    trained = [text.format(told[key]) for key, text in _TRAINED.items() if key in told and told[key] != "none"]
+    lacking = [text for key, text in _LACKING.items() if told.get(key) == "none"]
+    name = write_name(grid, "backbone", grid.setting["backbone"], dialect, cited=True)
+    return "; ".join(filter(None, (f"Backbone {name} {sees}".rstrip(), ", ".join([*trained, *lacking]))))
+
+
+def _explain_strategies(grid: Grid, dialect: Dialect) -> Iterator[str]:
+    """The options of each strategy as chosen, memory among them, defaults too."""
+    for strategy in grid.strategies:
+        spec = STRATEGIES.parse_own(strategy)
+        if spec is not None and spec.options:
+            options = ", ".join(f"{dialect.escape(key)} {write_plain(value)}" for key, value in spec.options)
+            yield f"{write_name(grid, 'strategy', strategy, dialect)}: {options}"
+
+
+def _list(sizes: Sequence[int]) -> str:
+    """Numbers in words: 26, 5 and 5."""
+    return f"{', '.join(map(str, sizes[:-1]))} and {sizes[-1]}"
+
+
+def _explain_values(grid: Grid, dialect: Dialect, *, level: str) -> str:
+    """What a number is, and what is marked; with too few seeds, that nothing is."""
+    n = len(grid.seeds)
+    if n == 1:
+        return "Values are in per cent, from a single seed (n = 1), so without an interval and without a mark"
+    values = f"Values are in per cent: mean and half width of the {level} Student-t interval over seeds (n = {n})"
+    if n < FEWEST:
+        return f"{values}, which are too few to test: no mean is marked as best"
+    if not dialect.legend:
+        return values
+    return f"{values}; {dialect.legend} within a strategy{explain_marks(grid, dialect)}"
+
+
+def explain_marks(grid: Grid, dialect: Dialect) -> str:
+    """When a mean is marked, behind the words for its mark; nothing where there is nothing to compare."""
+    if len(grid.norms) < 2:
+        return ""
+    return f", where it differs from each worse one: {_significant(dialect)}"
+
+
+def _significant(dialect: Dialect) -> str:
+    return f"p {dialect.escape('<')} {SIGNIFICANT} in the paired t-test, Holm-corrected"
+
+
+def _explain_versus(grid: Grid, dialect: Dialect, *, level: str) -> str:
+    if grid.versus is None:
+        return ""
+    versus = write_name(grid, "norm", grid.versus, dialect)
+    difference = f"{write_versus(grid, dialect)}: mean difference to {versus} over pairs"
+    said = [f"{difference} that share a seed, with its {level} Student-t interval"]
+    if len(grid.seeds) < FEWEST:
+        return "; ".join([*said, "with so few seeds none is tested"])
+    said.append(f"{dialect.number(dialect.star)}: {_significant(dialect)} over the norms of a column")
+    if any(cell.difference is not None and math.isnan(cell.difference.p) for cell in grid.cells.values()):
+        said.append("a difference that is the same in every pair cannot be tested, and has no star")
+    return "; ".join(said)
+
+
+def _has_gap(grid: Grid) -> bool:
+    return not all(cell.complete for cell in grid.cells.values())

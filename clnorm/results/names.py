@@ -1,0 +1,95 @@
+"""What the rows, columns and the setting of a table are called, and the papers that they come from."""
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+import pandas as pd
+
+from clnorm.catalogue import BACKBONES, DATASETS, NORMS, PROTOCOLS, STRATEGIES
+from clnorm.catalogue.reference import Reference
+from clnorm.catalogue.titles import write_title
+from clnorm.errors import UserError
+from clnorm.results.record import label_norm
+
+Place: TypeAlias = tuple[str, str]
+"""A kind, such as `norm`, and a name of that kind."""
+
+_KINDS = {
+    "norm": NORMS,
+    "strategy": STRATEGIES,
+    "dataset": DATASETS,
+    "protocol": PROTOCOLS,
+    "backbone": BACKBONES,
+}
+
+
+def name_all(
+    df: pd.DataFrame, given: Mapping[str, str]
+) -> tuple[dict[Place, str], dict[Place, str], dict[Place, tuple[Reference, ...]]]:
+    """By (kind, name): what the user calls it, what papers call it or the user, and its papers.
+
+    Norms with a label are further names; the label stands behind what they are called.
+
+    Args:
+        df: the long frame of results.
+        given: what the user calls things, by the name that they have in their runs.
+
+    Raises:
+        UserError: there is no such thing in the table, it is to be called nothing or what cannot be printed, or two
+            would be called alike.
+    """
+    present = [(kind, name) for kind in _KINDS for name in df[kind].unique()]
+    for name, title in given.items():
+        if name not in {each for _, each in present}:
+            raise UserError(
+                f"nothing in the table is called {name!r}", where="--name", legal=_list_names(present), given=name
+            )
+        if not isinstance(title, str) or not title.strip() or not title.isprintable():
+            raise UserError(f"{title!r} is no name for {name}", where="--name", legal="text that can be printed")
+    names = {(kind, name): given[name] for kind, name in present if name in given}
+    titles = {(kind, name): write_title(_KINDS[kind], name) for kind, name in present} | names
+    cited = {(kind, name): _list_papers(kind, name) for kind, name in present}
+    for norm, label in df[["norm", "label"]].drop_duplicates().itertuples(index=False, name=None):
+        for mapping in (names, titles):
+            if label and ("norm", norm) in mapping:
+                mapping["norm", label_norm(norm, label)] = label_norm(mapping["norm", norm], label)
+        cited["norm", label_norm(norm, label)] = cited["norm", norm]
+    _refuse_alike(titles)
+    return names, titles, cited
+
+
+def parse_names(texts: Iterable[str], df: pd.DataFrame) -> dict[str, str]:
+    """Texts `NAME=TITLE` by name; a name may have options, and so equals signs of its own.
+
+    Raises:
+        UserError: a text has another form, or a name is given twice.
+    """
+    present = [str(name) for kind in _KINDS for name in df[kind].unique()]
+    found: dict[str, str] = {}
+    for text in texts:
+        begun = [name for name in present if text.startswith(f"{name}=")]
+        name, equals, _ = text.partition("=")
+        name = max(begun, key=len, default=name)
+        if not equals:
+            raise UserError(f"{text!r} is not of the form NAME=TITLE", where="--name", hint=f"write {text}=TITLE")
+        if name in found:
+            raise UserError(f"{name!r} is given twice", where="--name", hint="give it once")
+        found[name] = text[len(name) + 1 :]
+    return found
+
+
+def _list_papers(kind: str, name: str) -> tuple[Reference, ...]:
+    spec = _KINDS[kind].parse_own(name)
+    return spec.entry.papers if spec is not None else ()
+
+
+def _list_names(present: Iterable[Place]) -> list[str]:
+    return sorted({name for _, name in present})
+
+
+def _refuse_alike(titles: Mapping[Place, str]) -> None:
+    called: dict[Place, str] = {}
+    for (kind, name), title in titles.items():
+        if (other := called.setdefault((kind, title), name)) != name:
+            what = f"{other} and {name} would both be called {title!r}"
+            raise UserError(what, where="--name", hint="give each a name of its own")

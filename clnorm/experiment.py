@@ -62,7 +62,7 @@ def _load_finished(config: Config, table: "ClipTable", folder: RunFolder, report
     record = folder.load()
     if record is None or record.status != "finished":
         return None
-    if folder.has_state():
+    if folder.state.exist():
         folder.drop_state()
     reporter.note(f"This run is finished already: loaded, not repeated. {folder.path}")
     content = present_content(config, table)
@@ -134,7 +134,7 @@ def _prepare(
 def _refuse_changed_files(folder: RunFolder, store: "ClipStore") -> None:
     """A run that was stopped goes on with the clips that it began with, or not at all."""
     begun = folder.load()
-    if begun is not None and folder.has_state() and begun.data.get("content", store.content) != store.content:
+    if begun is not None and folder.state.exist() and begun.data.get("content", store.content) != store.content:
         raise ClnormError(
             "the clips hold something else now than when this run began, so that it cannot go on",
             where=str(folder.path),

@@ -25,7 +25,7 @@ from clnorm.config.fields import (
     value_field,
 )
 from clnorm.config.moved import refuse_moved
-from clnorm.config.sections import DataConfig, EvalConfig, ModelConfig, TrainConfig
+from clnorm.config.sections import DataConfig, EvalConfig, ModelConfig, SaveConfig, TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,7 @@ class Config(Section):
     model: ModelConfig = section_field()
     train: TrainConfig = section_field()
     eval: EvalConfig = section_field()
+    save: SaveConfig = section_field()
 
     def __post_init__(self) -> None:
         start = build_section(ModelConfig, self.model, where="model.")

@@ -24,6 +24,8 @@ NOT_IDENTITY = {
     "data.device_cache",
     "model.weights",
     "train.device",
+    "save.minutes",
+    "save.epochs",
 }
 
 

@@ -142,3 +142,11 @@ class EvalConfig(Section):
 
     batch_size: int = value_field(64, "clips in an evaluation batch", low=1)
     unseen: bool = value_field(False, "evaluate experiences not yet trained too (needed for FWT)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaveConfig(Section):
+    """How often the state of an unfinished run is kept, beside after each experience and when the run is stopped."""
+
+    minutes: float = value_field(10.0, "minutes between two states within an experience; 0 keeps none", low=0.0)
+    epochs: int = value_field(0, "epochs between two states within an experience; 0 keeps none", low=0)

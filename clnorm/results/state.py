@@ -53,7 +53,9 @@ class StateFiles:
                 faults.append(error)
                 continue
             if faults:
-                note(f"{faults[0].where} {faults[0].what}: the state before it is taken, and what came after it is lost")
+                note(
+                    f"{faults[0].where} {faults[0].what}: the state before it is taken, and what came after it is lost"
+                )
             return state
         if faults:
             raise faults[0]

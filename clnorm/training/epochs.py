@@ -44,7 +44,11 @@ class Lengths:
 
     def clips(self, index: int) -> int:
         """How many clips pass the model in experience `index`: what a run's length is measured in."""
-        return self.epochs * self.shown[index] + self.recalled(index) * self.steps(index)
+        return self.epochs * self.clips_per_epoch(index)
+
+    def clips_per_epoch(self, index: int) -> int:
+        """How many clips pass the model in an epoch of experience `index`, those from memory included."""
+        return self.shown[index] + self.recalled(index) * self.steps_per_epoch(index)
 
 
 class Epochs:

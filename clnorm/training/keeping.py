@@ -20,12 +20,14 @@ class Keeper:
         folder: of the run.
         cost: of what is done already.
         request: asks the run to stop.
+
+    Attributes:
+        total: the cost of all experiences that are finished.
     """
 
-    def __init__(
-        self, strategy: ClipStrategy, folder: RunFolder, cost: dict[str, float], request: StopRequest
-    ) -> None:
-        self._strategy, self._folder, self._cost, self._request = strategy, folder, cost, request
+    def __init__(self, strategy: ClipStrategy, folder: RunFolder, cost: dict[str, float], request: StopRequest) -> None:
+        self.total = cost
+        self._strategy, self._folder, self._request = strategy, folder, request
         self._save: SaveConfig = strategy.setup.config.save
         self._started = self._kept = time.monotonic()
         strategy.on_step = self._after_step
@@ -38,9 +40,9 @@ class Keeper:
     def cost(self) -> dict[str, float]:
         """Of all so far."""
         return {
-            "seconds": self._cost["seconds"] + time.monotonic() - self._started,
-            "clips_trained": self._cost["clips_trained"] + self._strategy.monitor.clips_trained,
-            "peak_memory_mb": max(self._cost["peak_memory_mb"], peak_memory_mb(self._strategy.device)),
+            "seconds": self.total["seconds"] + time.monotonic() - self._started,
+            "clips_trained": self.total["clips_trained"] + self._strategy.monitor.clips_trained,
+            "peak_memory_mb": max(self.total["peak_memory_mb"], peak_memory_mb(self._strategy.device)),
         }
 
     def finish(self, index: int) -> None:
@@ -49,26 +51,28 @@ class Keeper:
         Raises:
             StoppedError: the run was asked to stop.
         """
-        self._cost = self.cost()
-        self._keep({"done": index + 1, "strategy": self._strategy.state_dict(), "cost": self._cost})
-        if index + 1 < len(self._strategy.training_stream.experiences):
-            self._stop_if_asked(f"experience {index + 2}")
+        self.total = self.cost()
+        self._keep({"done": index + 1, "strategy": self._strategy.state_dict(), "cost": self.total})
+        if self._request.name and index + 1 < len(self._strategy.training_stream.experiences):
+            raise _stopped(self._request.name, f"the start of experience {index + 2}")
 
     def _after_step(self) -> None:
         strategy = self._strategy
         last = strategy.clock.train_epoch_iterations == strategy.lengths.steps_per_epoch(strategy.index)
         by_epoch = last and self._save.epochs and (strategy.epoch + 1) % self._save.epochs == 0
         by_time = self._save.minutes and time.monotonic() - self._kept >= 60 * self._save.minutes
-        if by_epoch or by_time or self._request.name:
+        asked = self._request.name  # a signal may come at any moment: what is told must have been kept
+        if by_epoch or by_time or asked:
             self._keep({"done": strategy.index, "position": strategy.position(), "cost": self.cost()})
-        place = f"experience {strategy.index + 1}, epoch {strategy.epoch + 1}"
-        self._stop_if_asked(f"{place}, step {strategy.clock.train_epoch_iterations}")
+        if asked:
+            place = f"experience {strategy.index + 1}, epoch {strategy.epoch + 1}"
+            raise _stopped(asked, f"{place}, step {strategy.clock.train_epoch_iterations}")
 
     def _keep(self, state: dict[str, Any]) -> None:
         self._folder.state.save({"run": self._folder.path.name, **state})
         self._kept = time.monotonic()
 
-    def _stop_if_asked(self, place: str) -> None:
-        if self._request.name:
-            hint = "give the same command again, which goes on from here"
-            raise StoppedError(f"stopped by {self._request.name} at {place}; its state is kept", hint=hint)
+
+def _stopped(signal: str, place: str) -> StoppedError:
+    hint = "give the same command again, which goes on from here"
+    return StoppedError(f"stopped by {signal} at {place}; its state is kept", hint=hint)

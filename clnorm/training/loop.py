@@ -20,7 +20,6 @@ from clnorm.training.stopping import wait_for_signals
 from clnorm.training.trainer import ClipStrategy
 
 
-
 def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFrame, dict[str, float]]:
     """Train a strategy on its whole stream, keeping the state after every experience, and within it as configured.
 
@@ -40,7 +39,7 @@ def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFram
         folder.save_predictions(UNTRAINED, _predict(strategy, UNTRAINED))
     reset_peak_memory(strategy.device)
     left = sum(strategy.lengths.clips(index) for index in steps[done:])
-    setup.reporter.start("training", total=left - _count_clips(strategy, done, position), unit="clips")
+    setup.reporter.start("training", total=left - _clips_within(strategy, done, position), unit="clips")
     with wait_for_signals(setup.reporter) as request:
         keeper = Keeper(strategy, folder, cost, request)
         for index in steps[done:]:
@@ -114,6 +113,13 @@ def _restore(strategy: ClipStrategy, folder: RunFolder) -> tuple[int, dict[str, 
         within = f", in epoch {epochs + 1} of experience {done + 1} after {position['step']} steps"
     note(f"Continuing after training step {done} of {total}{within}")
     return done, position, cost
+
+
+def _clips_within(strategy: ClipStrategy, index: int, position: dict[str, Any] | None) -> int:
+    """How many clips of experience `index` had passed the model at a position in it."""
+    if position is None:
+        return 0
+    return int(position["epoch"] * strategy.lengths.clips_per_epoch(index) + position["monitor"]["clips"])
 
 
 def _unfitting(folder: RunFolder, reason: str) -> ClnormError:

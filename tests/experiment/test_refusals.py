@@ -59,7 +59,7 @@ def test_a_state_with_code_in_it_is_refused(tiny):
     record = clnorm.run(config)
     folder = folder_of(config, record)
     (folder / "record.json").unlink()
-    RunFolder(folder).save_state({"done": Evil()})
+    RunFolder(folder).state.save({"done": Evil()})
     with pytest.raises(ClnormError, match="is damaged"):
         clnorm.run(config)
 
@@ -71,7 +71,7 @@ def test_a_state_that_is_another_programs_is_named(tiny, state):
     record = clnorm.run(config)
     folder = RunFolder(folder_of(config, record))
     (folder.path / "record.json").unlink()
-    folder.save_state(state)
+    folder.state.save(state)
     with pytest.raises(ClnormError, match=r"state\.pt: does not fit this run"):
         clnorm.run(config)
 

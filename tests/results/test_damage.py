@@ -37,12 +37,12 @@ def folder(tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.path.mkdir()
     folder.write("record.json", RECORD.to_json())
-    folder.save_state({"done": 1, "weights": torch.arange(100.0)})
+    folder.state.save({"done": 1, "weights": torch.arange(100.0)})
     folder.save_predictions(0, pd.DataFrame({"clip": np.arange(50), "predicted": np.arange(50) % 3}))
     return folder
 
 
-FILES = {"record.json": RunFolder.load, "state.pt": RunFolder.load_state}
+FILES = {"record.json": RunFolder.load, "state.pt": lambda folder: folder.state.load(print)}
 FILES["predictions/after_0.parquet"] = lambda folder: folder.load_predictions([0])
 
 
@@ -62,7 +62,7 @@ def test_a_seal_holds_for_its_content_alone(before, after):
 
 def test_what_is_whole_is_read_back(folder):
     assert folder.load() == RECORD
-    assert torch.equal(folder.load_state()["weights"], torch.arange(100.0))
+    assert torch.equal(folder.state.load(print)["weights"], torch.arange(100.0))
     assert folder.load_predictions([0])["clip"].tolist() == list(range(50))
     read = pd.read_parquet(folder.path / "predictions/after_0.parquet")  # by others' readers, too
     assert read.equals(folder.load_predictions([0]))
@@ -116,7 +116,7 @@ def test_only_records_of_the_first_schema_may_be_without_checksum(folder, schema
 def test_a_state_of_an_earlier_version_is_named_as_that(folder):
     torch.save({"done": 1}, folder.path / "state.pt")
     with pytest.raises(ClnormError, match=r"has no checksum: .* earlier version .* delete it"):
-        folder.load_state()
+        folder.state.load(print)
 
 
 def test_a_file_of_predictions_without_checksum_is_damaged(tmp_path):
@@ -129,7 +129,7 @@ def test_a_full_disk_names_the_log_and_leaves_the_state(folder):
     (folder.path / "log.jsonl").symlink_to("/dev/full")
     with pytest.raises(ClnormError, match=r"log\.jsonl: cannot be written \(No space left on device\)"):
         folder.log({"experience": 0})
-    assert folder.load_state()["done"] == 1
+    assert folder.state.load(print)["done"] == 1
 
 
 @pytest.mark.parametrize("line", ["[]", "{", "{}", '{"experience": "0"}', "9" * 5000])

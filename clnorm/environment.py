@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Linux keeps the peak of a process, and forgets it when asked to.
 _CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+_PROCESSORS = Path("/proc/cpuinfo")
 PACKAGES = ("clnorm", "torch", "torchvision", "torchcodec", "avalanche-lib", "timm", "numpy", "pandas")
 
 
@@ -22,13 +23,20 @@ def read_versions(device: "torch.device") -> dict[str, str]:
     """Versions of Python and the packages, the platform, and the device with its threads."""
     import torch
 
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU"
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     return {
         "python": platform.python_version(),
         **{package: package_version(package) for package in PACKAGES},
         "platform": platform.platform(),
         "device": f"{name}, {torch.get_num_threads()} CPU threads of {os.cpu_count()}",
     }
+
+
+def _processor() -> str:
+    """The processor's name where the system tells it, since its instructions decide how sums are rounded."""
+    lines = _PROCESSORS.read_text().splitlines() if _PROCESSORS.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else f"{platform.machine()} CPU"
 
 
 def package_version(package: str) -> str:

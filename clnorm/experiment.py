@@ -80,10 +80,11 @@ def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Re
     device = resolve_device(config.train.device, config.train.precision)
     config.train.check_kernels(device.type)
     strategy, record = _prepare(config, table, folder, device, reporter)
-    predictions, cost = train_stream(strategy, folder)
+    predictions, costs = train_stream(strategy, folder)
     memory = describe_memory(strategy)
     measured = measure(predictions, strategy.setup.stream)
-    record = replace(record, status="finished", cost=cost, memory=memory, **measured)
+    record = replace(record, status="finished", cost=costs.total(), memory=memory, **measured)
+    record = replace(record, reused=costs.reused, earlier=costs.earlier)
     if config.keep_model:
         _keep_model(strategy, table, folder)
     folder.write_results(record, predictions)

@@ -115,6 +115,7 @@ TINY = {
     "data.image_size": 16,
     "train.epochs": 2,
     "train.batch_size": 4,
+    "save.prefixes": "none",
 }
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from operator import attrgetter
 from pathlib import Path
@@ -26,6 +26,8 @@ NOT_IDENTITY = {
     "train.device",
     "save.minutes",
     "save.epochs",
+    "save.prefixes",
+    "save.prefixes_gb",
 }
 
 
@@ -65,14 +67,23 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _digest(config: Config, data: str, *, leave_out: set[str]) -> str:
+def describe(config: Config, *, leave_out: Collection[str]) -> dict[str, Any]:
+    """What changes a run's result, as plain values by dotted key: options, sources of plug-ins, hash of weights.
+
+    Args:
+        config: the run's configuration.
+        leave_out: keys that do not count.
+    """
     flat = {key: value for key, value in flatten(config.to_dict()).items() if key not in leave_out}
     flat |= {key: text for key, text in _without_added(config).items() if key in flat}
     flat |= {f"{key}.source": source for key, source in _plugin_sources(config).items() if key in flat}
     if "strategy" in flat and (version := _VERSIONS.get(config.strategy.name)):
         flat["strategy.version"] = version
-    weights = _digest_file(config.model.weights) if config.model.weights else ""
-    text = json.dumps({**flat, "data": data, "weights": weights}, sort_keys=True)
+    return {**flat, "weights": _digest_file(config.model.weights) if config.model.weights else ""}
+
+
+def _digest(config: Config, data: str, *, leave_out: set[str]) -> str:
+    text = json.dumps({**describe(config, leave_out=leave_out), "data": data}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 

@@ -146,7 +146,13 @@ class EvalConfig(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class SaveConfig(Section):
-    """How often the state of an unfinished run is kept, beside after each experience and when the run is stopped."""
+    """What is kept of an unfinished run, to go on from, and of its beginning, for other runs that begin alike."""
 
     minutes: float = value_field(10.0, "minutes between two states within an experience; 0 keeps none", low=0.0)
     epochs: int = value_field(0, "epochs between two states within an experience; 0 keeps none", low=0)
+    prefixes: str = value_field(
+        "first",
+        "experiences after whose training the state is kept in the cache, for runs that are the same up to there",
+        words=("none", "first", "all"),
+    )
+    prefixes_gb: float = value_field(8.0, "most GB of these; the least recently used go", low=0.0)

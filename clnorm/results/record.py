@@ -48,7 +48,10 @@ class RunRecord:
         swap: the report on every norm site.
         execution: precision, attention kernel and compilation.
         calibration: norm sites and clips of the estimate before training, empty without.
-        cost: seconds, clips that passed the model, peak memory.
+        cost: seconds, clips that passed the model, peak memory; what another run had done already is counted.
+        reused: each `experience` whose training was taken over from a run that was the same up to its end, with the
+            `seconds` of `cost` that were saved so.
+        earlier: the parts of the run that were made with other `versions` than its end, each `until` where.
         versions: of the packages and the machine.
     """
 
@@ -72,6 +75,8 @@ class RunRecord:
     execution: dict[str, Any] = field(default_factory=dict)
     calibration: dict[str, Any] = field(default_factory=dict)
     cost: dict[str, float] = field(default_factory=dict)
+    reused: list[dict[str, Any]] = field(default_factory=list)
+    earlier: list[dict[str, Any]] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:

@@ -99,6 +99,8 @@ class QuadraticPenalty:
 class EWCPlugin(MethodPlugin):
     """Adds the penalty to the loss, and measures the Fisher when an experience ends."""
 
+    first_as_naive = True
+
     def __init__(self, penalty: QuadraticPenalty, *, exact: bool) -> None:
         super().__init__()
         self.penalty, self.exact = penalty, exact

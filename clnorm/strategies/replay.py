@@ -31,6 +31,8 @@ class ClassBalancedMemory:
 class ReplayPlugin(MethodPlugin):
     """Experience replay: part of each batch comes from a class-balanced memory; the total batch stays constant."""
 
+    first_as_naive = True
+
     def __init__(self, memory: ClassBalancedMemory) -> None:
         super().__init__()
         self.memory = memory

@@ -1,75 +1,80 @@
-"""When the state of a run is kept, and what of its cost: after each experience, and within one every so often."""
+"""When the state of a run is kept in its folder: after each experience, within one every so often, and on a signal."""
 
 import time
 from typing import Any
 
-from clnorm.config.sections import SaveConfig
-from clnorm.environment import peak_memory_mb
+from clnorm.environment import read_versions
 from clnorm.results.folder import RunFolder
+from clnorm.training.cost import Costs
 from clnorm.training.stopping import StoppedError, StopRequest
 from clnorm.training.trainer import ClipStrategy
 
-NO_COST = {"seconds": 0.0, "clips_trained": 0, "peak_memory_mb": 0.0}
-
 
 class Keeper:
-    """Keeps a run's state in its folder.
+    """Keeps a run's state.
 
     Args:
         strategy: which trains.
         folder: of the run.
-        cost: of what is done already.
+        costs: of the run so far.
         request: asks the run to stop.
-
-    Attributes:
-        total: the cost of all experiences that are finished.
     """
 
-    def __init__(self, strategy: ClipStrategy, folder: RunFolder, cost: dict[str, float], request: StopRequest) -> None:
-        self.total = cost
+    def __init__(self, strategy: ClipStrategy, folder: RunFolder, costs: Costs, request: StopRequest) -> None:
+        self.costs = costs
         self._strategy, self._folder, self._request = strategy, folder, request
-        self._save: SaveConfig = strategy.setup.config.save
-        self._started = self._kept = time.monotonic()
-        strategy.on_step = self._after_step
+        self._save, self._versions = strategy.setup.config.save, read_versions(strategy.device)
+        self._kept = time.monotonic()
 
-    def start(self) -> None:
-        """An experience begins, or the rest of one."""
-        self._started = time.monotonic()
+    def begin(self, index: int) -> None:
+        """Experience `index` is trained from here on, or the rest of it."""
+        self.costs.begin(index)
         self._strategy.monitor.clips_trained = 0
 
-    def cost(self) -> dict[str, float]:
-        """Of all so far."""
-        return {
-            "seconds": self.total["seconds"] + time.monotonic() - self._started,
-            "clips_trained": self.total["clips_trained"] + self._strategy.monitor.clips_trained,
-            "peak_memory_mb": max(self.total["peak_memory_mb"], peak_memory_mb(self._strategy.device)),
-        }
-
-    def finish(self, index: int) -> None:
-        """Experience `index` is trained and its clips predicted.
+    def after_step(self) -> None:
+        """A step is done: keep the state where it is time to.
 
         Raises:
             StoppedError: the run was asked to stop.
         """
-        self.total = self.cost()
-        self._keep({"done": index + 1, "strategy": self._strategy.state_dict(), "cost": self.total})
-        if self._request.name and index + 1 < len(self._strategy.training_stream.experiences):
-            raise _stopped(self._request.name, f"the start of experience {index + 2}")
-
-    def _after_step(self) -> None:
         strategy = self._strategy
-        last = strategy.clock.train_epoch_iterations == strategy.lengths.steps_per_epoch(strategy.index)
-        by_epoch = last and self._save.epochs and (strategy.epoch + 1) % self._save.epochs == 0
-        by_time = self._save.minutes and time.monotonic() - self._kept >= 60 * self._save.minutes
         asked = self._request.name  # a signal may come at any moment: what is told must have been kept
-        if by_epoch or by_time or asked:
-            self._keep({"done": strategy.index, "position": strategy.position(), "cost": self.cost()})
+        by_epoch = self._save.epochs and strategy.ends_epoch and (strategy.epoch + 1) % self._save.epochs == 0
+        by_time = self._save.minutes and time.monotonic() - self._kept >= 60 * self._save.minutes
+        if not (by_epoch or by_time or asked):
+            return
+        step = strategy.clock.train_epoch_iterations
+        place = f"experience {strategy.index + 1}, epoch {strategy.epoch + 1}, step {step}"
+        self._keep(place, done=strategy.index, position=strategy.position())
         if asked:
-            place = f"experience {strategy.index + 1}, epoch {strategy.epoch + 1}"
-            raise _stopped(asked, f"{place}, step {strategy.clock.train_epoch_iterations}")
+            raise _stopped(asked, place)
 
-    def _keep(self, state: dict[str, Any]) -> None:
-        self._folder.state.save({"run": self._folder.path.name, **state})
+    def finish(self, index: int) -> None:
+        """Experience `index` is trained and its clips are predicted: keep the state.
+
+        Raises:
+            StoppedError: the run was asked to stop.
+        """
+        asked, place = self._request.name, f"the end of experience {index + 1}"
+        self._keep(place, done=index + 1, strategy=self._strategy.state_dict())
+        if asked and index + 1 < len(self._strategy.training_stream.experiences):
+            raise _stopped(asked, place)
+
+    def stop_if_asked(self) -> None:
+        """Nothing of this experience is done yet.
+
+        Raises:
+            StoppedError: the run was asked to stop.
+        """
+        if self._request.name:
+            raise _stopped(self._request.name, f"the start of experience {len(self.costs.seconds)}")
+
+    def _keep(self, place: str, **state: Any) -> None:
+        self.costs.count(self._strategy.monitor.clips_trained, self._strategy.device)
+        made = {"until": place, "versions": self._versions}
+        self._folder.state.save(
+            {"run": self._folder.path.name, "costs": self.costs.state_dict(), "made": made, **state}
+        )
         self._kept = time.monotonic()
 
 

@@ -1,13 +1,14 @@
 """Experience after experience: train, predict the test clips, keep the state; continues where it was stopped."""
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from clnorm.environment import reset_peak_memory
+from clnorm.environment import read_versions, reset_peak_memory
 from clnorm.errors import ClnormError
 from clnorm.evaluation.matrix import UNTRAINED
 from clnorm.execution.execution import compile_errors
@@ -15,17 +16,18 @@ from clnorm.execution.predictions import predict_clips
 from clnorm.norms.running import evaluate_by_batch, statistics_of
 from clnorm.results.folder import RunFolder
 from clnorm.seeding import numpy_generator
-from clnorm.training.keeping import NO_COST, Keeper
+from clnorm.training.cost import Costs
+from clnorm.training.keeping import Keeper
+from clnorm.training.prefixes import Prefixes
 from clnorm.training.stopping import wait_for_signals
 from clnorm.training.trainer import ClipStrategy
 
 
-def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFrame, dict[str, float]]:
+def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFrame, Costs]:
     """Train a strategy on its whole stream, keeping the state after every experience, and within it as configured.
 
     Returns:
-        The predictions of `predict_clips` with the column `after`, the training step that they follow; and the cost:
-        `seconds`, `clips_trained`, `peak_memory_mb`.
+        The predictions of `predict_clips` with the column `after`, the training step that they follow; and the costs.
 
     Raises:
         ClnormError: the loss is no longer finite, the model cannot be compiled, or the kept state is damaged.
@@ -33,7 +35,7 @@ def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFram
     """
     setup = strategy.setup
     steps = range(len(strategy.training_stream.experiences))
-    done, position, cost = _restore(strategy, folder)
+    done, position, costs = _restore(strategy, folder)
     predicted = [UNTRAINED, *steps] if setup.config.eval.unseen else steps
     if not done and position is None and setup.config.eval.unseen:
         folder.save_predictions(UNTRAINED, _predict(strategy, UNTRAINED))
@@ -41,16 +43,44 @@ def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFram
     left = sum(strategy.lengths.clips(index) for index in steps[done:])
     setup.reporter.start("training", total=left - _clips_within(strategy, done, position), unit="clips")
     with wait_for_signals(setup.reporter) as request:
-        keeper = Keeper(strategy, folder, cost, request)
+        keeper = Keeper(strategy, folder, costs, request)
         for index in steps[done:]:
-            keeper.start()
-            strategy.begin_at(position if index == done else None)
-            with compile_errors(setup.execution):
-                strategy.train_experience(index)
+            _train(strategy, folder, keeper, index, position=position if index == done else None)
             folder.save_predictions(index, _predict(strategy, index))
             keeper.finish(index)
     setup.reporter.finish()
-    return folder.load_predictions(predicted), keeper.total
+    return folder.load_predictions(predicted), costs
+
+
+def _train(
+    strategy: ClipStrategy, folder: RunFolder, keeper: Keeper, index: int, *, position: dict[str, Any] | None
+) -> None:
+    """Train experience `index` from a position in it, from what another run left of it, or from its start."""
+    setup, costs = strategy.setup, keeper.costs
+    keeper.begin(index)
+    with Prefixes(strategy).of(index, waiting=keeper.stop_if_asked) as prefix:
+        if prefix is not None and position is None and (kept := prefix.load()) is not None:
+            position = kept["position"]
+            costs.take_over(kept["seconds"], kept["clips"])
+            for line in kept["log"]:
+                setup.log(line)
+            setup.reporter.note(
+                f"Experience {index + 1} is taken from a run that was the same up to there, which trained it "
+                f"for {kept['seconds']:.0f} s."
+            )
+            setup.reporter.advance(kept["clips"])
+
+        def after_step() -> None:
+            if prefix is not None and strategy.ends_epoch and strategy.epoch + 1 == strategy.recipe.epochs:
+                costs.count(strategy.monitor.clips_trained, strategy.device)
+                log = [line for line in folder.read_log() if line["experience"] == index]
+                prefix.save(log=log, seconds=costs.seconds[index], clips=costs.clips[index])
+            keeper.after_step()
+
+        strategy.on_step = after_step
+        strategy.begin_at(position)
+        with compile_errors(setup.execution):
+            strategy.train_experience(index)
 
 
 def _predict(strategy: ClipStrategy, index: int) -> pd.DataFrame:
@@ -89,30 +119,33 @@ def _predict_ids(strategy: ClipStrategy, ids: np.ndarray, *, after: int, allowed
         )
 
 
-def _restore(strategy: ClipStrategy, folder: RunFolder) -> tuple[int, dict[str, Any] | None, dict[str, float]]:
-    """How many experiences are done, where the next one stands, and the cost; the log keeps the lines of these only."""
-    note = strategy.setup.reporter.note
+def _restore(strategy: ClipStrategy, folder: RunFolder) -> tuple[int, dict[str, Any] | None, Costs]:
+    """How many experiences are done, where the next one stands, and the costs; the log loses all lines after that."""
+    note, costs = strategy.setup.reporter.note, Costs()
     state = folder.state.load(note)
     if state is None:
         folder.write("log.jsonl", "")
-        return 0, None, dict(NO_COST)
+        return 0, None, costs
     try:
         position: dict[str, Any] | None = state.get("position")
         strategy.load_state_dict(state["strategy"] if position is None else position["strategy"])
-        done, cost = int(state["done"]), {name: state["cost"][name] for name in NO_COST}
-        epochs = 0 if position is None else int(position["epoch"])
-        of = state["run"]
+        costs.load_state_dict(state["costs"])
+        done, epochs = int(state["done"]), 0 if position is None else int(position["epoch"])
+        of, made = state["run"], {"until": state["made"]["until"], "versions": dict(state["made"]["versions"])}
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
         raise _unfitting(folder, f"{type(error).__name__}: {error}") from error
     if of != folder.path.name:
         raise _unfitting(folder, f"it is of {of}")
-    kept = [line for line in folder.read_log() if (line["experience"], line.get("epoch", 0)) <= (done, epochs)]
+    # A line without an epoch is written when its experience ends.
+    kept = [line for line in folder.read_log() if (line["experience"], line.get("epoch", math.inf)) <= (done, epochs)]
     folder.write("log.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
-    total, within = len(strategy.training_stream.experiences), ""
-    if position is not None:
-        within = f", in epoch {epochs + 1} of experience {done + 1} after {position['step']} steps"
-    note(f"Continuing after training step {done} of {total}{within}")
-    return done, position, cost
+    note(f"Continuing after {made['until']}, of {len(strategy.training_stream.experiences)} experiences")
+    now = read_versions(strategy.device)
+    if other := [name for name in now if made["versions"].get(name) != now[name]]:
+        costs.earlier.append(made)
+        was = ", ".join(f"{name} {made['versions'].get(name)}, now {now[name]}" for name in other)
+        note(f"What was done so far was made with {was}; its record says so.")
+    return done, position, costs
 
 
 def _clips_within(strategy: ClipStrategy, index: int, position: dict[str, Any] | None) -> int:

@@ -39,7 +39,12 @@ class StatisticsPlugin(SupervisedPlugin):
     @property
     def progress(self) -> float:
         """The share of the run's steps that is done."""
-        return self.done / sum(self._steps)
+        return self.done / self.total
+
+    @property
+    def total(self) -> int:
+        """The steps of the run."""
+        return sum(self._steps)
 
     def context_of(self, ids: np.ndarray) -> StepContext:
         """The context of a batch of clips `ids` (B,) outside of training: all of them alike."""

@@ -59,7 +59,13 @@ class MethodPlugin(SupervisedPlugin):
     """The plug-in of a method: what it holds from one experience to the next is kept with the run.
 
     A subclass writes the hooks that it needs. They are Avalanche's, each called with the strategy, a `Training`.
+
+    Attributes:
+        first_as_naive: whether the model after the first experience's last step is the one that it is without this
+            plug-in, and nothing is noted for later before that; such runs share the training of that experience.
     """
+
+    first_as_naive = False
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

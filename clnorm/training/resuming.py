@@ -28,6 +28,7 @@ class ResumingTemplate(AccumulatingTemplate):
     scaler: torch.amp.GradScaler
     statistics: StatisticsPlugin
     monitor: MonitorPlugin
+    _stop_training: bool
     on_step: Callable[[], None] | None = None
     _begun: dict[str, Any] | None = None
 
@@ -77,7 +78,8 @@ class ResumingTemplate(AccumulatingTemplate):
 
     def _take_up(self, position: dict[str, Any]) -> None:
         self._begun = None
-        self.load_state_dict(position["strategy"])
+        # What the position leaves open is as this strategy has it: another one's training can lead to it.
+        self.load_state_dict({**self.state_dict(), **position["strategy"]})
         self.optimizer.load_state_dict(position["optimizer"])
         self.scheduler.load_state_dict(position["schedule"])
         self.scaler.load_state_dict(position["scaler"])

@@ -133,6 +133,16 @@ class ClipStrategy(ResumingTemplate):
         return int(self.clock.train_exp_epochs)
 
     @property
+    def ends_epoch(self) -> bool:
+        """Whether all steps of the epoch are done."""
+        return bool(self.clock.train_epoch_iterations == self.lengths.steps_per_epoch(self.index))
+
+    @property
+    def first_as_naive(self) -> bool:
+        """Whether the first experience is trained as without any method, up to its last step."""
+        return type(self) is ClipStrategy and all(getattr(plugin, "first_as_naive", False) for plugin in self._given)
+
+    @property
     def seen_classes(self) -> int:
         """Outputs of the model that stand for classes trained on so far, the current experience included."""
         return self.training_stream.seen_after(self.index)
@@ -157,7 +167,8 @@ class ClipStrategy(ResumingTemplate):
             if not hasattr(plugin, "load_state_dict"):
                 what = f"the plug-in {type(plugin).__name__} has no state_dict and load_state_dict to continue with"
                 raise ClnormError(what, hint="write them, or delete the run's state.pt to start anew")
-        vars(self.clock).update({name: int(state["clock"][name]) for name in vars(self.clock)})
+        for name in vars(self.clock):
+            setattr(self.clock, name, int(state["clock"][name]))
         self.memory = state["memory"].numpy()
         self.model.load_state_dict(state["model"])
         self.balancing.load_state_dict(state["balancing"])

@@ -1,0 +1,157 @@
+"""Beginnings that runs share: the state when an experience's steps are done, kept in the cache for runs like this one.
+
+Strategies that do nothing before the first experience ends train it alike, and so do all runs on streams with the same
+beginning. What a state depends on is its name: options, clips, seed, versions, machine, and clnorm's own source.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clnorm.config.identity import NOT_IDENTITY, describe
+from clnorm.environment import read_versions
+from clnorm.errors import ClnormError
+from clnorm.files import cache_dir, replace_file
+from clnorm.norms.base import needs_of
+from clnorm.results.state import pack_state, unpack_state
+from clnorm.training.trainer import ClipStrategy
+
+FOLDER = "prefixes"
+
+
+class Prefixes:
+    """The states that a run can begin from, and leaves for others.
+
+    Args:
+        strategy: of the run.
+    """
+
+    def __init__(self, strategy: ClipStrategy) -> None:
+        self._strategy, self._save = strategy, strategy.setup.config.save
+        self._note = strategy.setup.reporter.note
+
+    @contextmanager
+    def of(self, index: int, *, waiting: Callable[[], None]) -> Iterator["Prefix | None"]:
+        """The shared state at the end of experience `index`; None where the configuration wants none.
+
+        While this run trains the experience itself, another process that would train the same waits.
+
+        Args:
+            index: of the experience.
+            waiting: called every second while another process is at work on it; it may raise.
+        """
+        last = index + 1 == len(self._strategy.training_stream.experiences)
+        if last or self._save.prefixes == "none" or (index and self._save.prefixes == "first"):
+            yield None
+            return
+        from filelock import FileLock, Timeout
+
+        folder = cache_dir() / FOLDER
+        folder.mkdir(exist_ok=True)
+        name = hashlib.sha256(self._describe(index).encode()).hexdigest()[:32]
+        lock = FileLock(folder / f"{name}.lock")
+        with suppress(Timeout):
+            lock.acquire(timeout=0)
+        if not lock.is_locked:
+            self._note(f"Waiting: another process trains experience {index + 1} just as this run would.")
+        while not lock.is_locked:
+            waiting()
+            with suppress(Timeout):
+                lock.acquire(timeout=1)
+        try:
+            yield Prefix(self._strategy, folder / f"{name}.pt", release=lock.release)
+        finally:
+            lock.release()
+
+    def _describe(self, index: int) -> str:
+        """All that the state after the steps of experience `index` depends on."""
+        strategy = self._strategy
+        setup, shared = strategy.setup, index == 0 and strategy.first_as_naive
+        uses_progress = any("progress" in needs_of(module) for module in strategy.model.modules())
+        parts = {
+            "options": describe(setup.config, leave_out={*NOT_IDENTITY, "protocol", *(["strategy"] if shared else [])}),
+            "store": [setup.store.content, setup.store.frames, setup.store.size],
+            "experiences": [
+                [_digest(experience.train_ids), _digest(setup.stream.targets[experience.train_ids])]
+                for experience in strategy.training_stream.experiences[: index + 1]
+            ],
+            "steps": strategy.statistics.total if uses_progress else None,
+            "execution": setup.execution.to_dict(),
+            "versions": read_versions(strategy.device),
+            "source": _digest_source(),
+        }
+        return json.dumps(parts, sort_keys=True)
+
+
+class Prefix:
+    """One shared state, held by this process.
+
+    Args:
+        strategy: of the run.
+        file: that the state is in, or will be.
+        release: lets others have it, once it is there.
+    """
+
+    def __init__(self, strategy: ClipStrategy, file: Path, *, release: Callable[[], None]) -> None:
+        self._strategy, self._file, self._release = strategy, file, release
+
+    def load(self) -> dict[str, Any] | None:
+        """The state with the `log`, `seconds` and `clips` that led to it, or None where it is not there."""
+        if not self._file.exists():
+            return None
+        try:
+            state = unpack_state(self._file)
+        except ClnormError as error:
+            self._strategy.setup.reporter.note(f"{error.where} {error.what}: it is made anew.")
+            self._file.unlink(missing_ok=True)
+            return None
+        os.utime(self._file)
+        self._release()
+        return state
+
+    def save(self, *, log: list[dict[str, Any]], seconds: float, clips: int) -> None:
+        """Keep the state at which the strategy stands; a full disk is told of and is no error."""
+        position = self._strategy.position()
+        # The moments of the optimizer end with the experience, and a method's own things begin with this run's.
+        position["optimizer"] = {**position["optimizer"], "state": {}}
+        if self._strategy.first_as_naive and self._strategy.index == 0:
+            position["strategy"] = {
+                name: value for name, value in position["strategy"].items() if name not in ("plugins", "memory")
+            }
+        content = pack_state({"position": position, "log": log, "seconds": seconds, "clips": clips})
+        try:
+            replace_file(self._file, lambda file: file.write(content))
+        except ClnormError as error:
+            self._strategy.setup.reporter.note(f"The beginning is not kept for other runs: {error}")
+        _trim(self._file.parent, self._strategy.setup.config.save.prefixes_gb)
+        self._release()
+
+
+def _trim(folder: Path, most_gb: float) -> None:
+    """Delete the least recently used states beyond a limit."""
+    total = 0
+    for file in sorted(folder.glob("*.pt"), key=lambda file: file.stat().st_mtime, reverse=True):
+        total += file.stat().st_size
+        if total > most_gb * 1e9:
+            file.unlink(missing_ok=True)
+
+
+def _digest(values: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(values, dtype=np.int64).tobytes()).hexdigest()
+
+
+@cache
+def _digest_source() -> str:
+    """The hash of clnorm's own source: whatever changes in it may change a number."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for file in sorted(path for path in root.rglob("*") if path.suffix in (".py", ".cpp", ".h")):
+        digest.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()

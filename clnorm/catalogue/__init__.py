@@ -8,6 +8,7 @@ from clnorm.catalogue.augmentations import AUGMENTATIONS
 from clnorm.catalogue.backbones import BACKBONES
 from clnorm.catalogue.datasets import DATASETS
 from clnorm.catalogue.imbalance import IMBALANCE
+from clnorm.catalogue.launchers import LAUNCHERS
 from clnorm.catalogue.mixes import MIXES
 from clnorm.catalogue.norms import AXIS, NORMS, STATISTICS
 from clnorm.catalogue.protocols import PROTOCOLS
@@ -19,6 +20,7 @@ __all__ = [
     "BACKBONES",
     "DATASETS",
     "IMBALANCE",
+    "LAUNCHERS",
     "MIXES",
     "NORMS",
     "PROTOCOLS",
@@ -31,7 +33,7 @@ __all__ = [
 
 REGISTRIES = {
     registry.plural: registry
-    for registry in (NORMS, STRATEGIES, BACKBONES, DATASETS, PROTOCOLS, AUGMENTATIONS, MIXES, IMBALANCE)
+    for registry in (NORMS, STRATEGIES, BACKBONES, DATASETS, PROTOCOLS, AUGMENTATIONS, MIXES, IMBALANCE, LAUNCHERS)
 }
 
 register_norm = NORMS.register

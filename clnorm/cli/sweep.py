@@ -1,9 +1,16 @@
-"""`clnorm sweep`."""
+"""`clnorm sweep`, `clnorm worker` and `clnorm watch`: many runs."""
 
 import argparse
+import re
+import sys
 
+from clnorm.catalogue import LAUNCHERS
 from clnorm.cli.flags import FLAGS, Verbs, add_allow_plugin, add_flags, merge_flags
-from clnorm.cli.output import check_fits, print_text
+from clnorm.cli.output import check_fits, print_json, print_text
+from clnorm.errors import UserError
+
+_INDICES = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
+_MOST = 1_000_000  # cells of a manifest
 
 
 def add_sweep(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -11,20 +18,102 @@ def add_sweep(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     sweep.add_argument("file", help="YAML file with the keys `config` and `grid`")
     add_flags(sweep)
     add_allow_plugin(sweep)
+    sweep.add_argument(
+        "--launcher", default="local", help="where runs are executed, such as local:processes=2 (default: local)"
+    )
+    _add_retries(sweep)
     sweep.add_argument("--dry-run", action="store_true", help="print the runs, check what needs no video, and stop")
     sweep.set_defaults(verb=_sweep)
 
+    worker = verbs.add_parser(
+        "worker",
+        parents=[common],
+        help="run cells of a sweep in this process",
+        description="What every launcher runs; by hand it adds a process, or a machine, to a sweep.",
+    )
+    worker.add_argument("manifest", help="the sweep's JSON file, in .sweep of its results folder")
+    worker.add_argument("--index", metavar="I[,J-K]", help="which cells, from 0, in this order (default: all)")
+    add_allow_plugin(worker)
+    _add_retries(worker)
+    worker.set_defaults(verb=_worker)
+
+    watch = verbs.add_parser("watch", parents=[common], help="how far a sweep is, from any terminal or machine")
+    watch.add_argument("folder", nargs="?", default="runs", help="the sweep's results folder (default: runs)")
+    watch.add_argument("--json", action="store_true", help="print the present state as JSON")
+    watch.set_defaults(verb=_watch)
+
+
+def parse_indices(text: str) -> list[int]:
+    """`0,4-7` as numbers, in their order.
+
+    Raises:
+        UserError: it is of another form.
+    """
+    if not _INDICES.fullmatch(text):
+        raise UserError(f"{text!r} names no cells", where="--index", legal="numbers and ranges, such as 0,4-7")
+    indices: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        span = range(int(first), int(last or first) + 1)
+        if not span or span[-1] >= _MOST:
+            raise UserError(f"{part!r} is no range of cells", where="--index", legal="such as 4-7")
+        indices += span
+    return indices
+
+
+def _add_retries(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--retries", type=int, default=1, metavar="N", help="how often a failed run is tried again (default: 1)"
+    )
+
 
 def _sweep(options: argparse.Namespace) -> None:
-    from clnorm.launch.sweep import name_cells, read_sweep, sweep
+    from clnorm.launch.grid import name_cells, read_sweep
 
+    engine = LAUNCHERS.parse(options.launcher, where="--launcher")
     configs = read_sweep(options.file, merge_flags(options, FLAGS), allow_plugins=options.allow_plugin)
     if options.dry_run:
         print_text("\n".join(name_cells(configs)))
         check_fits(configs)
         return
+    check_fits(configs)
+    from clnorm.cli.show.sweep import LiveStatus
     from clnorm.console import ConsoleReporter
+    from clnorm.launch.sweep import sweep
 
-    with ConsoleReporter() as reporter:
-        sweep(configs, reporter=reporter)
+    with ConsoleReporter() as reporter, LiveStatus(sys.stderr) as live:
+        sweep(configs, launcher=str(engine), retries=options.retries, reporter=reporter, show=live.show)
         reporter.note(f"{len(configs)} runs are finished; see: clnorm table {configs[0].out}")
+
+
+def _worker(options: argparse.Namespace) -> None:
+    from clnorm.console import ConsoleReporter
+    from clnorm.launch.manifest import read_cells
+    from clnorm.launch.worker import work
+
+    indices = None if options.index is None else parse_indices(options.index)
+    cells = read_cells(options.manifest, indices, allow_plugins=options.allow_plugin)
+    with ConsoleReporter() as reporter:
+        work(cells, retries=options.retries, reporter=reporter)
+
+
+def _watch(options: argparse.Namespace) -> None:
+    import time
+
+    from clnorm.cli.show.sweep import LiveStatus, describe_status
+    from clnorm.launch.status import Watch
+
+    watch = Watch(options.folder)
+    status = watch.look()
+    if options.json:
+        print_json(status.to_dict())
+        return
+    if not sys.stdout.isatty():
+        print_text(describe_status(status))
+        return
+    with LiveStatus(sys.stdout) as live:
+        live.show(status)
+        while not status.is_over:
+            time.sleep(1)
+            status = watch.look()
+            live.show(status)

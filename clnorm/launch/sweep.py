@@ -1,106 +1,74 @@
-"""A sweep: the grid of some configuration keys, run one after the other, finished runs skipped."""
+"""A sweep: all of its cells are finished where it returns, whatever ran them."""
 
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import product
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from clnorm.catalogue.plugins import parse_allowed
+from clnorm.catalogue import LAUNCHERS
+from clnorm.catalogue.registry import Spec
 from clnorm.config.config import Config
-from clnorm.config.fields import list_keys
-from clnorm.config.identity import flatten
-from clnorm.config.load import merge_config, read_yaml
 from clnorm.errors import UserError
-from clnorm.experiment import run
+from clnorm.launch.job import Job
+from clnorm.launch.manifest import write_manifest
+from clnorm.launch.notes import Failures
+from clnorm.launch.plan import Cell, plan_sweep
+from clnorm.launch.status import SweepStatus
 from clnorm.progress import Reporter
-from clnorm.results.folder import RunIsHeldError
 from clnorm.results.record import RunRecord
-from clnorm.results.selection import plain_text
-
-_KEYS = ("config", "grid")
-_PAUSE = 5.0  # seconds between two looks at a run that another process holds
 
 
-def read_sweep(path: str | Path, overrides: Mapping[str, Any], *, allow_plugins: Iterable[str] = ()) -> list[Config]:
-    """The configurations of a sweep file, in the order of its grid, the last key varying fastest.
+def sweep(
+    configs: Sequence[Config],
+    *,
+    launcher: str = "local",
+    retries: int = 1,
+    reporter: Reporter | None = None,
+    show: Callable[[SweepStatus], None] | None = None,
+) -> list[RunRecord]:
+    """Run configurations; those that are finished are loaded, and those that another process holds are waited for.
 
-    The file holds `grid`, lists of values by dotted key, and may hold `config`, what all runs share. Every
-    configuration is checked before the first one runs.
+    What is left to do is read from the results folder, so that the same sweep given again goes on where it was
+    stopped, and one with more cells does these.
 
     Args:
-        path: the YAML file.
-        overrides: values by dotted key that win over `config`.
-        allow_plugins: as in `load_config`.
-
-    Raises:
-        UserError: an unknown key, a list that is none or empty, an illegal configuration, or a plug-in that is not
-            allowed.
-    """
-    loaded = read_yaml(path, allowed=parse_allowed(allow_plugins))
-    if loaded and loaded.keys() <= set(list_keys(Config)):
-        hint = f"write clnorm run --config {path}; a sweep has `grid`, lists of values by key"
-        raise UserError("holds the configuration of one run", where=str(path), hint=hint)
-    for key in loaded:
-        if key not in _KEYS:
-            raise UserError(f"unknown key {key!r}", where=str(path), legal=_KEYS, given=str(key))
-    grid = loaded.get("grid")
-    if not isinstance(grid, dict) or not grid:
-        raise UserError("needs lists of values under `grid`", where=str(path), hint="such as grid: {norm: [bn, cn]}")
-    for key, values in grid.items():
-        if not isinstance(values, list) or not values:
-            what, legal = f"{values!r} is not a list of values", "a list, not empty, such as [0, 1, 2]"
-            raise UserError(what, where=f"{path}: grid.{key}", legal=legal)
-        if key in overrides:
-            raise UserError(f"{key!r} is varied by the grid", where="--set", hint=f"change it in {path}")
-    shared = loaded.get("config") or {}
-    if not isinstance(shared, dict):
-        raise UserError(
-            f"{shared!r} is not a mapping of keys", where=f"{path}: config", hint="such as config: {train: {epochs: 5}}"
-        )
-    return [merge_config(shared, {**overrides, **point}) for point in _points(grid)]
-
-
-def name_cells(configs: Sequence[Config]) -> list[str]:
-    """Each configuration by the keys in which they differ, such as `norm=bn train.epochs=3`; norm first."""
-    short = {"norm", "strategy", "backbone", "dataset", "protocol"}
-    flat = [flatten(config.to_dict()) | {key: getattr(config, key).short for key in short} for config in configs]
-    differing = [key for key in flat[0] if len({str(values[key]) for values in flat}) > 1] if flat else []
-    keys = differing or ["norm", "strategy", "seed"]
-    return [" ".join(f"{key}={plain_text(values[key])}" for key in keys) for values in flat]
-
-
-def sweep(configs: Sequence[Config], *, reporter: Reporter | None = None) -> list[RunRecord]:
-    """Run configurations one after the other; those that are finished are loaded.
-
-    A run that another process holds is left for later: the others go on, and then it is waited for.
+        configs: all with one `out`.
+        launcher: where they are executed, such as `local:processes=2`.
+        retries: how often a failed run is tried again.
+        reporter: told of the progress.
+        show: shown the status of a sweep with several processes every second or so.
 
     Returns:
         The records, in the same order.
 
     Raises:
-        ClnormError: a run failed; the runs before it are kept, and the same sweep continues there.
+        UserError: configurations with several results folders, or an unknown launcher.
+        FailedCellsError: runs failed; all others are finished.
+        StoppedError: the process was asked to stop; the runs at work keep their states.
     """
     reporter = reporter or Reporter()
-    names, records = name_cells(configs), dict[int, RunRecord]()
-    left, told = list(range(len(configs))), set[int]()
-    while left:
-        held = []
-        for index in left:
-            if index not in told:
-                reporter.note(f"[{index + 1}/{len(configs)}] {names[index]}")
-            try:
-                records[index] = run(configs[index], reporter=reporter)
-            except RunIsHeldError as error:
-                held.append(index)
-                if index not in told:
-                    reporter.note(f"Left for later: {error.where}: {error.what}.")
-                told.add(index)
-        if held == left:  # nothing else to do meanwhile
-            time.sleep(_PAUSE)
-        left = held
-    return [records[index] for index in range(len(configs))]
+    if not configs:
+        return []
+    engine = LAUNCHERS.parse(launcher, where="launcher")
+    if others := {config.out for config in configs} - {configs[0].out}:
+        what = f"the runs go into {configs[0].out} and {min(others)}"
+        raise UserError(what, where="out", hint="give one results folder to all runs of a sweep")
+    plan = plan_sweep(configs, reporter=reporter)
+    launch(plan.cells, engine, retries=retries, reporter=reporter, show=show or (lambda status: None))
+    return plan.records
 
 
-def _points(grid: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    return (dict(zip(grid, values, strict=True)) for values in product(*grid.values()))
+def launch(
+    cells: Sequence[Cell],
+    engine: Spec,
+    *,
+    retries: int,
+    reporter: Reporter,
+    show: Callable[[SweepStatus], None],
+) -> None:
+    """Have a launcher run those of the cells that are not finished; raises as `sweep`."""
+    left = {index: cell for index, cell in enumerate(cells) if not cell.is_finished}
+    reporter.note(f"{len(cells)} runs, of which {len(cells) - len(left)} are finished. {cells[0].config.out}")
+    if not left:
+        return
+    manifest, failures = write_manifest(cells), Failures(cells[0].config.out)
+    for cell in left.values():
+        failures.forget(cell.run)  # whoever gives the command again has mended something
+    engine.build(Job(manifest, left, retries, reporter, show))

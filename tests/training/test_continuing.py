@@ -40,7 +40,7 @@ def test_killed_and_continued_equals_uninterrupted(tiny, tmp_path, monkeypatch, 
     run_killed(config, monkeypatch, after=2)
     assert clnorm.load_results(config.out)["status"].tolist() == ["unfinished"]
     record = clnorm.run(config, reporter=notes)
-    assert "Continuing after training step 2 of 4" in notes.texts
+    assert "Continuing after the end of experience 2, of 4 experiences" in notes.texts
     assert results(config, record) == expected
 
 

@@ -1,0 +1,128 @@
+"""A sweep on this machine: one process, or several that share its cores or its GPUs."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from clnorm.errors import ClnormError
+from clnorm.launch.job import Job
+from clnorm.launch.manifest import FOLDER
+from clnorm.launch.notes import Failures, forget_worker, read_signs
+from clnorm.launch.status import Watch
+from clnorm.launch.worker import refuse_failures, work
+from clnorm.training.stopping import StoppedError, wait_for_signals
+
+_EVERY = 1.0  # seconds between two looks
+_DONE = (0, 1)  # exit codes of a worker that tried all of its cells
+
+
+def local(job: Job, *, processes: int, threads: int) -> None:
+    """Run the cells of a job, and wait for them.
+
+    Raises:
+        FailedCellsError: some failed.
+        StoppedError: this process was asked to stop; all runs at work keep their states.
+        ClnormError: the workers could not start.
+    """
+    gpus = list_gpus()
+    count = min(processes or max(len(gpus), 1), len(job.cells))
+    if count == 1 and not threads:
+        work(list(job.cells.values()), retries=job.retries, reporter=job.reporter)
+        return
+    crew = _Crew(job, count=count, threads=threads or max(len(os.sched_getaffinity(0)) // count, 1), gpus=gpus)
+    watch = Watch(job.out)
+    with wait_for_signals(job.reporter) as request:
+        crew.start()
+        while crew.is_at_work():
+            job.show(watch.look())
+            time.sleep(_EVERY)
+            if request.name:
+                crew.stop()
+    job.show(watch.look())
+    if request.name:
+        hint = "give the same command again, which goes on from here"
+        raise StoppedError(f"stopped by {request.name}; the states of the runs at work are kept", hint=hint)
+    refuse_failures(list(job.cells.values()))
+
+
+def list_gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them, without torch, which loads for long."""
+    if (chosen := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name for name in chosen.split(",") if name.strip() not in ("", "-1")]
+    try:
+        command = ["nvidia-smi", "-L"]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [str(index) for index, line in enumerate(told.splitlines()) if line.startswith("GPU ")]
+
+
+class _Crew:
+    """The worker processes; one that is killed is replaced, and the cell that it was at has failed once."""
+
+    def __init__(self, job: Job, *, count: int, threads: int, gpus: list[str]) -> None:
+        self._job, self._threads, self._gpus = job, threads, gpus
+        self._orders = divide(list(job.cells), count)
+        self._logs = Path(job.out).expanduser() / FOLDER / "logs"
+        self._workers: dict[int, subprocess.Popen[bytes]] = {}
+        self._stopping = False
+
+    def start(self) -> None:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        for number in range(len(self._orders)):
+            self._start(number)
+
+    def stop(self) -> None:
+        """Ask all to stop, once."""
+        if not self._stopping:
+            for worker in self._workers.values():
+                worker.send_signal(signal.SIGTERM)
+        self._stopping = True
+
+    def is_at_work(self) -> bool:
+        """Whether any process is left; those that died are seen to."""
+        for number, worker in list(self._workers.items()):
+            code = worker.poll()
+            if code is None:
+                continue
+            del self._workers[number]
+            if code not in _DONE and not self._stopping:
+                self._replace(number, worker.pid, code)
+        return bool(self._workers)
+
+    def _start(self, number: int) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": str(self._threads)}
+        if self._gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = self._gpus[number % len(self._gpus)]
+        with (self._logs / f"worker-{number}.log").open("ab") as log:
+            # In a session of its own, so that Ctrl-C reaches it through this process alone.
+            self._workers[number] = subprocess.Popen(  # noqa: S603 - this Python, and words of clnorm's own
+                self._job.command(self._orders[number]),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+            )
+
+    def _replace(self, number: int, pid: int, code: int) -> None:
+        worker = f"{socket.gethostname()}-{pid}"
+        runs = [sign.run for sign in read_signs(self._job.out) if sign.worker == worker and sign.run]
+        forget_worker(self._job.out, worker)
+        log = self._logs / f"worker-{number}.log"
+        if not runs:
+            last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it left no word"]
+            raise ClnormError(f"a worker ended with code {code}: {last[0]}", where=str(log))
+        why = f"its process was killed by signal {-code}" if code < 0 else f"its process ended with code {code}"
+        Failures(self._job.out).add(runs[0], f"{why}; see {log}", is_mistake=False)
+        self._job.reporter.note(f"Worker {number} is started anew: {runs[0]}: {why}.")
+        self._start(number)
+
+
+def divide(indices: list[int], count: int) -> list[list[int]]:
+    """All indices for each of `count` workers, each beginning at another place, where it does not meet the others."""
+    starts = [len(indices) * number // count for number in range(count)]
+    return [indices[start:] + indices[:start] for start in starts]

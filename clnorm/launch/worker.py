@@ -1,0 +1,89 @@
+"""The worker of a sweep: runs cells one after the other in one process, and leaves those that others are at for later."""
+
+import time
+from collections.abc import Sequence
+
+from clnorm.errors import ClnormError, UserError
+from clnorm.experiment import run
+from clnorm.launch.notes import Failures, Telling
+from clnorm.launch.plan import Cell
+from clnorm.progress import Reporter
+from clnorm.results.folder import RunIsHeldError
+from clnorm.training.stopping import StoppedError
+
+_PAUSE = 5.0  # seconds between two looks at runs that other processes hold
+
+
+class FailedCellsError(ClnormError):
+    """Cells of a sweep failed; the others are finished."""
+
+
+def work(cells: Sequence[Cell], *, retries: int = 1, reporter: Reporter | None = None) -> None:
+    """Run cells until each is finished, by this process or another, or has failed.
+
+    A cell that fails is tried again after the others, unless the mistake is the user's; how often it failed is kept in
+    the results folder, where all workers of the sweep read it.
+
+    Args:
+        cells: of one results folder.
+        retries: how often a failed cell is tried again.
+        reporter: told of the progress.
+
+    Raises:
+        FailedCellsError: some failed, with what each one's error is.
+        StoppedError: the process was asked to stop; the run at work keeps its state.
+    """
+    if not cells:
+        return
+    reporter = reporter or Reporter()
+    failures, told, left = Failures(cells[0].config.out), set[str](), list(range(len(cells)))
+    with Telling(cells[0].config.out, reporter) as telling:
+        while left:
+            again = []
+            for index in left:
+                cell = cells[index]
+                failed = failures.find(cell.run)
+                if failed is not None and (failed.is_mistake or failed.attempts > retries):
+                    continue
+                if cell.run not in told:
+                    reporter.note(f"[{index + 1}/{len(cells)}] {cell.name}")
+                if not _run_cell(cell, failures, telling, is_told=cell.run in told):
+                    again.append(index)
+                told.add(cell.run)
+            if again == left:  # nothing else to do meanwhile
+                time.sleep(_PAUSE)
+            left = again
+    refuse_failures(cells)
+
+
+def refuse_failures(cells: Sequence[Cell]) -> None:
+    """Raise `FailedCellsError` where cells failed."""
+    failures = Failures(cells[0].config.out) if cells else None
+    found = [(cell, failure) for cell in cells if failures and (failure := failures.find(cell.run)) is not None]
+    if found:
+        lines = "".join(f"\n  {cell.name}: {failure.what} (tried {failure.attempts}x)" for cell, failure in found)
+        hint = "\nthe others are finished; mend what is wrong and give the same command again"
+        raise FailedCellsError(f"{len(found)} of {len(cells)} runs failed:{lines}{hint}")
+
+
+def _run_cell(cell: Cell, failures: Failures, telling: Telling, *, is_told: bool) -> bool:
+    """Run a cell; whether nothing of it is left to do."""
+    telling.begin(cell.run)
+    try:
+        run(cell.config, reporter=telling)
+    except RunIsHeldError as error:
+        if not is_told:
+            telling.note(f"Left for later: {error.where}: {error.what}.")
+        return False
+    except StoppedError:
+        raise
+    except Exception as error:
+        # Whatever it is, the other cells do not depend on it.
+        text = str(error) if isinstance(error, ClnormError) else f"{type(error).__name__}: {error}"
+        failures.add(cell.run, text, is_mistake=isinstance(error, UserError))
+        telling.note(f"Failed: {cell.name}: {text}")
+        return False
+    finally:
+        telling.begin("")
+    failures.forget(cell.run)
+    return True

@@ -50,6 +50,11 @@ class ConsoleReporter(Reporter):
         if self._bar:
             self._bar.update(self._task, advance=count, rate=self._rate())
 
+    def skip(self, count: int) -> None:
+        self._total -= count
+        if self._bar:
+            self._bar.update(self._task, total=self._total)
+
     def epoch(self, text: str) -> None:
         if self._bar:
             self._bar.update(self._task, description=text)

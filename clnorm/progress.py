@@ -16,6 +16,9 @@ class Reporter:
     def advance(self, count: int) -> None:
         """`count` more units are done."""
 
+    def skip(self, count: int) -> None:
+        """`count` units need not be done."""
+
     def epoch(self, text: str) -> None:
         """An epoch is over; one line on it."""
 

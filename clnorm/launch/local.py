@@ -45,7 +45,7 @@ def local(job: Job, *, processes: int, threads: int) -> None:
     if request.name:
         hint = "give the same command again, which goes on from here"
         raise StoppedError(f"stopped by {request.name}; the states of the runs at work are kept", hint=hint)
-    refuse_failures(list(job.cells.values()))
+    refuse_failures(list(job.cells.values()), job.reporter)
 
 
 def list_gpus() -> list[str]:

@@ -56,7 +56,8 @@ class Failures:
 
     def find(self, run: str) -> Failure | None:
         """The failure of a run, or None."""
-        return _read(self._folder / f"{run}.json", Failure)
+        failure: Failure | None = _read(self._folder / f"{run}.json", Failure)
+        return failure
 
     def forget(self, run: str) -> None:
         """Begin counting anew."""
@@ -136,6 +137,10 @@ class Telling(Reporter):
         if time.monotonic() - self._told > _EVERY:
             self._tell()
         self._reporter.advance(count)
+
+    def skip(self, count: int) -> None:
+        self._sign["total"] -= count
+        self._reporter.skip(count)
 
     def epoch(self, text: str) -> None:
         self._tell(text=text)

@@ -72,9 +72,9 @@ class Plan:
 def plan_sweep(configs: Sequence[Config], *, reporter: Reporter) -> Plan:
     """Plan a sweep.
 
-    A group of cells that begin alike begins with the training that the next ones take over (see `save.prefixes`). Cells that are the same run, such
-    as of two lists that overlap, are one. The clips of a dataset are made where they do not exist yet, and its lists
-    are read once.
+    The first cell of a group leaves the training that the next ones take over (see `save.prefixes`). Cells that are the
+    same run, such as of two lists that overlap, are one. The clips of a dataset are made where they do not exist yet,
+    and its lists are read once.
 
     Args:
         configs: of all cells, checked.

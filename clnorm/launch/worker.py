@@ -1,4 +1,4 @@
-"""The worker of a sweep: runs cells one after the other in one process, and leaves those that others are at for later."""
+"""The worker of a sweep: runs cells one after the other in one process; those that others are at come later."""
 
 import time
 from collections.abc import Sequence
@@ -53,17 +53,19 @@ def work(cells: Sequence[Cell], *, retries: int = 1, reporter: Reporter | None =
             if again == left:  # nothing else to do meanwhile
                 time.sleep(_PAUSE)
             left = again
-    refuse_failures(cells)
+    refuse_failures(cells, reporter)
 
 
-def refuse_failures(cells: Sequence[Cell]) -> None:
-    """Raise `FailedCellsError` where cells failed."""
+def refuse_failures(cells: Sequence[Cell], reporter: Reporter) -> None:
+    """Tell of all cells that failed, and raise `FailedCellsError` where there are any."""
     failures = Failures(cells[0].config.out) if cells else None
     found = [(cell, failure) for cell in cells if failures and (failure := failures.find(cell.run)) is not None]
     if found:
-        lines = "".join(f"\n  {cell.name}: {failure.what} (tried {failure.attempts}x)" for cell, failure in found)
-        hint = "\nthe others are finished; mend what is wrong and give the same command again"
-        raise FailedCellsError(f"{len(found)} of {len(cells)} runs failed:{lines}{hint}")
+        for cell, failure in found:
+            tried = f", {failure.attempts} times" if failure.attempts > 1 else ""
+            reporter.note(f"Failed{tried}: {cell.name}: {failure.what}")
+        hint = "the others are finished; mend what is wrong, and give the same command again"
+        raise FailedCellsError(f"{len(found)} of {len(cells)} runs failed, each with the reason above", hint=hint)
 
 
 def _run_cell(cell: Cell, failures: Failures, telling: Telling, *, is_told: bool) -> bool:
@@ -77,7 +79,7 @@ def _run_cell(cell: Cell, failures: Failures, telling: Telling, *, is_told: bool
         return False
     except StoppedError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # Whatever it is, the other cells do not depend on it.
         text = str(error) if isinstance(error, ClnormError) else f"{type(error).__name__}: {error}"
         failures.add(cell.run, text, is_mistake=isinstance(error, UserError))

@@ -68,7 +68,7 @@ def _train(
                 f"Experience {index + 1} is taken from a run that was the same up to there, which trained it "
                 f"for {kept['seconds']:.0f} s."
             )
-            setup.reporter.advance(kept["clips"])
+            setup.reporter.skip(kept["clips"])
 
         def after_step() -> None:
             if prefix is not None and strategy.ends_epoch and strategy.epoch + 1 == strategy.recipe.epochs:

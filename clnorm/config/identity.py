@@ -4,13 +4,14 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import fields
+from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from clnorm.catalogue.registry import Spec, format_spec
 from clnorm.config.config import Config
-from clnorm.config.fields import Section
+from clnorm.config.fields import Section, plain_values
 from clnorm.errors import UserError
 
 # What a run's identity leaves out: it changes where or how fast a run happens; the device, only by rounding.
@@ -67,6 +68,23 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def list_values(config: Config) -> dict[str, Any]:
+    """The plain values of a configuration by dotted key: what `flatten` gives of its `to_dict`."""
+    flat: dict[str, Any] = {}
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if isinstance(value, Section):
+            flat |= _list_section(value, f"{item.name}.")
+        else:
+            flat[item.name] = str(value) if isinstance(value, Spec) else value
+    return flat
+
+
+@lru_cache(maxsize=1024)  # the cells of a grid share most sections
+def _list_section(section: Section, prefix: str) -> dict[str, Any]:
+    return flatten(plain_values(section), prefix)
+
+
 def describe(config: Config, *, leave_out: Collection[str]) -> dict[str, Any]:
     """What changes a run's result, as plain values by dotted key: options, sources of plug-ins, hash of weights.
 
@@ -74,7 +92,7 @@ def describe(config: Config, *, leave_out: Collection[str]) -> dict[str, Any]:
         config: the run's configuration.
         leave_out: keys that do not count.
     """
-    flat = {key: value for key, value in flatten(config.to_dict()).items() if key not in leave_out}
+    flat = {key: value for key, value in list_values(config).items() if key not in leave_out}
     flat |= {key: text for key, text in _without_added(config).items() if key in flat}
     flat |= {f"{key}.source": source for key, source in _plugin_sources(config).items() if key in flat}
     if "strategy" in flat and (version := _VERSIONS.get(config.strategy.name)):
@@ -109,10 +127,17 @@ def _plugin_sources(section: Section, prefix: str = "") -> dict[str, str]:
 
 
 def _digest_file(path: str) -> str:
+    file = Path(path).expanduser()
     try:
-        with Path(path).expanduser().open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        status = file.stat()
+        return _digest_content(file, (status.st_ino, status.st_size, status.st_mtime_ns))
     except OSError as error:
         raise UserError(
             f"cannot be read ({error.strerror})", where=f"model.weights {path}", hint="give an existing file"
         ) from error
+
+
+@lru_cache(maxsize=64)
+def _digest_content(file: Path, state: tuple[int, ...]) -> str:  # `state` tells a file that was changed
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -8,7 +8,7 @@ from typing import Any
 from clnorm.catalogue.plugins import parse_allowed
 from clnorm.config.config import Config
 from clnorm.config.fields import list_keys
-from clnorm.config.identity import flatten
+from clnorm.config.identity import list_values
 from clnorm.config.load import merge_config, read_yaml
 from clnorm.errors import UserError
 from clnorm.results.selection import plain_text
@@ -58,7 +58,7 @@ def read_sweep(path: str | Path, overrides: Mapping[str, Any], *, allow_plugins:
 def name_cells(configs: Sequence[Config]) -> list[str]:
     """Each configuration by the keys in which they differ, such as `norm=bn train.epochs=3`; norm first."""
     short = {"norm", "strategy", "backbone", "dataset", "protocol"}
-    flat = [flatten(config.to_dict()) | {key: getattr(config, key).short for key in short} for config in configs]
+    flat = [list_values(config) | {key: getattr(config, key).short for key in short} for config in configs]
     differing = [key for key in flat[0] if len({str(values[key]) for values in flat}) > 1] if flat else []
     keys = differing or ["norm", "strategy", "seed"]
     return [" ".join(f"{key}={plain_text(values[key])}" for key in keys) for values in flat]

@@ -1,7 +1,8 @@
 """What a run says of itself: its record, and the notes that its labels stand for."""
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -99,10 +100,10 @@ def read_record(path: Path) -> RunRecord:
         schema = loaded["schema"]
         if not sealed and 1 < schema <= SCHEMA:
             raise ValueError("it has no checksum")
-        known = {item.name for item in fields(RunRecord)}
+        kinds = _kinds()
         newer = schema > SCHEMA
-        check_types(loaded, get_type_hints(RunRecord))
-        record = RunRecord(**{key: value for key, value in loaded.items() if key in known})
+        check_types(loaded, kinds)
+        record = RunRecord(**{key: value for key, value in loaded.items() if key in kinds})
         _check(record)
     except (OSError, ValueError, KeyError, TypeError) as error:
         hint = "delete the folder to run it again"
@@ -110,6 +111,12 @@ def read_record(path: Path) -> RunRecord:
     if newer:
         raise ClnormError(f"has schema {schema}, newer than {SCHEMA}", where=str(path), hint="update clnorm")
     return record
+
+
+@cache
+def _kinds() -> dict[str, Any]:
+    """The type of each field."""
+    return get_type_hints(RunRecord)
 
 
 def _check(record: RunRecord) -> None:

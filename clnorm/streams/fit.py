@@ -26,6 +26,7 @@ class FitCheck:
 
     def __init__(self) -> None:
         self._tables: dict[tuple[str, str | None], ClipTable | str] = {}
+        self._fitting: set[tuple[object, ...]] = set()
 
     def check(self, config: Config) -> str:
         """Check that the protocol fits, and that each class has clips to train and to test on.
@@ -45,7 +46,9 @@ class FitCheck:
         table = self._tables[key]
         if isinstance(table, str):
             return table
-        create_stream(table, config.protocol, seed=config.seed, bad={})
+        if (cut := (*key, config.protocol, config.seed)) not in self._fitting:
+            create_stream(table, config.protocol, seed=config.seed, bad={})
+            self._fitting.add(cut)
         return ""
 
     def _read(self, config: Config) -> "ClipTable | str":

@@ -11,7 +11,7 @@ from clnorm.catalogue.plugins import ForeignText, parse_allowed
 from clnorm.cli.main import main
 from clnorm.config.load import load_config
 from clnorm.errors import UserError
-from clnorm.launch.sweep import read_sweep
+from clnorm.launch.grid import read_sweep
 
 EVIL = """
 import pathlib

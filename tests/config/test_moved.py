@@ -5,7 +5,7 @@ import pytest
 from clnorm import Config, load_config
 from clnorm.config.load import merge_config
 from clnorm.errors import UserError
-from clnorm.launch.sweep import read_sweep
+from clnorm.launch.grid import read_sweep
 
 
 @pytest.mark.parametrize(

@@ -13,22 +13,8 @@ from hypothesis import strategies as st
 from clnorm.errors import ClnormError
 from clnorm.files import UNSEALED, check_seal, seal
 from clnorm.results.folder import RunFolder, read_frame
-from clnorm.results.record import SCHEMA, RunRecord, read_record
-
-RECORD = RunRecord(
-    status="finished",
-    run="r",
-    names=dict.fromkeys(("dataset", "protocol", "backbone", "norm", "strategy"), "a"),
-    seed=0,
-    setting="s",
-    config={},
-    classes=["[/]", "Läufer"],
-    experiences=[[0], [1]],
-    matrix=[[0.5, None], [0.25, 0.75]],
-    metrics={"accuracy": 0.5},
-    data={"test_clips": [4, 4]},
-    cost={"seconds": 1.0, "clips_trained": 8, "peak_memory_mb": 1.0},
-)
+from clnorm.results.record import SCHEMA, read_record
+from tests.results.records import FINISHED
 
 
 @pytest.fixture
@@ -36,7 +22,7 @@ def folder(tmp_path):
     """A run's folder with a record, a state, and the predictions after one step."""
     folder = RunFolder(tmp_path / "run")
     folder.path.mkdir()
-    folder.write("record.json", RECORD.to_json())
+    folder.write("record.json", FINISHED.to_json())
     folder.state.save({"done": 1, "weights": torch.arange(100.0)})
     folder.save_predictions(0, pd.DataFrame({"clip": np.arange(50), "predicted": np.arange(50) % 3}))
     return folder
@@ -61,7 +47,7 @@ def test_a_seal_holds_for_its_content_alone(before, after):
 
 
 def test_what_is_whole_is_read_back(folder):
-    assert folder.load() == RECORD
+    assert folder.load() == FINISHED
     assert torch.equal(folder.state.load(print)["weights"], torch.arange(100.0))
     assert folder.load_predictions([0])["clip"].tolist() == list(range(50))
     read = pd.read_parquet(folder.path / "predictions/after_0.parquet")  # by others' readers, too
@@ -107,7 +93,7 @@ def test_only_records_of_the_first_schema_may_be_without_checksum(folder, schema
     record.pop("checksum")
     file.write_text(json.dumps(record))
     if schema == 1:
-        assert read_record(file).matrix == RECORD.matrix
+        assert read_record(file).matrix == FINISHED.matrix
     else:
         with pytest.raises(ClnormError, match="no checksum"):
             read_record(file)

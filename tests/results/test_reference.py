@@ -7,7 +7,7 @@ import pytest
 from clnorm import load_results, make_table
 from clnorm.config.identity import setting_id
 from clnorm.config.load import load_config
-from clnorm.launch.sweep import read_sweep
+from clnorm.launch.grid import read_sweep
 from clnorm.results.folder import run_name
 from clnorm.results.record import read_record
 

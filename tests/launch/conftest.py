@@ -1,0 +1,62 @@
+"""What the tests of sweeps share."""
+
+import pytest
+
+from clnorm.launch.plan import plan_sweep
+from clnorm.progress import Reporter
+from clnorm.results.folder import RunFolder
+
+
+class Notes(Reporter):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.texts = []
+
+    def note(self, text):
+        self.texts.append(text)
+
+
+@pytest.fixture
+def notes():
+    return Notes()
+
+
+@pytest.fixture
+def plan(tiny):
+    """Plans a sweep over tiny runs, one for each mapping of changes."""
+    return lambda *changes: plan_sweep([tiny(**each) for each in changes], reporter=Reporter())
+
+
+@pytest.fixture
+def finish(monkeypatch):
+    """Takes the place of a run: each cell is noted and has a finished record, or what is told for its norm happens."""
+
+    def install(**happenings):
+        done = []
+
+        def run(config, *, reporter):
+            happening = happenings.get(config.norm.name)
+            done.append(config.norm.name)
+            if happening is not None:
+                happening()
+            return config.norm.name
+
+        monkeypatch.setattr("clnorm.launch.worker.run", run)
+        monkeypatch.setattr("clnorm.launch.worker.time.sleep", lambda seconds: done.append("pause"))
+        return done
+
+    return install
+
+
+@pytest.fixture
+def write_record():
+    """Writes a finished record into the folder of a cell, without a run."""
+    from tests.results.records import FINISHED
+
+    def write(cell):
+        folder = RunFolder(cell.folder.path)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.write("record.json", FINISHED.to_json())
+
+    return write

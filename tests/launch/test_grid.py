@@ -1,0 +1,50 @@
+"""The grid of a sweep: every combination in order, all checked, each named by what varies."""
+
+import pytest
+
+from clnorm.errors import UserError
+from clnorm.launch.grid import name_cells, read_sweep
+
+
+def write(tmp_path, text):
+    file = tmp_path / "grid.yaml"
+    file.write_text(text)
+    return file
+
+
+def test_the_grid_is_every_combination_last_key_fastest(tmp_path):
+    file = write(tmp_path, "config: {train: {epochs: 3}}\ngrid: {norm: [bn, cn], seed: [0, 1]}\n")
+    configs = read_sweep(file, {"train.lr": "0.5"})
+    assert [(c.norm.name, c.seed) for c in configs] == [("bn", 0), ("bn", 1), ("cn", 0), ("cn", 1)]
+    assert {(c.train.epochs, c.train.lr) for c in configs} == {(3, 0.5)}
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("norms: [bn]", "unknown key 'norms'"),
+        ("config: {}", "needs lists of values under `grid`"),
+        ("grid: {norm: bn}", "not a list of values; legal: a list, not empty, such as"),
+        ("grid: {norm: []}", "not a list of values"),
+        ("grid: {norm: [bn, cm]}", "did you mean 'cn'"),
+        ("grid: {nrm: [bn]}", "did you mean 'norm'"),
+        ("norm: bn\ntrain: {epochs: 3}", "write clnorm run --config"),
+        ("config: 3\ngrid: {norm: [bn]}", "not a mapping"),
+    ],
+)
+def test_bad_sweeps_are_refused_before_the_first_run(tmp_path, text, word):
+    with pytest.raises(UserError, match=word):
+        read_sweep(write(tmp_path, text), {})
+
+
+def test_what_the_grid_varies_cannot_be_set(tmp_path):
+    with pytest.raises(UserError, match="varied by the grid"):
+        read_sweep(write(tmp_path, "grid: {norm: [bn]}"), {"norm": "cn"})
+
+
+def test_cells_are_named_by_what_varies(tmp_path):
+    file = write(tmp_path, "grid: {train.epochs: [1, 2], norm: [bn, 'cn:groups=8'], train.compile: [true, false]}\n")
+    names = name_cells(read_sweep(file, {"seed": "4"}))
+    assert names[0] == "norm=bn train.epochs=1 train.compile=true"
+    assert names[-1] == "norm=cn:groups=8 train.epochs=2 train.compile=false"
+    assert name_cells(read_sweep(write(tmp_path, "grid: {norm: [bn]}"), {})) == ["norm=bn strategy=naive seed=0"]

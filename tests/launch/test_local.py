@@ -31,13 +31,19 @@ CONFIG = {
 def start(tmp_path):
     """Starts `clnorm sweep` on a grid, and gives its process."""
 
+    begun = []
+
     def begin(grid, *words, out="runs", **config):
         file = tmp_path / f"{out}.yaml"
         file.write_text(yaml.safe_dump({"config": {**CONFIG, **config}, "grid": grid}))
         command = [sys.executable, "-m", "clnorm", "sweep", str(file), "--out", str(tmp_path / out), *words]
-        return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        begun.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+        return begun[-1]
 
-    return begin
+    yield begin
+    for process in begun:
+        process.kill()
+        process.communicate()
 
 
 def wait_for(condition, seconds=300):

@@ -50,3 +50,10 @@ def present_content(config: Config, table: "ClipTable") -> str | None:
 
     meta = naming.describe_store(table, **_store_shape(config))
     return naming.present_content(meta, table, workers=config.data.workers)
+
+
+def has_store(config: Config, table: "ClipTable") -> bool:
+    """Whether the clips of a table are decoded already, as the configuration says."""
+    from clnorm.data.store import naming
+
+    return naming.locate_store(naming.describe_store(table, **_store_shape(config))).exists()

@@ -68,6 +68,13 @@ class Plan:
         folders = {cell.run: cell.folder for cell in self.cells}
         return [_load(folders[run]) for run in self.runs]
 
+    @property
+    def finished_records(self) -> list[RunRecord]:
+        """As `records`, of the runs that are finished."""
+        loaded = [cell.folder.load() for cell in self.cells]
+        found = {record.run: record for record in loaded if record is not None and record.status == "finished"}
+        return [found[run] for run in self.runs if run in found]
+
 
 def plan_sweep(configs: Sequence[Config], *, reporter: Reporter) -> Plan:
     """Plan a sweep.

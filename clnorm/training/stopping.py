@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -10,6 +11,7 @@ from clnorm.errors import ClnormError
 from clnorm.progress import Reporter
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SAME = 1.0  # seconds in which a SIGTERM that comes again is the same: sent to all of a job, and passed on by its shell
 
 
 class StoppedError(ClnormError):
@@ -32,6 +34,8 @@ class StopRequest:
 def wait_for_signals(reporter: Reporter) -> Iterator[StopRequest]:
     """Within it SIGINT and SIGTERM only leave a request; a second one does what it did before.
 
+    A batch system may send SIGTERM to a job's script and to what the script runs, and then it comes twice at once.
+
     In another thread than the main one, where Python handles no signals, no request ever comes.
 
     Args:
@@ -41,15 +45,21 @@ def wait_for_signals(reporter: Reporter) -> Iterator[StopRequest]:
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before, first = {number: signal.getsignal(number) for number in _SIGNALS}, 0.0
 
     def restore() -> None:
         for number, handler in before.items():
             signal.signal(number, handler)
 
     def receive(number: int, frame: FrameType | None) -> None:
-        request.name = signal.Signals(number).name
-        restore()
+        nonlocal first
+        if request.name == "SIGTERM" and number == signal.SIGTERM and time.monotonic() - first < _SAME:
+            return
+        if request.name:
+            restore()
+            signal.raise_signal(number)
+            return
+        request.name, first = signal.Signals(number).name, time.monotonic()
         reporter.note(f"{request.name}: stopping when this step is done and the state is kept; again: at once.")
 
     for number in _SIGNALS:

@@ -52,6 +52,18 @@ def add_set(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_estimate(parser: argparse.ArgumentParser) -> None:
+    """Add `--estimate` and `--max-hours`."""
+    parser.add_argument(
+        "--estimate",
+        action="store_true",
+        help="print hours, disk and memory from a short probe of this machine, and stop",
+    )
+    parser.add_argument(
+        "--max-hours", type=float, metavar="H", help="estimate first, and refuse what takes more hours of a process"
+    )
+
+
 def merge_flags(options: argparse.Namespace, flags: Iterable[str]) -> dict[str, object]:
     """The `flags` and `--set`s of a command as one mapping of dotted keys.
 

@@ -21,17 +21,15 @@ from clnorm.cli.table import add_table
 from clnorm.cli.time import add_time
 from clnorm.errors import ClnormError
 
-_INTERRUPTED = (
-    "interrupted; the same command given again goes on after the last experience that a run finished; the experience "
-    "at work then is trained again from its start, the first one included"
-)
+_INTERRUPTED = "interrupted; the same command given again goes on from the last state that was kept"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        The exit code: 0, 1 for a failure, 2 for a mistake of the user's, 130 when interrupted.
+        The exit code: 0, 1 for a failure, 2 for a mistake of the user's, 75 for runs that were stopped and go on when
+        the command is given again, 130 when interrupted elsewhere.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     debug = "--debug" in given

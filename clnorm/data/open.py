@@ -1,5 +1,8 @@
 """A configuration's clips: the table of its dataset, and the store that holds them decoded."""
 
+import os
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +45,37 @@ def open_store(config: Config, table: "ClipTable", reporter: Reporter) -> "ClipS
     if store.bad:
         reporter.note(f"{len(store.bad)} clips cannot be decoded and are left out; they stand by name in the results.")
     return store
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What decoding the clips of a table takes: nothing where their store is there.
+
+    Args:
+        seconds: by the time of a few clips.
+        disk_bytes: of the store.
+    """
+
+    seconds: float
+    disk_bytes: int
+
+
+def estimate_decoding(config: Config, table: "ClipTable", *, clips: int = 8) -> Decoding:
+    """Decode a few clips, as evenly spread as can be, where a store would have to be made."""
+    from clnorm.data.store import naming
+    from clnorm.data.store.decode import read_clip
+
+    data, meta = config.data, naming.describe_store(table, **_store_shape(config))
+    if naming.locate_store(meta).exists():
+        return Decoding(0.0, 0)
+    paths, began, frames = table.paths(), time.perf_counter(), 0
+    chosen = paths[:: max(len(paths) // clips, 1)][:clips]
+    for path in chosen:
+        frames += len(read_clip(path, frames=meta["limit"], size=data.image_size, decoder=data.decoder).frames)
+    scale = len(paths) / len(chosen)
+    workers = min(data.workers, len(os.sched_getaffinity(0)))
+    size = int(frames * scale) * 3 * data.image_size**2 if meta["pixels"] else 0
+    return Decoding((time.perf_counter() - began) * scale / workers, size)
 
 
 def present_content(config: Config, table: "ClipTable") -> str | None:

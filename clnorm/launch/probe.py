@@ -20,7 +20,6 @@ from clnorm.execution.inputs import compute_outputs
 from clnorm.execution.precision import resolve_device
 from clnorm.models.create import create_model
 from clnorm.progress import Reporter
-from clnorm.results.state import pack_state
 from clnorm.streams.stream import ClipStream, create_stream
 from clnorm.training.norm_statistics import calibrate_at_start
 from clnorm.training.setup import Setup
@@ -41,7 +40,6 @@ class Probe:
         predict: seconds for each test clip.
         memory_mb: of the process.
         model_bytes: of the kept model.
-        state_bytes: of a state within an experience.
         strategy: which ran, for what it knows of lengths.
     """
 
@@ -51,7 +49,6 @@ class Probe:
     predict: float
     memory_mb: float
     model_bytes: int
-    state_bytes: int
     strategy: ClipStrategy
 
 
@@ -102,7 +99,6 @@ def probe(config: Config, table: ClipTable, *, seconds: float) -> Probe:
         predict=min(np.diff(seen)) / len(ids),
         memory_mb=peak_memory_mb(strategy.device),
         model_bytes=sum(tensor.nbytes for tensor in strategy.evaluated_model.state_dict().values()),
-        state_bytes=len(pack_state(strategy.position())),
         strategy=strategy,
     )
 

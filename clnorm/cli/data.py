@@ -42,6 +42,14 @@ def _add_prepare(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         metavar="MD5",
         help="take an archive of this md5 though it is not an official one",
     )
+    prepare.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="take archives with more in them: entries=50k, bytes=50G (unpacked) or ratio=100 (unpacked to packed) are "
+        "the most of each else; may be given several times",
+    )
     prepare.set_defaults(verb=_prepare_data)
 
 
@@ -59,6 +67,7 @@ def _prepare_data(options: argparse.Namespace) -> None:
     from clnorm.catalogue import DATASETS
     from clnorm.console import ConsoleReporter
     from clnorm.data.prepare.any_folder import prepare_folder
+    from clnorm.data.prepare.limits import parse_limits
     from clnorm.data.prepare.official import READERS, prepare_archives
 
     dataset = DATASETS.parse(options.dataset, where="dataset")
@@ -71,13 +80,14 @@ def _prepare_data(options: argparse.Namespace) -> None:
                 sources=[Path(path).expanduser() for path in options.sources],
                 fetch=options.download,
                 accept=[md5.lower() for md5 in options.accept],
+                limits=parse_limits(options.limit),
                 reporter=reporter,
             )
             table = dataset.build(root, progress=None)
         elif dataset.name == "folder":
-            if options.sources or options.download or options.accept:
+            if options.sources or options.download or options.accept or options.limit:
                 what = "a folder of your own is prepared where it lies"
-                raise UserError(what, where="folder", hint="leave out --from, --download and --accept")
+                raise UserError(what, where="folder", hint="leave out --from, --download, --accept and --limit")
             table = prepare_folder(root, reporter=reporter, **dataset.kwargs)
         else:
             raise UserError(f"{dataset.name!r} needs no preparing", where="dataset", legal=[*READERS, "folder"])

@@ -20,6 +20,7 @@ from clnorm.data.datasets.layout import VIDEOS, match_clips
 from clnorm.data.datasets.published import PUBLISHED
 from clnorm.data.prepare.archive import Member, name_archive_errors, open_archive
 from clnorm.data.prepare.download import download
+from clnorm.data.prepare.limits import Limits, Tally
 from clnorm.data.prepare.origins import ARCHIVES, open_source, own_archives
 from clnorm.errors import ClnormError, UserError
 from clnorm.files import new_file, replace_file, sync_folder
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 READERS: Mapping[str, ModuleType] = {"hmdb51": hmdb51, "ucf101": ucf101}
 _ARCHIVE_SUFFIXES = (".rar", ".zip")
+_LIST_BYTES = 16_000_000  # those of HMDB51 and UCF101 have less than 0.5 MB
 
 
 def prepare_archives(
@@ -38,6 +40,7 @@ def prepare_archives(
     sources: Sequence[Path],
     fetch: bool,
     accept: Sequence[str],
+    limits: Limits,
     reporter: "Reporter",
 ) -> None:
     """Bring `hmdb51` or `ucf101` into `root`.
@@ -47,13 +50,15 @@ def prepare_archives(
             official archives are looked for in `root` and `root/archives`.
         fetch: download the official archives to `root/archives` first.
         accept: md5s of archives that may be taken though they are not the official ones.
+        limits: what the archives may hold, all of them together.
         reporter: told of progress, and of what is not as published.
 
     Raises:
-        UserError: nothing to prepare from, an archive that is not the official one, or a clip of no listed class.
+        UserError: nothing to prepare from, an archive that is not the official one or holds more than the limits say,
+            or a clip of no listed class.
         ClnormError: an archive is damaged or cannot be decompressed, the disk is full, or a download fails.
     """
-    published = PUBLISHED[name]
+    published, tally = PUBLISHED[name], Tally(limits)
     sources = sources or ([] if fetch else own_archives(root, published))
     with _disk_errors(root), ExitStack() as stack:
         root.mkdir(parents=True, exist_ok=True)
@@ -65,7 +70,9 @@ def prepare_archives(
         members = [
             member
             for path in sources
-            for member in open_source(path, root, stack, published=published, accept=accept, reporter=reporter)
+            for member in open_source(
+                path, root, stack, published=published, accept=accept, tally=tally, reporter=reporter
+            )
         ]
         _write_lists(root / "splits", [m for m in members if re.fullmatch(published.lists, m.path.name)])
         listed = READERS[name].read_lists(root, 1)
@@ -76,7 +83,7 @@ def prepare_archives(
         if waiting:
             reporter.start("extracting", total=len(waiting), unit="classes")
             for label in waiting:
-                _extract_class(root / VIDEOS / label, classes[label], listed[label])
+                _extract_class(root / VIDEOS / label, classes[label], listed[label], tally)
                 reporter.advance(1)
             reporter.finish()
 
@@ -86,6 +93,9 @@ def _write_lists(folder: Path, members: list[Member]) -> None:
     if members:
         folder.mkdir(exist_ok=True)
     for member in members:
+        if member.size > _LIST_BYTES:
+            what = f"this list is {member.size / 1e6:,.0f} MB long, and no list of clips is longer than 16 MB"
+            raise UserError(what, where=f"{member.source}: {member.path}", hint="get the official lists")
         with name_archive_errors(member.source), member.open() as source:
             text = source.read()
         replace_file(folder / member.path.name, lambda file, text=text: file.write(text))  # type: ignore[misc]
@@ -108,9 +118,9 @@ def _group_by_class(members: list[Member], listed: Mapping[str, object]) -> dict
     return dict(sorted(classes.items()))
 
 
-def _extract_class(folder: Path, members: list[Member], listed: Mapping[str, str]) -> None:
+def _extract_class(folder: Path, members: list[Member], listed: Mapping[str, str], tally: Tally) -> None:
     """Write the clips of a class, under their official names where a mirror has renamed them."""
-    with _class_clips(folder, members) as clips:
+    with _class_clips(folder, members, tally) as clips:
         files: dict[str, Member] = {}
         for clip in clips:
             if (name := clip.path.name) in files:
@@ -139,7 +149,7 @@ def _extract_class(folder: Path, members: list[Member], listed: Mapping[str, str
 
 
 @contextmanager
-def _class_clips(folder: Path, members: list[Member]) -> Iterator[list[Member]]:
+def _class_clips(folder: Path, members: list[Member], tally: Tally) -> Iterator[list[Member]]:
     """The clips of a class; an archive within an archive is copied out for as long as it is read."""
     clips = [member for member in members if member.path.suffix == ".avi"]
     folder.parent.mkdir(exist_ok=True)
@@ -149,9 +159,8 @@ def _class_clips(folder: Path, members: list[Member]) -> Iterator[list[Member]]:
             stack.callback(copy.unlink, missing_ok=True)
             with name_archive_errors(member.source), member.open() as source, copy.open("wb") as target:
                 shutil.copyfileobj(source, target)
-            inner = stack.enter_context(
-                open_archive(copy, scratch=folder.parent, name=f"{member.source}: {member.path}")
-            )
+            where = f"{member.source}: {member.path}"
+            inner = stack.enter_context(open_archive(copy, scratch=folder.parent, tally=tally, name=where))
             clips += [clip for clip in inner if clip.path.suffix == ".avi"]
         yield clips
 

@@ -9,6 +9,7 @@ from clnorm.data.datasets.layout import VIDEOS
 from clnorm.data.datasets.published import Published
 from clnorm.data.prepare.archive import Member, list_folder, open_archive
 from clnorm.data.prepare.download import md5_of
+from clnorm.data.prepare.limits import Tally
 from clnorm.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def open_source(
     *,
     published: Published,
     accept: Sequence[str],
+    tally: Tally,
     reporter: "Reporter",
 ) -> list[Member]:
     """The members of a folder or of an archive, those of the official archives in a folder included.
@@ -53,15 +55,17 @@ def open_source(
         stack: closes the archives.
         published: what the dataset consists of.
         accept: md5s of archives that may be taken though they are not the official ones.
+        tally: counts what the archives list.
         reporter: told of each archive that is not known to be official.
 
     Raises:
-        UserError: an archive that is not official, or not to be read, or a folder that holds `root`.
+        UserError: an archive that is not official, not to be read, or holds more than the limits say, or a folder that
+            holds `root`.
         ClnormError: an archive is damaged, or nothing can decompress it.
     """
     if not path.is_dir():
         _check_md5(path, published=published, accept=accept, reporter=reporter)
-        return stack.enter_context(open_archive(path, scratch=root))
+        return stack.enter_context(open_archive(path, scratch=root, tally=tally))
     if root.resolve().is_relative_to(path.resolve()):
         raise UserError(f"{path} holds the folder to prepare", where="--from", hint="choose a folder outside of it")
     members = list_folder(path)
@@ -69,7 +73,7 @@ def open_source(
     rest = [member for member in members if member not in official]
     for member in official:
         inner = path / member.path
-        rest += open_source(inner, root, stack, published=published, accept=accept, reporter=reporter)
+        rest += open_source(inner, root, stack, published=published, accept=accept, tally=tally, reporter=reporter)
     return rest
 
 

@@ -13,8 +13,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from clnorm.data.datasets import hmdb51, ucf101
 from clnorm.data.datasets.layout import VIDEOS, match_clips
 from clnorm.data.datasets.published import PUBLISHED
@@ -22,6 +20,7 @@ from clnorm.data.prepare.archive import Member, name_archive_errors, open_archiv
 from clnorm.data.prepare.download import download
 from clnorm.data.prepare.limits import Limits, Tally
 from clnorm.data.prepare.origins import ARCHIVES, open_source, own_archives
+from clnorm.data.prepare.place import SPLITS, hold_root
 from clnorm.errors import ClnormError, UserError
 from clnorm.files import new_file, replace_file, sync_folder
 
@@ -61,10 +60,7 @@ def prepare_archives(
     published, tally = PUBLISHED[name], Tally(limits)
     sources = sources or ([] if fetch else own_archives(root, published))
     with _disk_errors(root), ExitStack() as stack:
-        root.mkdir(parents=True, exist_ok=True)
-        # The lock's file stays: another process may be waiting for it, and a third would lock a new one beside that. It
-        # is hidden, and so is no content to any reader.
-        stack.enter_context(FileLock(root / ".prepare.lock"))
+        stack.enter_context(hold_root(root))
         if fetch:
             sources = [download(archive, root / ARCHIVES, reporter=reporter) for archive in published.archives]
         members = [
@@ -74,7 +70,7 @@ def prepare_archives(
                 path, root, stack, published=published, accept=accept, tally=tally, reporter=reporter
             )
         ]
-        _write_lists(root / "splits", [m for m in members if re.fullmatch(published.lists, m.path.name)])
+        _write_lists(root / SPLITS, [m for m in members if re.fullmatch(published.lists, m.path.name)])
         listed = READERS[name].read_lists(root, 1)
         classes = _group_by_class(members, listed)
         waiting = [label for label in classes if not (root / VIDEOS / label).is_dir()]
@@ -121,6 +117,9 @@ def _group_by_class(members: list[Member], listed: Mapping[str, object]) -> dict
 def _extract_class(folder: Path, members: list[Member], listed: Mapping[str, str], tally: Tally) -> None:
     """Write the clips of a class, under their official names where a mirror has renamed them."""
     with _class_clips(folder, members, tally) as clips:
+        if not clips:
+            where = ", ".join(f"{member.source}: {member.path}" for member in members)
+            raise UserError("there is no clip in it", where=where, hint="download it again, or remove it")
         files: dict[str, Member] = {}
         for clip in clips:
             if (name := clip.path.name) in files:

@@ -16,7 +16,7 @@ class Limits:
     """What the archives of one call may hold; the defaults are several times what HMDB51 and UCF101 need.
 
     Args:
-        entries: files and folders of all archives, archives within archives included.
+        entries: files and folders of all archives, archives within archives included; of a RAR, its headers.
         bytes: of all their files, unpacked.
         ratio: an archive's files, unpacked, in times the size of the archive itself.
     """

@@ -16,20 +16,21 @@ from typing import TYPE_CHECKING
 from clnorm.data.datasets import hmdb51, ucf101
 from clnorm.data.datasets.layout import VIDEOS, match_clips
 from clnorm.data.datasets.published import PUBLISHED
+from clnorm.data.prepare.again import find_surplus, is_complete, refuse_surplus
 from clnorm.data.prepare.archive import Member, name_archive_errors, open_archive
 from clnorm.data.prepare.download import download
 from clnorm.data.prepare.limits import Limits, Tally
+from clnorm.data.prepare.lists import write_lists
 from clnorm.data.prepare.origins import ARCHIVES, open_source, own_archives
-from clnorm.data.prepare.place import SPLITS, hold_root
+from clnorm.data.prepare.place import hold_root
 from clnorm.errors import ClnormError, UserError
-from clnorm.files import new_file, replace_file, sync_folder
+from clnorm.files import new_file, sync_folder
 
 if TYPE_CHECKING:
     from clnorm.progress import Reporter
 
 READERS: Mapping[str, ModuleType] = {"hmdb51": hmdb51, "ucf101": ucf101}
 _ARCHIVE_SUFFIXES = (".rar", ".zip")
-_LIST_BYTES = 16_000_000  # those of HMDB51 and UCF101 have less than 0.5 MB
 
 
 def prepare_archives(
@@ -70,31 +71,20 @@ def prepare_archives(
                 path, root, stack, published=published, accept=accept, tally=tally, reporter=reporter
             )
         ]
-        _write_lists(root / SPLITS, [m for m in members if re.fullmatch(published.lists, m.path.name)])
-        listed = READERS[name].read_lists(root, 1)
-        classes = _group_by_class(members, listed)
-        waiting = [label for label in classes if not (root / VIDEOS / label).is_dir()]
-        if done := len(classes) - len(waiting):
-            reporter.note(f"{done} of {len(classes)} classes are there already and are left as they are.")
-        if waiting:
-            reporter.start("extracting", total=len(waiting), unit="classes")
-            for label in waiting:
-                _extract_class(root / VIDEOS / label, classes[label], listed[label], tally)
-                reporter.advance(1)
-            reporter.finish()
-
-
-def _write_lists(folder: Path, members: list[Member]) -> None:
-    """Write the official lists that the sources hold, each complete or not at all."""
-    if members:
-        folder.mkdir(exist_ok=True)
-    for member in members:
-        if member.size > _LIST_BYTES:
-            what = f"this list is {member.size / 1e6:,.0f} MB long, and no list of clips is longer than 16 MB"
-            raise UserError(what, where=f"{member.source}: {member.path}", hint="get the official lists")
-        with name_archive_errors(member.source), member.open() as source:
-            text = source.read()
-        replace_file(folder / member.path.name, lambda file, text=text: file.write(text))  # type: ignore[misc]
+        lists = [member for member in members if re.fullmatch(published.lists, member.path.name)]
+        with write_lists(root, lists):
+            listed = READERS[name].read_lists(root, 1)
+            classes = _group_by_class(members, listed)
+            waiting = [label for label in classes if not (root / VIDEOS / label).is_dir()]
+            if finished := {label: classes[label] for label in classes if label not in waiting}:
+                reporter.note(f"{len(finished)} of {len(classes)} classes are there already and are left as they are.")
+                _compare_finished(root / VIDEOS, finished, listed, tally, reporter)
+            if waiting:
+                reporter.start("extracting", total=len(waiting), unit="classes")
+                for label in waiting:
+                    _extract_class(root / VIDEOS / label, classes[label], listed[label], tally)
+                    reporter.advance(1)
+                reporter.finish()
 
 
 def _group_by_class(members: list[Member], listed: Mapping[str, object]) -> dict[str, list[Member]]:
@@ -112,6 +102,27 @@ def _group_by_class(members: list[Member], listed: Mapping[str, object]) -> dict
             raise UserError(what, where=member.source, legal=listed, given=label, hint="rename or remove it")
         classes.setdefault(label, []).append(member)
     return dict(sorted(classes.items()))
+
+
+def _compare_finished(
+    videos: Path,
+    finished: Mapping[str, list[Member]],
+    listed: Mapping[str, Mapping[str, str]],
+    tally: Tally,
+    reporter: "Reporter",
+) -> None:
+    """Refuse or note what the sources have of classes that are finished, and their folders have not.
+
+    To copy archives out of an archive again takes minutes: not where the folder has all that the lists name.
+    """
+    found = {}
+    for label, members in finished.items():
+        loose = [member for member in members if member.path.suffix not in _ARCHIVE_SUFFIXES]
+        needed = loose if is_complete(videos / label, listed[label]) else members
+        with _class_clips(videos / label, needed, tally) as clips:
+            found[label] = find_surplus(videos / label, [clip.path.name for clip in clips], listed[label])
+    if unlisted := refuse_surplus(videos, found):
+        reporter.note(unlisted)
 
 
 def _extract_class(folder: Path, members: list[Member], listed: Mapping[str, str], tally: Tally) -> None:

@@ -1,6 +1,5 @@
 """The folder that a dataset is prepared in: held by one process at a time, and as it was where nothing came of it."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,7 +8,6 @@ from filelock import FileLock
 
 from clnorm.data.datasets.layout import VIDEOS
 
-SPLITS = "splits"
 _LOCK = ".prepare.lock"
 
 
@@ -17,20 +15,19 @@ _LOCK = ".prepare.lock"
 def hold_root(root: Path) -> Iterator[None]:
     """Hold the folder, made where it is not there, while the block runs; another process waits for its end.
 
-    Where the block fails, or is interrupted, what it finished stays: classes, their lists, downloads. Where it finished
-    no class, the lists that it wrote go, and so do all folders made here that are empty.
+    Where the block fails or is interrupted, the folders made in it go where they are empty.
 
     Raises:
         OSError: the folder cannot be made or written.
     """
     lock, made = _acquire(root)
     try:
-        before = _list(root)
+        before = set(root.iterdir())
         try:
             yield
         except BaseException:
             with suppress(OSError):  # the error at hand is the one to tell
-                _clear(root, before)
+                _remove_empty([path for path in root.iterdir() if path not in before])
             raise
     finally:
         # Who waits for this file finds that it has no name any more, and begins anew.
@@ -55,18 +52,10 @@ def _acquire(root: Path) -> tuple[FileLock, list[Path]]:
         return lock, made
 
 
-def _list(root: Path) -> set[Path]:
-    """What lies in the folder, and the classes in it that are finished."""
+def finished_classes(root: Path) -> set[str]:
+    """The classes whose clips are all in their place."""
     videos = root / VIDEOS
-    classes = [path for path in videos.iterdir() if not path.name.startswith(".")] if videos.is_dir() else []
-    return {*root.iterdir(), *classes}
-
-
-def _clear(root: Path, before: set[Path]) -> None:
-    new = _list(root) - before
-    if root / SPLITS in new and not any(path.parent == root / VIDEOS for path in new):
-        shutil.rmtree(root / SPLITS, ignore_errors=True)
-    _remove_empty([path for path in new if path.parent == root and path.is_dir()])
+    return {path.name for path in videos.iterdir() if not path.name.startswith(".")} if videos.is_dir() else set()
 
 
 def _remove_empty(folders: list[Path]) -> None:

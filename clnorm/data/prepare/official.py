@@ -5,6 +5,7 @@ its place, put on the disk and renamed, so that it is there in full or not at al
 anew, and what is finished is not.
 """
 
+import hashlib
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from clnorm.data.datasets import hmdb51, ucf101
 from clnorm.data.datasets.layout import VIDEOS, match_clips
 from clnorm.data.datasets.published import PUBLISHED
 from clnorm.data.prepare.archive import Member, name_archive_errors, open_archive
-from clnorm.data.prepare.download import download
+from clnorm.data.prepare.download import fetch_archives
 from clnorm.data.prepare.origins import ARCHIVES, open_source, own_archives
 from clnorm.errors import ClnormError, UserError
 from clnorm.files import new_file, replace_file, sync_folder
@@ -37,6 +38,7 @@ def prepare_archives(
     *,
     sources: Sequence[Path],
     fetch: bool,
+    mirror: bool = False,
     accept: Sequence[str],
     reporter: "Reporter",
 ) -> None:
@@ -46,6 +48,7 @@ def prepare_archives(
         sources: archives and folders to take clips and lists from, which stay as they are. Where there is none, the
             official archives are looked for in `root` and `root/archives`.
         fetch: download the official archives to `root/archives` first.
+        mirror: download the mirror's instead.
         accept: md5s of archives that may be taken though they are not the official ones.
         reporter: told of progress, and of what is not as published.
 
@@ -54,6 +57,7 @@ def prepare_archives(
         ClnormError: an archive is damaged or cannot be decompressed, the disk is full, or a download fails.
     """
     published = PUBLISHED[name]
+    _refuse_contradictions(name, sources=sources, fetch=fetch, mirror=mirror)
     sources = sources or ([] if fetch else own_archives(root, published))
     with _disk_errors(root), ExitStack() as stack:
         root.mkdir(parents=True, exist_ok=True)
@@ -61,7 +65,7 @@ def prepare_archives(
         # is hidden, and so is no content to any reader.
         stack.enter_context(FileLock(root / ".prepare.lock"))
         if fetch:
-            sources = [download(archive, root / ARCHIVES, reporter=reporter) for archive in published.archives]
+            sources = fetch_archives(published, root / ARCHIVES, mirror=mirror, reporter=reporter)
         members = [
             member
             for path in sources
@@ -73,12 +77,25 @@ def prepare_archives(
         waiting = [label for label in classes if not (root / VIDEOS / label).is_dir()]
         if done := len(classes) - len(waiting):
             reporter.note(f"{done} of {len(classes)} classes are there already and are left as they are.")
+        double = 0
         if waiting:
             reporter.start("extracting", total=len(waiting), unit="classes")
             for label in waiting:
-                _extract_class(root / VIDEOS / label, classes[label], listed[label])
+                double += _extract_class(root / VIDEOS / label, classes[label], listed[label])
                 reporter.advance(1)
             reporter.finish()
+        if double:
+            reporter.note(f"{double} clips are there more than once, byte by byte the same, and were taken once.")
+
+
+def _refuse_contradictions(name: str, *, sources: Sequence[Path], fetch: bool, mirror: bool) -> None:
+    if fetch and sources:
+        raise UserError("the archives are given, and to be downloaded", where="--from", hint="leave out --download")
+    if mirror and not fetch:
+        raise UserError("this says from where --download takes the archives", where="--mirror", hint="add --download")
+    if mirror and PUBLISHED[name].mirror is None:
+        legal = [dataset for dataset, published in PUBLISHED.items() if published.mirror]
+        raise UserError(f"no mirror of {name!r} is known", where="--mirror", legal=legal, hint="leave it out")
 
 
 def _write_lists(folder: Path, members: list[Member]) -> None:
@@ -108,16 +125,21 @@ def _group_by_class(members: list[Member], listed: Mapping[str, object]) -> dict
     return dict(sorted(classes.items()))
 
 
-def _extract_class(folder: Path, members: list[Member], listed: Mapping[str, str]) -> None:
-    """Write the clips of a class, under their official names where a mirror has renamed them."""
+def _extract_class(folder: Path, members: list[Member], listed: Mapping[str, str]) -> int:
+    """Write the clips of a class, under their official names where a mirror has renamed them.
+
+    Returns:
+        How many of the class's files are the same as another, and were left out.
+    """
     with _class_clips(folder, members) as clips:
         files: dict[str, Member] = {}
         for clip in clips:
-            if (name := clip.path.name) in files:
-                raise UserError(f"the clip {name!r} is there twice", where=f"{files[name].source}, {clip.source}")
-            files[name] = clip
+            first = files.setdefault(clip.path.name, clip)
+            if first is not clip and not _same_content(first, clip):
+                what = f"the clip {clip.path.name!r} is there twice, with different content"
+                raise UserError(what, where=f"{first.source}: {first.path}, {clip.source}: {clip.path}")
         official = {file: clip for clip, file in match_clips(listed, files).files.items()}
-        needed, free = sum(clip.size for clip in clips), shutil.disk_usage(folder.parent).free
+        needed, free = sum(clip.size for clip in files.values()), shutil.disk_usage(folder.parent).free
         if needed > free:
             raise _no_room(folder, f"it needs {needed / 1e6:.0f} MB and {free / 1e6:.0f} MB are free")
         part = folder.with_name(f".{folder.name}.partial")
@@ -136,6 +158,19 @@ def _extract_class(folder: Path, members: list[Member], listed: Mapping[str, str
             sync_folder(folder.parent)
         finally:
             shutil.rmtree(part, ignore_errors=True)
+        return len(clips) - len(files)
+
+
+def _same_content(first: Member, second: Member) -> bool:
+    return first.size == second.size and _digest(first) == _digest(second)
+
+
+def _digest(clip: Member) -> bytes:
+    digest = hashlib.sha256()
+    with name_archive_errors(clip.source), clip.open() as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.digest()
 
 
 @contextmanager

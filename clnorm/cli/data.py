@@ -34,7 +34,17 @@ def _add_prepare(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="an archive (RAR, ZIP) or a folder to take clips and lists from; may be given several times",
     )
-    prepare.add_argument("--download", action="store_true", help="download the official archives to ROOT/archives")
+    prepare.add_argument(
+        "--download",
+        action="store_true",
+        help="download the archives to ROOT/archives, from the authors' server; HMDB51's is reported to be gone",
+    )
+    prepare.add_argument(
+        "--mirror",
+        action="store_true",
+        help="with --download: HMDB51 from a mirror on the Hugging Face hub, one commit of MichiganNLP/hmdb (4.2 GB); "
+        "needs clnorm[hub]",
+    )
     prepare.add_argument(
         "--accept",
         action="append",
@@ -79,15 +89,17 @@ def _prepare_data(options: argparse.Namespace) -> None:
                 root,
                 sources=[Path(path).expanduser() for path in options.sources],
                 fetch=options.download,
+                mirror=options.mirror,
                 accept=[md5.lower() for md5 in options.accept],
                 limits=parse_limits(options.limit),
                 reporter=reporter,
             )
             table = dataset.build(root, progress=None)
         elif dataset.name == "folder":
-            if options.sources or options.download or options.accept or options.limit:
+            if options.sources or options.download or options.mirror or options.accept or options.limit:
                 what = "a folder of your own is prepared where it lies"
-                raise UserError(what, where="folder", hint="leave out --from, --download, --accept and --limit")
+                hint = "leave out --from, --download, --mirror, --accept and --limit"
+                raise UserError(what, where="folder", hint=hint)
             table = prepare_folder(root, reporter=reporter, **dataset.kwargs)
         else:
             raise UserError(f"{dataset.name!r} needs no preparing", where="dataset", legal=[*READERS, "folder"])

@@ -66,6 +66,12 @@ def _size_of(file: Path) -> int:
         raise UserError(f"cannot read this file: {error.strerror}", where=str(file)) from error
 
 
+def is_archive(path: Path) -> bool:
+    """Whether a file begins as RAR and ZIP archives do."""
+    with path.open("rb") as file:
+        return file.read(8).startswith((_RAR, _ZIP))
+
+
 @contextmanager
 def open_archive(path: Path, *, scratch: Path, tally: Tally, name: str | None = None) -> Iterator[list[Member]]:
     """The members of a RAR or ZIP archive, open for as long as the context lasts.

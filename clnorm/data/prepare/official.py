@@ -5,6 +5,7 @@ its place, put on the disk and renamed, so that it is there in full or not at al
 anew, and what is finished is not.
 """
 
+import hashlib
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from clnorm.data.datasets.layout import VIDEOS, match_clips
 from clnorm.data.datasets.published import PUBLISHED
 from clnorm.data.prepare.again import find_surplus, is_complete, refuse_surplus
 from clnorm.data.prepare.archive import Member, name_archive_errors, open_archive
-from clnorm.data.prepare.download import download
+from clnorm.data.prepare.download import fetch_archives
 from clnorm.data.prepare.limits import Limits, Tally
 from clnorm.data.prepare.lists import write_lists
 from clnorm.data.prepare.origins import ARCHIVES, open_source, own_archives
@@ -39,6 +40,7 @@ def prepare_archives(
     *,
     sources: Sequence[Path],
     fetch: bool,
+    mirror: bool = False,
     accept: Sequence[str],
     limits: Limits,
     reporter: "Reporter",
@@ -49,6 +51,7 @@ def prepare_archives(
         sources: archives and folders to take clips and lists from, which stay as they are. Where there is none, the
             official archives are looked for in `root` and `root/archives`.
         fetch: download the official archives to `root/archives` first.
+        mirror: download the mirror's instead.
         accept: md5s of archives that may be taken though they are not the official ones.
         limits: what the archives may hold, all of them together.
         reporter: told of progress, and of what is not as published.
@@ -59,11 +62,12 @@ def prepare_archives(
         ClnormError: an archive is damaged or cannot be decompressed, the disk is full, or a download fails.
     """
     published, tally = PUBLISHED[name], Tally(limits)
+    _refuse_contradictions(name, sources=sources, fetch=fetch, mirror=mirror)
     sources = sources or ([] if fetch else own_archives(root, published))
     with _disk_errors(root), ExitStack() as stack:
         stack.enter_context(hold_root(root))
         if fetch:
-            sources = [download(archive, root / ARCHIVES, reporter=reporter) for archive in published.archives]
+            sources = fetch_archives(published, root / ARCHIVES, mirror=mirror, reporter=reporter)
         members = [
             member
             for path in sources
@@ -79,12 +83,25 @@ def prepare_archives(
             if finished := {label: classes[label] for label in classes if label not in waiting}:
                 reporter.note(f"{len(finished)} of {len(classes)} classes are there already and are left as they are.")
                 _compare_finished(root / VIDEOS, finished, listed, tally, reporter)
+            double = 0
             if waiting:
                 reporter.start("extracting", total=len(waiting), unit="classes")
                 for label in waiting:
-                    _extract_class(root / VIDEOS / label, classes[label], listed[label], tally)
+                    double += _extract_class(root / VIDEOS / label, classes[label], listed[label], tally)
                     reporter.advance(1)
                 reporter.finish()
+            if double:
+                reporter.note(f"{double} clips are there more than once, byte by byte the same, and were taken once.")
+
+
+def _refuse_contradictions(name: str, *, sources: Sequence[Path], fetch: bool, mirror: bool) -> None:
+    if fetch and sources:
+        raise UserError("the archives are given, and to be downloaded", where="--from", hint="leave out --download")
+    if mirror and not fetch:
+        raise UserError("this says from where --download takes the archives", where="--mirror", hint="add --download")
+    if mirror and PUBLISHED[name].mirror is None:
+        legal = [dataset for dataset, published in PUBLISHED.items() if published.mirror]
+        raise UserError(f"no mirror of {name!r} is known", where="--mirror", legal=legal, hint="leave it out")
 
 
 def _group_by_class(members: list[Member], listed: Mapping[str, object]) -> dict[str, list[Member]]:
@@ -125,19 +142,24 @@ def _compare_finished(
         reporter.note(unlisted)
 
 
-def _extract_class(folder: Path, members: list[Member], listed: Mapping[str, str], tally: Tally) -> None:
-    """Write the clips of a class, under their official names where a mirror has renamed them."""
+def _extract_class(folder: Path, members: list[Member], listed: Mapping[str, str], tally: Tally) -> int:
+    """Write the clips of a class, under their official names where a mirror has renamed them.
+
+    Returns:
+        How many of the class's files are the same as another, and were left out.
+    """
     with _class_clips(folder, members, tally) as clips:
         if not clips:
             where = ", ".join(f"{member.source}: {member.path}" for member in members)
             raise UserError("there is no clip in it", where=where, hint="download it again, or remove it")
         files: dict[str, Member] = {}
         for clip in clips:
-            if (name := clip.path.name) in files:
-                raise UserError(f"the clip {name!r} is there twice", where=f"{files[name].source}, {clip.source}")
-            files[name] = clip
+            first = files.setdefault(clip.path.name, clip)
+            if first is not clip and not _same_content(first, clip):
+                what = f"the clip {clip.path.name!r} is there twice, with different content"
+                raise UserError(what, where=f"{first.source}: {first.path}, {clip.source}: {clip.path}")
         official = {file: clip for clip, file in match_clips(listed, files).files.items()}
-        needed, free = sum(clip.size for clip in clips), shutil.disk_usage(folder.parent).free
+        needed, free = sum(clip.size for clip in files.values()), shutil.disk_usage(folder.parent).free
         if needed > free:
             raise _no_room(folder, f"it needs {needed / 1e6:.0f} MB and {free / 1e6:.0f} MB are free")
         part = folder.with_name(f".{folder.name}.partial")
@@ -156,6 +178,19 @@ def _extract_class(folder: Path, members: list[Member], listed: Mapping[str, str
             sync_folder(folder.parent)
         finally:
             shutil.rmtree(part, ignore_errors=True)
+        return len(clips) - len(files)
+
+
+def _same_content(first: Member, second: Member) -> bool:
+    return first.size == second.size and _digest(first) == _digest(second)
+
+
+def _digest(clip: Member) -> bytes:
+    digest = hashlib.sha256()
+    with name_archive_errors(clip.source), clip.open() as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.digest()
 
 
 @contextmanager

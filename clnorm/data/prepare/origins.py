@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from clnorm.data.datasets.layout import VIDEOS
 from clnorm.data.datasets.published import Published
 from clnorm.data.prepare.archive import Member, list_folder, open_archive
-from clnorm.data.prepare.download import md5_of
+from clnorm.data.prepare.digests import md5_of, sha256_of
 from clnorm.data.prepare.limits import Tally
 from clnorm.errors import UserError
 
@@ -20,21 +20,30 @@ ARCHIVES = "archives"
 
 
 def own_archives(root: Path, published: Published) -> list[Path]:
-    """The official archives that lie in the root; without any, the layout must be there already.
+    """The official archives that lie in the root, or else their repacks; without any, the layout must be there already.
 
     Raises:
         UserError: there are none, and no layout.
     """
-    candidates = [folder / archive.file for archive in published.archives for folder in (root, root / ARCHIVES)]
-    found = [path for path in candidates if path.is_file()]
+    found = []
+    for names in known_names(published):
+        there = [path for name in names for folder in (root, root / ARCHIVES) if (path := folder / name).is_file()]
+        found += there[:1]
     if not found and not (root / VIDEOS).is_dir():
+        download = "--download --mirror" if published.mirror else "--download"
         raise UserError(
             "there is nothing to prepare from",
             where=str(root),
             legal=f"{' and '.join(archive.file for archive in published.archives)} in this folder",
-            hint="pass --from ARCHIVE_OR_FOLDER, once for each, or --download",
+            hint=f"pass --from ARCHIVE_OR_FOLDER, once for each, or {download}",
         )
     return found
+
+
+def known_names(published: Published) -> list[list[str]]:
+    """Of each official archive, the file names that it has here and on the mirror."""
+    packs = [published.archives, *([published.mirror.files] if published.mirror else [])]
+    return [[pack.file for pack in same] for same in zip(*packs, strict=True)]
 
 
 def open_source(
@@ -69,7 +78,8 @@ def open_source(
     if root.resolve().is_relative_to(path.resolve()):
         raise UserError(f"{path} holds the folder to prepare", where="--from", hint="choose a folder outside of it")
     members = list_folder(path)
-    official = [m for m in members if m.path.name in {archive.file for archive in published.archives}]
+    known = {name for names in known_names(published) for name in names}
+    official = [m for m in members if m.path.name in known]
     rest = [member for member in members if member not in official]
     for member in official:
         inner = path / member.path
@@ -80,11 +90,17 @@ def open_source(
 def _check_md5(path: Path, *, published: Published, accept: Sequence[str], reporter: "Reporter") -> None:
     """Whether this archive is an official one; that it is another, or that none is known, is said."""
     official = {archive.md5 for archive in published.archives if archive.md5 is not None}
+    repacks = {repack.size: repack.sha256 for repack in published.mirror.files} if published.mirror else {}
     try:
         found = md5_of(path)
+        if found in official:
+            return
+        wanted = repacks.get(path.stat().st_size)
+        repacked = wanted is not None and sha256_of(path) == wanted
     except OSError as error:
         raise UserError(f"cannot read this archive: {error.strerror}", where=str(path)) from error
-    if found in official:
+    if published.mirror and repacked:
+        reporter.note(f"{path}: not an official archive, but known by its sha256 as that of {published.mirror.repo}")
         return
     if official and found not in accept:
         raise UserError(

@@ -187,8 +187,8 @@ def test_a_class_that_no_list_names_and_a_clip_that_is_there_twice(archives, tmp
     message = run(capsys, "hmdb51", tmp_path / "out", "--from", archives, code=2)
     assert "'x/dance/a.avi' belongs to the class 'dance', which no list names" in message
     (archives / "x" / "dance" / "a.avi").unlink()
-    (archives / "a" / "dive" / "a.avi").touch()
-    (archives / "b" / "dive" / "a.avi").touch()
+    (archives / "a" / "dive" / "a.avi").write_bytes(b"one")
+    (archives / "b" / "dive" / "a.avi").write_bytes(b"two")
     assert "the clip 'a.avi' is there twice" in run(capsys, "hmdb51", tmp_path / "out", "--from", archives, code=2)
 
 

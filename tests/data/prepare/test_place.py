@@ -57,10 +57,10 @@ def fail(root: Path, *steps: Callable[[], object]) -> None:
 def interrupt_at(monkeypatch, label: str, error: type[BaseException] = KeyboardInterrupt) -> None:
     extract = preparing._extract_class
 
-    def fail(folder: Path, *rest: object) -> None:
+    def fail(folder: Path, *rest: object) -> object:
         if folder.name == label:
             raise error("interrupted")
-        extract(folder, *rest)
+        return extract(folder, *rest)
 
     monkeypatch.setattr(preparing, "_extract_class", fail)
 

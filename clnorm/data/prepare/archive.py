@@ -47,7 +47,7 @@ def list_folder(folder: Path) -> list[Member]:
     """The files below a folder that are not hidden, in alphabetical order; no link to a folder is followed.
 
     Raises:
-        UserError: a folder or file cannot be read, or a link leads nowhere.
+        UserError: a folder or file cannot be read, a link leads nowhere, or there is a pipe, socket or device.
     """
     members = []
     for base, folders, files in os.walk(folder, onerror=_raise):
@@ -58,8 +58,15 @@ def list_folder(folder: Path) -> list[Member]:
     return sorted(members, key=lambda member: member.path)
 
 
+def require_regular(file: Path) -> None:
+    """Refuse what is there and no regular file: a pipe would be waited for, and a device could be read for ever."""
+    if file.exists() and not file.is_file():
+        raise UserError("this is no regular file", where=str(file), hint="remove it, or name another")
+
+
 def _size_of(file: Path) -> int:
     require_target(file, link=file.is_symlink())
+    require_regular(file)
     try:
         return file.stat().st_size
     except OSError as error:

@@ -5,6 +5,7 @@ its place, put on the disk and renamed, so that it is there in full or not at al
 anew, and what is finished is not.
 """
 
+import errno
 import hashlib
 import re
 import shutil
@@ -215,7 +216,11 @@ def _disk_errors(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _no_room(root, error.strerror or str(error)) from error
+        where, reason = Path(error.filename2 or error.filename or root), error.strerror or str(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, None):
+            raise _no_room(where, reason) from error
+        hint = "see what stands there, or choose another folder; what is finished stays"
+        raise ClnormError(f"cannot be written: {reason}", where=str(where), hint=hint) from error
 
 
 def _no_room(folder: Path, reason: str) -> ClnormError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from clnorm.data.datasets.layout import VIDEOS
 from clnorm.data.datasets.published import Published
-from clnorm.data.prepare.archive import Member, list_folder, open_archive
+from clnorm.data.prepare.archive import Member, list_folder, open_archive, require_regular
 from clnorm.data.prepare.digests import md5_of, sha256_of
 from clnorm.data.prepare.limits import Tally
 from clnorm.errors import UserError
@@ -73,6 +73,7 @@ def open_source(
         ClnormError: an archive is damaged, or nothing can decompress it.
     """
     if not path.is_dir():
+        require_regular(path)
         _check_md5(path, published=published, accept=accept, reporter=reporter)
         return stack.enter_context(open_archive(path, scratch=root, tally=tally))
     if root.resolve().is_relative_to(path.resolve()):

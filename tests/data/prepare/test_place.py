@@ -1,5 +1,6 @@
 """What a failed `prepare` leaves: the folder as it was, but for finished classes. One process at a time prepares."""
 
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -141,12 +142,39 @@ def test_a_folder_that_vanishes_meanwhile_does_not_hide_the_error(tmp_path):
         fail(tmp_path / "out", lambda: shutil.rmtree(tmp_path / "out"))
 
 
-def test_a_target_that_is_a_file(tmp_path, source, capsys):
-    (tmp_path / "out").touch()
+@pytest.mark.parametrize(
+    ("taken", "reason"),
+    [
+        ("", "File exists"),
+        ("videos", "File exists"),
+        ("splits", "File exists"),
+        ("videos/dive", "Not a directory"),
+    ],
+)
+def test_a_file_where_a_folder_is_to_be_is_named(tmp_path, source, capsys, taken, reason):
+    path = tmp_path / "out" / taken
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("own")
+    before = state(tmp_path)
     assert prepare(tmp_path / "out", source) == 1
-    assert "cannot be written: File exists" in capsys.readouterr().err
-    assert prepare(tmp_path / "out" / "deeper", source) == 1
-    assert "cannot be written: Not a directory" in capsys.readouterr().err
+    assert f"{path}: cannot be written: {reason}; see what stands there" in capsys.readouterr().err
+    assert state(tmp_path) == before
+
+
+def test_a_pipe_is_not_waited_for(tmp_path, source, capsys):
+    pipe = source / "dive" / "a.avi"
+    os.mkfifo(pipe)
+    for given in (source, pipe):
+        assert prepare(tmp_path / "out", given) == 2
+        assert f"{pipe}: this is no regular file; remove it" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_device_is_not_read(tmp_path, source, capsys):
+    (source / "dive" / "a.avi").symlink_to("/dev/zero")
+    for given in (source, Path("/dev/zero")):
+        assert prepare(tmp_path / "out", given) == 2
+        assert "this is no regular file" in capsys.readouterr().err
 
 
 @pytest.mark.slow

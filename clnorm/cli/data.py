@@ -47,10 +47,15 @@ def _add_prepare(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 def _add_check(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     check = verbs.add_parser(
-        "check", parents=[common], help="count clips, splits and groups; name what is missing or superfluous"
+        "check",
+        parents=[common],
+        help="count clips, splits and groups; name what is missing, superfluous or damaged",
+        description="Counts clips, splits and groups, compares them with the lists and what is published, and reads "
+        "the header of every clip. No frame is decoded without --decode.",
     )
     check.add_argument("dataset", help=FLAGS["dataset"])
     check.add_argument("--data-root", help=FLAGS["data-root"])
+    check.add_argument("--decode", action="store_true", help="decode every frame of every clip; name what is damaged")
     check.add_argument("--json", action="store_true", help="print JSON")
     check.set_defaults(verb=_check_data)
 
@@ -91,11 +96,15 @@ def _prepare_data(options: argparse.Namespace) -> None:
 
 def _check_data(options: argparse.Namespace) -> None:
     from clnorm.catalogue import DATASETS
-    from clnorm.data.check import check_dataset
+    from clnorm.console import ConsoleReporter
+    from clnorm.data.check.check import check_dataset
+    from clnorm.data.check.videos import check_videos
 
     dataset = DATASETS.parse(options.dataset, where="dataset")
     root = Path(options.data_root).expanduser() if options.data_root is not None else None
     survey = check_dataset(dataset, root)
+    with ConsoleReporter() as reporter:
+        check_videos(survey, reporter, decode=options.decode)
     if options.json:
         print_json(survey.to_dict())
     else:

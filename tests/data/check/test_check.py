@@ -8,7 +8,7 @@ import pytest
 
 from clnorm.catalogue import DATASETS
 from clnorm.cli.main import main
-from clnorm.data.check import check_dataset
+from clnorm.data.check.check import check_dataset
 from clnorm.data.datasets.hmdb51 import parse_group
 from clnorm.data.datasets.published import HMDB51, UCF101
 
@@ -180,11 +180,14 @@ def test_a_listed_folder_and_what_the_list_leaves_out(tmp_path):
     ]
 
 
-def test_the_command_prints_a_table_or_json_and_exits_by_what_it_found(toy, capsys):
+def test_the_command_prints_a_table_or_json_and_exits_by_what_it_found(toy, write_video, capsys):
+    for clip in toy.glob("videos/*/*"):
+        write_video(clip, [40, 80])
     arguments = ["data", "check", "hmdb51", "--data-root", str(toy)]
     assert main(arguments) == 0
     output = capsys.readouterr().out
-    assert "nothing is wrong" in output
+    said = "nothing is wrong in: names, sizes and headers of 8 clips; not decoded (--decode reads every frame)\n"
+    assert output.endswith(said)
     assert [line.split("│")[1:4] for line in output.splitlines() if "dive" in line and "│" in line] == [
         [" dive      ", "     4 ", "      4 "]
     ]
@@ -193,6 +196,7 @@ def test_the_command_prints_a_table_or_json_and_exits_by_what_it_found(toy, caps
     output = capsys.readouterr()
     survey = json.loads(output.out)
     assert (survey["clips"], survey["classes"][0]["clips"], len(survey["problems"])) == (7, 3, 1)
+    assert (survey["opened"], survey["decoded"], "files" in survey) == (7, None, False)
     assert "1 thing is wrong: dive: 1 clip" in output.err
     for dataset in ("hmdb51", "ucf101", "folder"):
         assert main(["data", "check", dataset]) == 2

@@ -51,8 +51,8 @@ def check_videos(survey: Survey, reporter: Reporter, *, decode: bool) -> None:
     found = _look_at(paths, reporter, decode=decode)
     names = [path.relative_to(root).as_posix() if root else str(path) for path in paths]
     survey.opened = len(paths)
-    survey.decoded = len(paths) if decode else None
     survey.damaged = {name: clip.damage for name, clip in zip(names, found, strict=True) if clip.damage}
+    survey.decoded = len(paths) - len(survey.damaged) if decode else None
     _add_problems(survey)
     survey.short = {
         name: (clip.decoded, clip.stated)

@@ -63,6 +63,7 @@ def _add_check(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 def _prepare_data(options: argparse.Namespace) -> None:
     from clnorm.catalogue import DATASETS
     from clnorm.console import ConsoleReporter
+    from clnorm.data.datasets.match import describe_substitutes, substitutes_of
     from clnorm.data.prepare.any_folder import prepare_folder
     from clnorm.data.prepare.official import READERS, prepare_archives
 
@@ -81,6 +82,8 @@ def _prepare_data(options: argparse.Namespace) -> None:
                 reporter=reporter,
             )
             table = dataset.build(root, progress=None)
+            if substituted := describe_substitutes(substitutes_of(table)):
+                reporter.note(substituted)
         elif dataset.name == "folder":
             if options.sources or options.download or options.accept:
                 what = "a folder of your own is prepared where it lies"

@@ -6,7 +6,8 @@ from typing import Any
 
 from clnorm.catalogue.registry import Spec
 from clnorm.data.check.survey import ClassCount, Survey
-from clnorm.data.datasets.layout import few_clips, list_clips, match_clips
+from clnorm.data.datasets.layout import few_clips, list_clips
+from clnorm.data.datasets.match import count_substitutes, describe_substitutes, match_clips
 from clnorm.data.datasets.published import PUBLISHED, Published
 from clnorm.data.prepare.official import READERS
 from clnorm.data.table import SPLITS, ClipTable
@@ -36,6 +37,8 @@ def survey_lists(survey: Survey, dataset: Spec, root: Path) -> None:
     for split, listed in lists.items():
         uses = [use for folder in folders for use in listed.get(folder, {}).values()]
         survey.splits[split] = {use: uses.count(use) for use in published.splits[split]}
+    if substituted := describe_substitutes(survey.substituted):
+        survey.notes.append(substituted)
     _note_uses(survey, dataset, root)
     _compare(survey, published, {folder for listed in lists.values() for folder in listed})
 
@@ -61,7 +64,10 @@ def _survey_class(
     survey.files += [folder / file for file in sorted(sizes)]
     official = dict.fromkeys(clip for listed in lists.values() for clip in listed)
     match = match_clips(official, sizes)
-    wrong = {"in the lists but not on disk": match.absent, "on disk but not in the lists": match.extra}
+    for way, clips in count_substitutes(match.files.items()).items():
+        survey.substituted[way] = survey.substituted.get(way, 0) + clips
+    wrong = {"of one name but for the suffix": match.double}
+    wrong |= {"in the lists but not on disk": match.absent, "on disk but not in the lists": match.extra}
     wrong["empty"] = sorted(file for file, size in sizes.items() if not size)
     for number, listed in lists.items():
         wrong[f"not in the list of split {number}"] = sorted(match.files.keys() - listed.keys())

@@ -30,6 +30,7 @@ class Survey:
         classes: one entry a class found.
         splits: of each split, the listed clips for each use, over the classes found.
         published: the figures of the whole dataset, empty where none are known.
+        substituted: how many files have another name than the lists say, for each way in which they do.
         files: the clips on disk, relative to the root or absolute.
         opened: of how many clips the header was read; None where no clip was opened.
         decoded: of how many clips every frame was decoded; None where none was.
@@ -44,6 +45,7 @@ class Survey:
     classes: list[ClassCount] = field(default_factory=list)
     splits: dict[int, dict[str, int]] = field(default_factory=dict)
     published: dict[str, Any] = field(default_factory=dict)
+    substituted: dict[str, int] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
     opened: int | None = None
     decoded: int | None = None

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from clnorm.data.datasets import hmdb51, ucf101
-from clnorm.data.datasets.layout import VIDEOS, match_clips
+from clnorm.data.datasets.layout import VIDEOS, few_clips, is_video
+from clnorm.data.datasets.match import match_clips, official_name
 from clnorm.data.datasets.published import PUBLISHED
 from clnorm.data.prepare.archive import Member, name_archive_errors, open_archive
 from clnorm.data.prepare.download import download
@@ -95,7 +96,7 @@ def _group_by_class(members: list[Member], listed: Mapping[str, object]) -> dict
     """Class -> its clips, or the one archive that holds them, for classes that the lists name."""
     classes: dict[str, list[Member]] = {}
     for member in members:
-        if member.path.suffix == ".avi":
+        if is_video(member.path.name):
             label = member.path.parent.name
         elif member.path.suffix in _ARCHIVE_SUFFIXES:
             label = member.path.stem
@@ -116,7 +117,12 @@ def _extract_class(folder: Path, members: list[Member], listed: Mapping[str, str
             if (name := clip.path.name) in files:
                 raise UserError(f"the clip {name!r} is there twice", where=f"{files[name].source}, {clip.source}")
             files[name] = clip
-        official = {file: clip for clip, file in match_clips(listed, files).files.items()}
+        match = match_clips(listed, files)
+        if match.double:
+            what = f"{few_clips(match.double)} of one name but for the suffix"
+            where = f"{files[match.double[0]].source}: {folder.name}"
+            raise UserError(what, where=where, hint="keep one file of each, and move the others away")
+        official = {file: official_name(clip, file) for clip, file in match.files.items()}
         needed, free = sum(clip.size for clip in clips), shutil.disk_usage(folder.parent).free
         if needed > free:
             raise _no_room(folder, f"it needs {needed / 1e6:.0f} MB and {free / 1e6:.0f} MB are free")
@@ -141,7 +147,7 @@ def _extract_class(folder: Path, members: list[Member], listed: Mapping[str, str
 @contextmanager
 def _class_clips(folder: Path, members: list[Member]) -> Iterator[list[Member]]:
     """The clips of a class; an archive within an archive is copied out for as long as it is read."""
-    clips = [member for member in members if member.path.suffix == ".avi"]
+    clips = [member for member in members if is_video(member.path.name)]
     folder.parent.mkdir(exist_ok=True)
     with ExitStack() as stack:
         for number, member in enumerate(member for member in members if member not in clips):
@@ -152,7 +158,7 @@ def _class_clips(folder: Path, members: list[Member]) -> Iterator[list[Member]]:
             inner = stack.enter_context(
                 open_archive(copy, scratch=folder.parent, name=f"{member.source}: {member.path}")
             )
-            clips += [clip for clip in inner if clip.path.suffix == ".avi"]
+            clips += [clip for clip in inner if is_video(clip.path.name)]
         yield clips
 
 

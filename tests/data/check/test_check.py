@@ -202,3 +202,17 @@ def test_the_command_prints_a_table_or_json_and_exits_by_what_it_found(toy, writ
         assert main(["data", "check", dataset]) == 2
         output = capsys.readouterr()
         assert (output.out, output.err.count("pass --data-root")) == ("", 1)
+
+
+def test_copies_in_another_container_are_counted_and_said(toy):
+    for file in list(toy.glob("videos/dive/*.avi")):
+        file.rename(file.with_suffix(".mp4"))
+    survey = check(toy)
+    assert survey.problems == []
+    assert survey.substituted == survey.to_dict()["substituted"] == {".mp4 for .avi": 4}
+    assert "4 with .mp4 for .avi; copies in another container" in survey.notes[0]
+    assert survey.classes[0].groups == 4
+    clip = toy / "videos" / "dive" / f"s0_dive_{TAGS}_0.mp4"
+    shutil.copy(clip, clip.with_suffix(".mkv"))
+    first = check(toy).problems[0]
+    assert first == f"dive: 2 clips ('s0_dive_{TAGS}_0.mkv', 's0_dive_{TAGS}_0.mp4') of one name but for the suffix"

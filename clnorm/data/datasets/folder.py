@@ -99,7 +99,7 @@ def scan_folders(root: Path) -> pd.DataFrame:
     if folders & _SPLIT_FOLDERS:
         parts = [(videos / split, split) for split in sorted(_SPLIT_FOLDERS)]
         if folders != _SPLIT_FOLDERS:
-            hint = f"list the clips in {INDEX} if train or test is a class"
+            hint = f"list the clips in {INDEX} if train or test is a class, or, as unused, clips for validation"
             raise UserError(
                 f"the folders are {', '.join(sorted(folders))}", where=str(videos), legal="train, test", hint=hint
             )

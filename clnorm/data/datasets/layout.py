@@ -7,6 +7,8 @@ from pathlib import Path, PurePath
 from clnorm.errors import UserError
 
 VIDEOS = "videos"
+_PARTS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"})
+"""What mirrors name the parts of a split, in lower case."""
 
 _CONTAINERS = (
     "3g2 3gp asf avi divx dv f4v flv gif m2ts m2v m4v mjpeg mkv mov mp4 mpe mpeg mpg mts mxf ogg ogm ogv rm rmvb ts "
@@ -76,6 +78,29 @@ def list_classes(videos: Path, *, reserved: Collection[str], example: str) -> li
             hint="unpack the dataset here, or pass its folder as --data-root",
         )
     return folders
+
+
+def refuse_own_splits(folders: Collection[str], *, dataset: str, where: str) -> None:
+    """Refuse a copy of a dataset whose folders are a split that somebody else made, as some mirrors' are.
+
+    Args:
+        folders: names of folders, those of classes where all is well.
+        dataset: `hmdb51` or `ucf101`, neither of which has a class of such a name.
+        where: the folder or archive that they lie in.
+
+    Raises:
+        UserError: one of them is named as a part of a split.
+    """
+    if own := sorted(name for name in folders if name.casefold() in _PARTS):
+        raise UserError(
+            f"this copy of {dataset} has a split of its own (folders {', '.join(own)}): results on it cannot be "
+            "compared with those on the official splits, and clips of one source may be on both sides",
+            where=where,
+            legal=f"a folder a class, here or in {VIDEOS}/, and the official lists",
+            hint="get the official archives; or, if its clips have their official names, sort them into a folder a "
+            f"class, and bring them and the official lists into place with clnorm data prepare {dataset} FOLDER --from "
+            "CLIPS --from LISTS; or read them as a dataset of your own, with --dataset folder",
+        )
 
 
 def list_clips(folder: Path) -> dict[str, int]:

@@ -84,7 +84,7 @@ def count_substitutes(pairs: Iterable[tuple[str, str]]) -> dict[str, int]:
     """
     ways: Counter[str] = Counter()
     for listed, file in pairs:
-        if _suffix(listed) != _suffix(file):
+        if is_video(listed) and _suffix(listed).lower() != _suffix(file).lower():
             ways[f"{_suffix(file)} for {_suffix(listed)}"] += 1
         if _stem(listed) != _stem(file):
             ways["@ for # and &"] += 1

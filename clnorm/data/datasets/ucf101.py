@@ -15,7 +15,9 @@ from clnorm.data.datasets.layout import (
     find_videos,
     list_classes,
     list_clips,
+    list_folders,
     read_lines,
+    refuse_own_splits,
     require_root,
 )
 from clnorm.data.datasets.match import LISTED, require_match
@@ -79,8 +81,13 @@ def read(
 
 
 def list_class_folders(root: Path) -> tuple[Path, list[str]]:
-    """The folder of the class folders, and their names in alphabetical order."""
+    """The folder of the class folders, and their names in alphabetical order.
+
+    Raises:
+        UserError: there is none, or they are a split of somebody else's.
+    """
     videos = find_videos(root, names=VIDEO_FOLDERS)
+    refuse_own_splits(list_folders(videos), dataset="ucf101", where=str(videos))
     return videos, list_classes(videos, reserved=RESERVED if videos == root else (), example="ApplyEyeMakeup")
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from clnorm.data.datasets import hmdb51, ucf101
-from clnorm.data.datasets.layout import VIDEOS, few_clips, is_video
+from clnorm.data.datasets.layout import VIDEOS, few_clips, is_video, refuse_own_splits
 from clnorm.data.datasets.match import match_clips, official_name
 from clnorm.data.datasets.published import PUBLISHED
 from clnorm.data.prepare.archive import Member, name_archive_errors, open_archive
@@ -55,7 +55,7 @@ def prepare_archives(
         ClnormError: an archive is damaged or cannot be decompressed, the disk is full, or a download fails.
     """
     published = PUBLISHED[name]
-    sources = sources or ([] if fetch else own_archives(root, published))
+    sources = sources or ([] if fetch else own_archives(root, name))
     with _disk_errors(root), ExitStack() as stack:
         root.mkdir(parents=True, exist_ok=True)
         # The lock's file stays: another process may be waiting for it, and a third would lock a new one beside that. It
@@ -68,6 +68,9 @@ def prepare_archives(
             for path in sources
             for member in open_source(path, root, stack, published=published, accept=accept, reporter=reporter)
         ]
+        # Of folders a class below those of a split the clips are taken, with the official lists.
+        folders = {m.path.parent.name for m in members if is_video(m.path.name)}
+        refuse_own_splits(folders, dataset=name, where=", ".join(map(str, sources)))
         _write_lists(root / "splits", [m for m in members if re.fullmatch(published.lists, m.path.name)])
         listed = READERS[name].read_lists(root, 1)
         classes = _group_by_class(members, listed)

@@ -5,8 +5,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clnorm.data.datasets.layout import VIDEOS
-from clnorm.data.datasets.published import Published
+from clnorm.data.datasets.layout import VIDEOS, list_folders, refuse_own_splits
+from clnorm.data.datasets.published import PUBLISHED, Published
 from clnorm.data.prepare.archive import Member, list_folder, open_archive
 from clnorm.data.prepare.download import md5_of
 from clnorm.errors import UserError
@@ -18,15 +18,18 @@ ARCHIVES = "archives"
 """The folder in the root that downloads go to."""
 
 
-def own_archives(root: Path, published: Published) -> list[Path]:
+def own_archives(root: Path, name: str) -> list[Path]:
     """The official archives that lie in the root; without any, the layout must be there already.
 
     Raises:
-        UserError: there are none, and no layout.
+        UserError: there are none, and no layout, or one with a split of somebody else's.
     """
+    published = PUBLISHED[name]
     candidates = [folder / archive.file for archive in published.archives for folder in (root, root / ARCHIVES)]
     found = [path for path in candidates if path.is_file()]
     if not found and not (root / VIDEOS).is_dir():
+        if root.is_dir():
+            refuse_own_splits(list_folders(root), dataset=name, where=str(root))
         raise UserError(
             "there is nothing to prepare from",
             where=str(root),

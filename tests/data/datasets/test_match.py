@@ -110,6 +110,7 @@ def test_ucf101_in_another_container(tmp_path):
 
 def test_what_is_counted_and_said():
     pairs = [("a.avi", "a.avi"), ("b.avi", "b.mp4"), ("c#.avi", "c@.avi"), ("d&.avi", "d@.mp4"), ("e.avi", "e.avi.mkv")]
+    pairs += [("f.avi", "f.AVI"), ("g", "g.avi")]
     ways = count_substitutes(pairs)
     assert ways == {".mkv for .avi": 1, ".mp4 for .avi": 2, "@ for # and &": 2}
     said = "clips are read from files of other names than the lists say: 1 with .mkv for .avi, 2 with .mp4 for .avi, "

@@ -57,7 +57,7 @@ def _survey_class(
 ) -> ClassCount:
     """Count a class; what its lists and its folder do not share is a problem."""
     try:
-        sizes = list_clips(folder)
+        sizes = list_clips(folder, dataset=survey.dataset.partition(":")[0])
     except UserError as error:
         survey.problems.append(str(error))
         sizes = {}

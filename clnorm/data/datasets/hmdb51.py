@@ -78,7 +78,7 @@ def read(
     splits = find_split_folder(root, split)
     rows: list[dict[str, object]] = []
     for label, folder in enumerate(folders):
-        sizes = list_clips(videos / folder)
+        sizes = list_clips(videos / folder, dataset="hmdb51")
         flags = read_split(splits, folder, split)
         for clip, file in sorted(require_match(flags, sizes, where=videos / folder, lists="split file").items()):
             path = (videos / folder / file).relative_to(root).as_posix()
@@ -98,7 +98,7 @@ def list_class_folders(root: Path) -> tuple[Path, list[str]]:
         UserError: there is none, or they are a split of somebody else's.
     """
     videos = find_videos(root)
-    refuse_own_splits(list_folders(videos), dataset="hmdb51", where=str(videos))
+    refuse_own_splits(list_folders(videos) - RESERVED, dataset="hmdb51", where=str(videos))
     return videos, list_classes(videos, reserved=RESERVED if videos == root else (), example="brush_hair")
 
 

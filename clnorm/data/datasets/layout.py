@@ -89,9 +89,10 @@ def refuse_own_splits(folders: Collection[str], *, dataset: str, where: str) -> 
         where: the folder or archive that they lie in.
 
     Raises:
-        UserError: one of them is named as a part of a split.
+        UserError: two of them, or all, are named as parts of a split.
     """
-    if own := sorted(name for name in folders if name.casefold() in _PARTS):
+    own = sorted(name for name in folders if name.casefold() in _PARTS)
+    if len(own) > 1 or (own and len(own) == len(folders)):
         raise UserError(
             f"this copy of {dataset} has a split of its own (folders {', '.join(own)}): results on it cannot be "
             "compared with those on the official splits, and clips of one source may be on both sides",
@@ -103,14 +104,19 @@ def refuse_own_splits(folders: Collection[str], *, dataset: str, where: str) -> 
         )
 
 
-def list_clips(folder: Path) -> dict[str, int]:
+def list_clips(folder: Path, *, dataset: str) -> dict[str, int]:
     """File name -> size in bytes of every video of a class folder, by its suffix.
 
+    Args:
+        folder: the class folder.
+        dataset: `hmdb51` or `ucf101`.
+
     Raises:
-        UserError: there is none.
+        UserError: there is none; where there are folders of a split in place of them, that is said.
     """
     sizes = {e.name: e.stat().st_size for e in entries(folder) if is_video(e.name) and e.is_file()}
     if not sizes:
+        refuse_own_splits(list_folders(folder), dataset=dataset, where=str(folder))
         hint = "unpack the class's clips here, or remove the folder"
         raise UserError(
             "the class folder holds no .avi clip, nor one in another container", where=str(folder), hint=hint

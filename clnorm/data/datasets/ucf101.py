@@ -68,7 +68,7 @@ def read(
     classes = order_classes(folders, find_list_folder(root, split))
     rows: list[dict[str, object]] = []
     for label, folder in enumerate(classes):
-        sizes = list_clips(videos / folder)
+        sizes = list_clips(videos / folder, dataset="ucf101")
         flags = listed.get(folder, {})
         for clip, file in sorted(require_match(flags, sizes, where=videos / folder, lists="list").items()):
             path = (videos / folder / file).relative_to(root).as_posix()
@@ -87,7 +87,7 @@ def list_class_folders(root: Path) -> tuple[Path, list[str]]:
         UserError: there is none, or they are a split of somebody else's.
     """
     videos = find_videos(root, names=VIDEO_FOLDERS)
-    refuse_own_splits(list_folders(videos), dataset="ucf101", where=str(videos))
+    refuse_own_splits(list_folders(videos) - RESERVED, dataset="ucf101", where=str(videos))
     return videos, list_classes(videos, reserved=RESERVED if videos == root else (), example="ApplyEyeMakeup")
 
 

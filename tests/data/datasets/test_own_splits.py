@@ -37,18 +37,20 @@ def write_lists(folder: Path, clips: dict[str, list[str]]) -> Path:
 
 
 @pytest.mark.parametrize("dataset", ["hmdb51", "ucf101"])
-@pytest.mark.parametrize("below", ["", "videos"])
+@pytest.mark.parametrize("below", ["", "videos", "data"])
 def test_check_and_runs(mirror, tmp_path, dataset, below, capsys):
     if below:
         (tmp_path / "root").mkdir()
         mirror = mirror.rename(tmp_path / "root" / below).parent
-    (problem,) = check_dataset(DATASETS.parse(dataset), mirror).problems
+    problem = next(text for text in check_dataset(DATASETS.parse(dataset), mirror).problems if "split of its" in text)
     assert f"{mirror / below}: this copy of {dataset} {REFUSED}" in problem
     assert "clips of one source may be on both sides" in problem
     assert f"clnorm data prepare {dataset}" in problem
     assert "--dataset folder" in problem
     assert main(["data", "check", dataset, str(mirror)]) == 1
     capsys.readouterr()
+    if below == "data":  # a run misses the official lists first
+        return
     assert main(["run", "--dataset", dataset, "--data-root", str(mirror), "--set", f"out={tmp_path / 'runs'}"]) == 2
     assert REFUSED in capsys.readouterr().err
 
@@ -92,7 +94,7 @@ def test_folders_a_class_below_its_parts_are_prepared_with_the_official_lists(tm
     [
         (["train", "test"], "test, train"),
         (["Train", "VAL"], "Train, VAL"),
-        (["dive", "validation"], "validation"),
+        (["validation"], "validation"),
         (["training", "testing"], "testing, training"),
         (["dev", "eval"], "dev, eval"),
     ],
@@ -104,11 +106,10 @@ def test_names_of_parts(folders, named):
 
 
 def test_no_class_has_such_a_name(official):
-    """Nor has one that begins so, or a folder of lists."""
+    """Nor has one that begins so, or a folder of lists. One folder of such a name among classes is not yet a split."""
     names = {path.name for path in (official / "videos").iterdir()}
-    refuse_own_splits(
-        [*names, "train_station", "tests", "Testing2", "splits", "ucfTrainTestlist"], dataset="x", where=""
-    )
+    refuse_own_splits([*names, "train_station", "tests", "Testing2", "splits", "dev"], dataset="x", where="")
+    refuse_own_splits([], dataset="x", where="")
 
 
 def test_as_a_dataset_of_ones_own(mirror, capsys):

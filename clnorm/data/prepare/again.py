@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from clnorm.data.datasets.layout import entries, few_clips, match_clips
+from clnorm.data.datasets.layout import entries, few_clips
+from clnorm.data.datasets.match import match_clips
 from clnorm.errors import UserError
 
 

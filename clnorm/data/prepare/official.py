@@ -16,7 +16,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from clnorm.data.datasets import hmdb51, ucf101
-from clnorm.data.datasets.layout import VIDEOS, match_clips
+from clnorm.data.datasets.layout import VIDEOS, few_clips, is_video, refuse_own_splits
+from clnorm.data.datasets.match import match_clips, official_name
 from clnorm.data.datasets.published import PUBLISHED
 from clnorm.data.prepare.again import find_surplus, is_complete, refuse_surplus
 from clnorm.data.prepare.archive import Member, name_archive_errors, open_archive
@@ -64,7 +65,7 @@ def prepare_archives(
     """
     published, tally = PUBLISHED[name], Tally(limits)
     _refuse_contradictions(name, sources=sources, fetch=fetch, mirror=mirror)
-    sources = sources or ([] if fetch else own_archives(root, published))
+    sources = sources or ([] if fetch else own_archives(root, name))
     with _disk_errors(root), ExitStack() as stack:
         stack.enter_context(hold_root(root))
         if fetch:
@@ -76,6 +77,9 @@ def prepare_archives(
                 path, root, stack, published=published, accept=accept, tally=tally, reporter=reporter
             )
         ]
+        # Of folders a class below those of a split the clips are taken, with the official lists.
+        folders = {m.path.parent.name for m in members if is_video(m.path.name)}
+        refuse_own_splits(folders, dataset=name, where=", ".join(map(str, sources)))
         lists = [member for member in members if re.fullmatch(published.lists, member.path.name)]
         with write_lists(root, lists):
             listed = READERS[name].read_lists(root, 1)
@@ -109,7 +113,7 @@ def _group_by_class(members: list[Member], listed: Mapping[str, object]) -> dict
     """Class -> its clips, or the one archive that holds them, for classes that the lists name."""
     classes: dict[str, list[Member]] = {}
     for member in members:
-        if member.path.suffix == ".avi":
+        if is_video(member.path.name):
             label = member.path.parent.name
         elif member.path.suffix in _ARCHIVE_SUFFIXES:
             label = member.path.stem
@@ -159,7 +163,12 @@ def _extract_class(folder: Path, members: list[Member], listed: Mapping[str, str
             if first is not clip and not _same_content(first, clip):
                 what = f"the clip {clip.path.name!r} is there twice, with different content"
                 raise UserError(what, where=f"{first.source}: {first.path}, {clip.source}: {clip.path}")
-        official = {file: clip for clip, file in match_clips(listed, files).files.items()}
+        match = match_clips(listed, files)
+        if match.double:
+            what = f"{few_clips(match.double)} of one name but for the suffix"
+            where = f"{files[match.double[0]].source}: {folder.name}"
+            raise UserError(what, where=where, hint="keep one file of each, and move the others away")
+        official = {file: official_name(clip, file) for clip, file in match.files.items()}
         needed, free = sum(clip.size for clip in files.values()), shutil.disk_usage(folder.parent).free
         if needed > free:
             raise _no_room(folder, f"it needs {needed / 1e6:.0f} MB and {free / 1e6:.0f} MB are free")
@@ -197,7 +206,7 @@ def _digest(clip: Member) -> bytes:
 @contextmanager
 def _class_clips(folder: Path, members: list[Member], tally: Tally) -> Iterator[list[Member]]:
     """The clips of a class; an archive within an archive is copied out for as long as it is read."""
-    clips = [member for member in members if member.path.suffix == ".avi"]
+    clips = [member for member in members if is_video(member.path.name)]
     folder.parent.mkdir(exist_ok=True)
     with ExitStack() as stack:
         for number, member in enumerate(member for member in members if member not in clips):
@@ -207,7 +216,7 @@ def _class_clips(folder: Path, members: list[Member], tally: Tally) -> Iterator[
                 shutil.copyfileobj(source, target)
             where = f"{member.source}: {member.path}"
             inner = stack.enter_context(open_archive(copy, scratch=folder.parent, tally=tally, name=where))
-            clips += [clip for clip in inner if clip.path.suffix == ".avi"]
+            clips += [clip for clip in inner if is_video(clip.path.name)]
         yield clips
 
 

@@ -5,8 +5,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clnorm.data.datasets.layout import VIDEOS
-from clnorm.data.datasets.published import Published
+from clnorm.data.datasets.layout import VIDEOS, list_folders, refuse_own_splits
+from clnorm.data.datasets.published import PUBLISHED, Published
 from clnorm.data.prepare.archive import Member, list_folder, open_archive, require_regular
 from clnorm.data.prepare.digests import md5_of, sha256_of
 from clnorm.data.prepare.limits import Tally
@@ -19,17 +19,20 @@ ARCHIVES = "archives"
 """The folder in the root that downloads go to."""
 
 
-def own_archives(root: Path, published: Published) -> list[Path]:
+def own_archives(root: Path, name: str) -> list[Path]:
     """The official archives that lie in the root, or else their repacks; without any, the layout must be there already.
 
     Raises:
-        UserError: there are none, and no layout.
+        UserError: there are none, and no layout, or one with a split of somebody else's.
     """
+    published = PUBLISHED[name]
     found = []
     for names in known_names(published):
-        there = [path for name in names for folder in (root, root / ARCHIVES) if (path := folder / name).is_file()]
+        there = [path for file in names for folder in (root, root / ARCHIVES) if (path := folder / file).is_file()]
         found += there[:1]
     if not found and not (root / VIDEOS).is_dir():
+        if root.is_dir():
+            refuse_own_splits(list_folders(root), dataset=name, where=str(root))
         download = "--download --mirror" if published.mirror else "--download"
         raise UserError(
             "there is nothing to prepare from",

@@ -246,3 +246,26 @@ def test_ucf101_from_its_archives(tmp_path, make_rar, capsys):
     table = ucf101.read(tmp_path / "out")
     assert table.classes == ("Archery", "YoYo")
     assert {path.name: path.read_bytes() for path in table.paths()} == {clip: clip_bytes(clip) for clip in clips}
+
+
+def test_copies_in_another_container_keep_their_own(archives, tmp_path, capsys):
+    mirror = tmp_path / "mirror"
+    for label, clips in CLIPS.items():
+        (mirror / label).mkdir(parents=True)
+        for clip, suffix in zip(clips, (".mp4", ".MKV", ".avi.webm"), strict=True):
+            renamed = clip.replace("#", "@").replace("&", "@").replace(".avi", suffix)
+            (mirror / label / renamed).write_bytes(clip_bytes(clip))
+    for name, text in split_texts().items():
+        (mirror / name).write_bytes(text)
+    text = run(capsys, "hmdb51", tmp_path / "out", "--from", mirror)
+    assert "2 with .MKV for .avi, 2 with .mp4 for .avi, 2 with .webm for .avi; copies in another container" in text
+    suffixes = {"a": ".mp4", "c": ".MKV", "é": ".webm"}
+    kept = {
+        name.replace(".avi", suffixes[name.rpartition("/")[2][0]]) if name.startswith("videos/") else name: data
+        for name, data in expected().items()
+    }
+    assert written(tmp_path / "out") == kept
+    clip = next((mirror / "dive").glob("*.mp4"))
+    shutil.copy(clip, clip.with_suffix(".mov"))
+    message = run(capsys, "hmdb51", tmp_path / "other", "--from", mirror, code=2)
+    assert f"2 clips ('{clip.stem}.mov', '{clip.name}') of one name but for the suffix" in message

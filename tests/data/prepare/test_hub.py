@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from clnorm.cli.main import main
-from clnorm.data.datasets.published import HMDB51, PUBLISHED, Mirror, Repack
+from clnorm.data.datasets.published import HMDB51, PUBLISHED, UCF101, Mirror, Repack
 from clnorm.data.prepare import hub as module
+from clnorm.data.prepare.origins import known_names
 from tests.data.prepare.hub_server import REPO, REVISION, serve
 
 CLIPS = {
@@ -34,7 +35,7 @@ def pack(members: dict[str, bytes]) -> bytes:
 
 
 def clip_bytes(path: str) -> bytes:
-    return hashlib.sha256(path.encode()).digest() * 20_000
+    return hashlib.sha256(path.encode()).digest() * 2_000
 
 
 def list_texts() -> dict[str, bytes]:
@@ -95,12 +96,14 @@ def gets(server) -> list[str]:
 
 
 def test_the_pins_are_a_commit_and_digests():
-    """Sizes, too: the official lists as `zip` packs them are 222,848 bytes."""
     assert HMDB51.mirror is not None
-    assert len(HMDB51.mirror.revision) == 40
-    assert [len(repack.sha256) for repack in HMDB51.mirror.files] == [64, 64]
-    assert [repack.file for repack in HMDB51.mirror.files] == ["hmdb51_org.zip", "test_train_splits.zip"]
-    assert {len(bytes.fromhex(repack.sha256)) for repack in HMDB51.mirror.files} == {32}
+    assert len(bytes.fromhex(HMDB51.mirror.revision)) == 20
+    assert [len(bytes.fromhex(repack.sha256)) for repack in HMDB51.mirror.files] == [32, 32]
+    assert known_names(HMDB51) == [
+        ["hmdb51_org.rar", "hmdb51_org.zip"],
+        ["test_train_splits.rar", "test_train_splits.zip"],
+    ]
+    assert known_names(UCF101) == [[archive.file] for archive in UCF101.archives]
 
 
 def test_the_mirror_is_downloaded_once_checked_and_prepared(hub, tmp_path, capsys, monkeypatch):
@@ -223,7 +226,7 @@ def test_what_came_has_another_sha256(hub, tmp_path, capsys):
 
 
 def test_a_connection_that_breaks_is_taken_up_and_one_that_stays_broken_is_begun_anew(hub, tmp_path, capsys):
-    hub.cuts += [200_000, None]
+    hub.cuts += [100_000, None]
     run(capsys, tmp_path / "once", "--download", "--mirror")
     assert written(tmp_path / "once") == expected(hub)
     hub.cuts += [0] * 20

@@ -21,7 +21,7 @@ from clnorm.cli.table import add_table
 from clnorm.cli.time import add_time
 from clnorm.errors import ClnormError
 
-_INTERRUPTED = (
+_INTERRUPTED_RUN = (
     "interrupted; the same command given again goes on after the last experience that a run finished; the experience "
     "at work then is trained again from its start, the first one included"
 )
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(given)
         options.verb(options)
     except KeyboardInterrupt:
-        return _fail(_INTERRUPTED, 130)
+        return _fail(_INTERRUPTED_RUN if {"run", "sweep"} & {*given} else "interrupted", 130)
     except BrokenPipeError:
         # The reader of stdout left, as `head` does; nothing more can be written there.
         _drop_stdout()

@@ -51,7 +51,7 @@ def download(archive: Archive, folder: Path, *, reporter: "Reporter", other: str
             removed), or the disk is full.
     """
     path = folder / archive.file
-    if path.exists():
+    if path.is_file():
         return path
     import gdown  # with requests and more, which only a download needs
     import requests
@@ -84,7 +84,9 @@ def download(archive: Archive, folder: Path, *, reporter: "Reporter", other: str
         reason, hint = " ".join(str(error).split()), f"the same command goes on where it stopped; or {elsewhere}"
         raise ClnormError(f"cannot be downloaded: {reason}", where=archive.url, hint=hint) from error
     except OSError as error:
-        raise ClnormError(f"cannot be written: {error.strerror}", where=str(path), hint="free some room") from error
+        raise ClnormError(
+            f"cannot be written: {error.strerror}", where=str(path), hint="free some room, or choose another folder"
+        ) from error
     finally:
         reporter.finish()
     what = "" if is_archive(path) else "what came is no archive, perhaps a page of a server that has it no more"

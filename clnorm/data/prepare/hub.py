@@ -6,6 +6,7 @@ No token is sent, even where the user has one.
 
 import errno
 import importlib.metadata
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from clnorm.errors import ClnormError, UserError
 if TYPE_CHECKING:
     from clnorm.progress import Reporter
 
-_LOWEST = (1, 3)  # of huggingface_hub: its downloads take a bar of ours
+_LOWEST = (1, 20)  # of huggingface_hub: takes a bar of ours, and takes up a download where the server breaks it off
 _SECONDS = 10.0
 _INSTALL = "pip install 'clnorm[hub]'"
 _ROOM = "free some room, or choose another folder, then give the same command again"
@@ -32,11 +33,11 @@ def download_repacks(mirror: Mirror, folder: Path, *, reporter: "Reporter") -> l
     What is asked of whom is said before. An interrupted download leaves nothing, and begins anew in the next call.
 
     Raises:
-        UserError: HF_HUB_OFFLINE is set.
+        UserError: HF_HUB_OFFLINE is set, or something else lies in an archive's place.
         ClnormError: the library is missing, the hub cannot be reached or has not what is wanted, the sha256 of what
             came is wrong (it is removed), or the disk is full.
     """
-    wanted = [repack for repack in mirror.files if not (folder / repack.file).exists()]
+    wanted = [repack for repack in mirror.files if not _lies_there(folder / repack.file, repack)]
     if wanted:
         _require_library()
         from huggingface_hub import constants
@@ -52,6 +53,16 @@ def download_repacks(mirror: Mirror, folder: Path, *, reporter: "Reporter") -> l
     return [folder / repack.file for repack in mirror.files]
 
 
+def _lies_there(path: Path, repack: Repack) -> bool:
+    """Whether something of the archive's name and size is there already; its sha256 is checked where it is read."""
+    if not os.path.lexists(path):
+        return False
+    if not path.is_file() or path.stat().st_size != repack.size:
+        what = f"what lies here is not the archive, a file of {repack.size:,} bytes"
+        raise UserError(what, where=str(path), hint="delete it, then give the same command again")
+    return True
+
+
 def _require_library() -> None:
     try:
         version = importlib.metadata.version("huggingface_hub")
@@ -59,7 +70,7 @@ def _require_library() -> None:
         raise ClnormError("the hub needs huggingface_hub", where="--mirror", hint=_INSTALL) from error
     if tuple(int(part) for part in version.split(".")[:2]) < _LOWEST:
         what = f"huggingface_hub {version} is too old"
-        raise ClnormError(what, where="--mirror", legal="1.3 and newer", hint=_INSTALL)
+        raise ClnormError(what, where="--mirror", legal="1.20 and newer", hint=_INSTALL)
 
 
 def _address(mirror: Mirror, repack: Repack) -> str:
@@ -85,7 +96,10 @@ def _compare_offer(mirror: Mirror, repack: Repack, folder: Path) -> None:
 
 def _require_room(folder: Path, wanted: Sequence[Repack]) -> None:
     needed = sum(repack.size for repack in wanted)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ClnormError(f"cannot be written: {error.strerror}", where=str(folder), hint=_ROOM) from error
     if needed > (free := shutil.disk_usage(folder).free):
         what = f"{needed / 1e6:,.1f} MB are to come and {free / 1e6:,.1f} MB are free"
         raise ClnormError(what, where=str(folder), hint=_ROOM)

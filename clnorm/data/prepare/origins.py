@@ -111,7 +111,7 @@ def _check_md5(path: Path, *, published: Published, accept: Sequence[str], repor
             f"this is not an official archive: its md5 is {found}",
             where=str(path),
             legal=official,
-            hint=f"download it again, or take it all the same with --accept {found}",
+            hint=f"replace it by a new download, or take it all the same with --accept {found}",
         )
     why = "not an official archive, accepted by its md5" if official else "no official md5 is known to compare with"
     reporter.note(f"{path}: {why} ({found})")

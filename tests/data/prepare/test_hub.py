@@ -4,6 +4,7 @@ import errno
 import hashlib
 import importlib.metadata
 import io
+import os
 import shutil
 import zipfile
 from dataclasses import replace
@@ -12,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from clnorm.cli.main import main
-from clnorm.data.datasets.published import HMDB51, PUBLISHED, Mirror, Repack
+from clnorm.data.datasets.published import HMDB51, PUBLISHED, UCF101, Mirror, Repack
 from clnorm.data.prepare import hub as module
+from clnorm.data.prepare.origins import known_names
 from tests.data.prepare.hub_server import REPO, REVISION, serve
 
 CLIPS = {
@@ -33,7 +35,7 @@ def pack(members: dict[str, bytes]) -> bytes:
 
 
 def clip_bytes(path: str) -> bytes:
-    return hashlib.sha256(path.encode()).digest() * 20_000
+    return hashlib.sha256(path.encode()).digest() * 2_000
 
 
 def list_texts() -> dict[str, bytes]:
@@ -94,12 +96,14 @@ def gets(server) -> list[str]:
 
 
 def test_the_pins_are_a_commit_and_digests():
-    """Sizes, too: the official lists as `zip` packs them are 222,848 bytes."""
     assert HMDB51.mirror is not None
-    assert len(HMDB51.mirror.revision) == 40
-    assert [len(repack.sha256) for repack in HMDB51.mirror.files] == [64, 64]
-    assert [repack.file for repack in HMDB51.mirror.files] == ["hmdb51_org.zip", "test_train_splits.zip"]
-    assert {len(bytes.fromhex(repack.sha256)) for repack in HMDB51.mirror.files} == {32}
+    assert len(bytes.fromhex(HMDB51.mirror.revision)) == 20
+    assert [len(bytes.fromhex(repack.sha256)) for repack in HMDB51.mirror.files] == [32, 32]
+    assert known_names(HMDB51) == [
+        ["hmdb51_org.rar", "hmdb51_org.zip"],
+        ["test_train_splits.rar", "test_train_splits.zip"],
+    ]
+    assert known_names(UCF101) == [[archive.file] for archive in UCF101.archives]
 
 
 def test_the_mirror_is_downloaded_once_checked_and_prepared(hub, tmp_path, capsys, monkeypatch):
@@ -222,7 +226,7 @@ def test_what_came_has_another_sha256(hub, tmp_path, capsys):
 
 
 def test_a_connection_that_breaks_is_taken_up_and_one_that_stays_broken_is_begun_anew(hub, tmp_path, capsys):
-    hub.cuts += [200_000, None]
+    hub.cuts += [100_000, None]
     run(capsys, tmp_path / "once", "--download", "--mirror")
     assert written(tmp_path / "once") == expected(hub)
     hub.cuts += [0] * 20
@@ -237,6 +241,17 @@ def test_a_connection_that_breaks_is_taken_up_and_one_that_stays_broken_is_begun
     assert written(tmp_path / "out") == expected(hub)
 
 
+def test_ctrl_c_leaves_nothing(hub, tmp_path, capsys, monkeypatch):
+    def interrupt(url, file, **options):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("huggingface_hub.file_download.http_get", interrupt)
+    message = run(capsys, tmp_path / "out", "--download", "--mirror", code=130)
+    assert message.endswith("error: interrupted\n")
+    assert written(tmp_path / "out") == {}
+
+
 def test_offline(hub, tmp_path, capsys, monkeypatch):
     from huggingface_hub import constants
 
@@ -248,6 +263,31 @@ def test_offline(hub, tmp_path, capsys, monkeypatch):
     template = "http://127.0.0.1:1/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     assert "cannot be downloaded: " in run(capsys, tmp_path / "out", "--download", "--mirror", code=1)
+
+
+@pytest.mark.parametrize("what", ["half of it", "a folder", "a link to nowhere"])
+def test_something_else_in_an_archives_place_is_named_and_left(hub, tmp_path, capsys, what):
+    place = tmp_path / "out" / "archives" / "hmdb51_org.zip"
+    place.parent.mkdir(parents=True)
+    if what == "half of it":
+        place.write_bytes(hub.files["hmdb51_org.zip"][:1000])
+    elif what == "a folder":
+        place.mkdir()
+    else:
+        place.symlink_to("/gone")
+    message = run(capsys, tmp_path / "out", "--download", "--mirror", code=2)
+    size = len(hub.files["hmdb51_org.zip"])
+    assert f"error: {place}: what lies here is not the archive, a file of {size:,} bytes; delete it, then" in message
+    assert hub.asked == []
+    assert os.path.lexists(place)
+
+
+def test_a_file_in_the_folders_place(hub, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "archives").write_bytes(b"mine")
+    message = run(capsys, tmp_path / "out", "--download", "--mirror", code=1)
+    assert f"error: {tmp_path}/out/archives: cannot be written: File exists; free some room, or choose" in message
+    assert (tmp_path / "out" / "archives").read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("when", ["before", "while writing"])
@@ -271,7 +311,7 @@ def test_the_library_is_missing_or_old(hub, tmp_path, capsys, monkeypatch):
     def missing(name):
         raise importlib.metadata.PackageNotFoundError(name)
 
-    for version, said in ((missing, "the hub needs huggingface_hub"), (lambda name: "1.2.4", "1.2.4 is too old")):
+    for version, said in ((missing, "the hub needs huggingface_hub"), (lambda name: "1.9.2", "1.9.2 is too old")):
         monkeypatch.setattr(module.importlib.metadata, "version", version)
         message = run(capsys, tmp_path / "out", "--download", "--mirror", code=1)
         assert said in message

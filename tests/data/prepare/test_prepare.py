@@ -278,3 +278,4 @@ def test_copies_in_another_container_keep_their_own(archives, tmp_path, capsys):
     shutil.copy(clip, clip.with_suffix(".mov"))
     message = run(capsys, "hmdb51", tmp_path / "other", "--from", mirror, code=2)
     assert f"2 clips ('{clip.stem}.mov', '{clip.name}') of one name but for the suffix" in message
+    assert not (tmp_path / "other" / "videos" / "dive").exists()

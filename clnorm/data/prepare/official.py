@@ -120,7 +120,8 @@ def _group_by_class(members: list[Member], listed: Mapping[str, object]) -> dict
         else:
             continue
         if label not in listed:
-            what = f"{str(member.path)!r} belongs to the class {label!r}, which no list names"
+            owner = f"belongs to the class {label!r}, which no list names" if label else "lies in no class folder"
+            what = f"{str(member.path)!r} {owner}"
             raise UserError(what, where=member.source, legal=listed, given=label, hint="rename or remove it")
         classes.setdefault(label, []).append(member)
     return dict(sorted(classes.items()))

@@ -53,6 +53,7 @@ def test_pairs(listed, files, found):
 names = st.text(st.sampled_from("ab#&@._1é "), min_size=1, max_size=8).map(lambda stem: f"x{stem}.avi")
 
 
+@pytest.mark.slow
 @given(st.sets(names), st.sampled_from([".avi", *sorted(SUFFIXES)]), st.booleans())
 def test_copies_are_found_or_doubtful_and_never_another_clips(listed, suffix, mirrored):
     """Each file made of a listed clip is that clip's, or several clips come to one name and none is taken."""

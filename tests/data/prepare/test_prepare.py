@@ -186,7 +186,10 @@ def test_a_class_that_no_list_names_and_a_clip_that_is_there_twice(archives, tmp
     (archives / "x" / "dance" / "a.avi").touch()
     message = run(capsys, "hmdb51", tmp_path / "out", "--from", archives, code=2)
     assert "'x/dance/a.avi' belongs to the class 'dance', which no list names" in message
-    (archives / "x" / "dance" / "a.avi").unlink()
+    (archives / "x" / "dance" / "a.avi").rename(archives / "a.mp4")
+    message = run(capsys, "hmdb51", tmp_path / "out", "--from", archives, code=2)
+    assert "'a.mp4' lies in no class folder; legal: brush_hair, dive; rename or remove it" in message
+    (archives / "a.mp4").unlink()
     (archives / "a" / "dive" / "a.avi").write_bytes(b"one")
     (archives / "b" / "dive" / "a.avi").write_bytes(b"two")
     assert "the clip 'a.avi' is there twice" in run(capsys, "hmdb51", tmp_path / "out", "--from", archives, code=2)
@@ -269,3 +272,4 @@ def test_copies_in_another_container_keep_their_own(archives, tmp_path, capsys):
     shutil.copy(clip, clip.with_suffix(".mov"))
     message = run(capsys, "hmdb51", tmp_path / "other", "--from", mirror, code=2)
     assert f"2 clips ('{clip.stem}.mov', '{clip.name}') of one name but for the suffix" in message
+    assert not (tmp_path / "other" / "videos" / "dive").exists()

@@ -15,6 +15,10 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # as argparse's, overloaded
         found, unknown = super().parse_known_args(args, namespace)
+        for action in self._get_positional_actions():
+            # Before Python 3.12.7 argparse leaves a word over that stands behind a flag and may be left out.
+            if action.nargs == "?" and getattr(found, action.dest) is None and unknown and unknown[0][:1] != "-":
+                setattr(found, action.dest, unknown.pop(0))
         if unknown:
             raise self._unknown(unknown, list(args or ()))
         for action in self._get_positional_actions():

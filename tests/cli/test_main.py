@@ -45,15 +45,10 @@ def test_what_only_prints_names_loads_nothing_heavy(arguments, packages_loaded):
         ["run", "--dry-run"],
         ["table", str(REFERENCE)],
         ["table", str(REFERENCE), "--format", "latex", "--versus", "cn"],
-        ["data", "check", "folder", "--data-root", "."],
     ],
     ids=" ".join,
 )
-def test_what_reads_results_and_lists_of_clips_loads_no_torch(arguments, packages_loaded, tmp_path, monkeypatch):
-    (tmp_path / "clips.csv").write_text("path,label,split\na.avi,jump,train\nb.avi,jump,test\n")
-    for name in ("a.avi", "b.avi"):
-        (tmp_path / name).write_bytes(b"0")
-    monkeypatch.chdir(tmp_path)
+def test_what_reads_results_loads_no_torch(arguments, packages_loaded):
     assert not packages_loaded(*arguments) & NEURAL
 
 

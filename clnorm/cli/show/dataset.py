@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from clnorm.data.check import Survey
+from clnorm.data.check.survey import Survey
 
 _COLUMNS = ("clips", "groups", "train", "test", "unused")
 
@@ -28,8 +28,18 @@ def print_survey(survey: Survey) -> None:
         console.print(Text(f"note: {note}"))
     for problem in survey.problems:
         console.print(Text(f"wrong: {problem}"))
-    if not survey.problems:
-        console.print("nothing is wrong")
+    console.print(Text(_conclude(survey)))
+
+
+def _conclude(survey: Survey) -> str:
+    """What was looked at, and whether all of it is in order: what nobody looked at is not said to be."""
+    if survey.decoded is not None:
+        looked = f"names, sizes and all frames of {survey.decoded:,} clips"
+    elif survey.opened is not None:
+        looked = f"names, sizes and headers of {survey.opened:,} clips; not decoded (--decode reads every frame)"
+    else:
+        looked = "names and sizes; no clip was opened or decoded"
+    return f"{'looked at' if survey.problems else 'nothing is wrong in'}: {looked}"
 
 
 def _split_table(survey: Survey) -> Table:

@@ -5,10 +5,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clnorm.data.datasets.layout import VIDEOS
-from clnorm.data.datasets.published import Published
-from clnorm.data.prepare.archive import Member, list_folder, open_archive
+from clnorm.data.datasets.layout import VIDEOS, list_folders, refuse_own_splits
+from clnorm.data.datasets.published import PUBLISHED, Published
+from clnorm.data.prepare.archive import Member, list_folder, open_archive, require_regular
 from clnorm.data.prepare.digests import md5_of, sha256_of
+from clnorm.data.prepare.limits import Tally
 from clnorm.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,17 +19,20 @@ ARCHIVES = "archives"
 """The folder in the root that downloads go to."""
 
 
-def own_archives(root: Path, published: Published) -> list[Path]:
+def own_archives(root: Path, name: str) -> list[Path]:
     """The official archives that lie in the root, or else their repacks; without any, the layout must be there already.
 
     Raises:
-        UserError: there are none, and no layout.
+        UserError: there are none, and no layout, or one with a split of somebody else's.
     """
+    published = PUBLISHED[name]
     found = []
     for names in known_names(published):
-        there = [path for name in names for folder in (root, root / ARCHIVES) if (path := folder / name).is_file()]
+        there = [path for file in names for folder in (root, root / ARCHIVES) if (path := folder / file).is_file()]
         found += there[:1]
     if not found and not (root / VIDEOS).is_dir():
+        if root.is_dir():
+            refuse_own_splits(list_folders(root), dataset=name, where=str(root))
         download = "--download --mirror" if published.mirror else "--download"
         raise UserError(
             "there is nothing to prepare from",
@@ -52,6 +56,7 @@ def open_source(
     *,
     published: Published,
     accept: Sequence[str],
+    tally: Tally,
     reporter: "Reporter",
 ) -> list[Member]:
     """The members of a folder or of an archive, those of the official archives in a folder included.
@@ -62,15 +67,18 @@ def open_source(
         stack: closes the archives.
         published: what the dataset consists of.
         accept: md5s of archives that may be taken though they are not the official ones.
+        tally: counts what the archives list.
         reporter: told of each archive that is not known to be official.
 
     Raises:
-        UserError: an archive that is not official, or not to be read, or a folder that holds `root`.
+        UserError: an archive that is not official, not to be read, or holds more than the limits say, or a folder that
+            holds `root`.
         ClnormError: an archive is damaged, or nothing can decompress it.
     """
     if not path.is_dir():
+        require_regular(path)
         _check_md5(path, published=published, accept=accept, reporter=reporter)
-        return stack.enter_context(open_archive(path, scratch=root))
+        return stack.enter_context(open_archive(path, scratch=root, tally=tally))
     if root.resolve().is_relative_to(path.resolve()):
         raise UserError(f"{path} holds the folder to prepare", where="--from", hint="choose a folder outside of it")
     members = list_folder(path)
@@ -79,7 +87,7 @@ def open_source(
     rest = [member for member in members if member not in official]
     for member in official:
         inner = path / member.path
-        rest += open_source(inner, root, stack, published=published, accept=accept, reporter=reporter)
+        rest += open_source(inner, root, stack, published=published, accept=accept, tally=tally, reporter=reporter)
     return rest
 
 

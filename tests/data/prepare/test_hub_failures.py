@@ -85,7 +85,7 @@ def test_a_connection_that_breaks_is_taken_up_and_one_that_stays_broken_is_begun
     assert "the same command begins this file anew" in message
     assert written(tmp_path / "out") == {}
     hub.cuts.clear()
-    (tmp_path / "out" / "archives" / ".hub").mkdir()  # left by a kill
+    (tmp_path / "out" / "archives" / ".hub").mkdir(parents=True)  # left by a kill
     (tmp_path / "out" / "archives" / ".hub" / "x.incomplete").write_bytes(b"half")
     run(tmp_path / "out", "--download", "--mirror")
     assert written(tmp_path / "out") == expected(hub)

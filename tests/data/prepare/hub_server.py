@@ -1,13 +1,22 @@
-"""A server that speaks what the hub's library asks of the hub: HEAD and GET of a file of a dataset at a commit."""
+"""A small HMDB51, and a server that has it as the hub would: HEAD and GET of a file of a dataset at a commit."""
 
 import hashlib
+import io
 import re
 import threading
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 REPO, REVISION = "lab/hmdb", "16eb" * 10
+CLIPS = {
+    f"{label}/a#{number}_{label}_f_cm_np1_le_bad_{number}.avi": number
+    for label in ("dive", "hit")
+    for number in (0, 1, 2)
+}
+BASE = f"/datasets/{REPO}/resolve/{REVISION}"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -84,3 +93,39 @@ def serve(files: dict[str, bytes]) -> Iterator[ThreadingHTTPServer]:
         made.shutdown()
         thread.join()
         made.server_close()
+
+
+def pack(members: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def clip_bytes(path: str) -> bytes:
+    return hashlib.sha256(path.encode()).digest() * 2_000
+
+
+def list_texts() -> dict[str, bytes]:
+    lists = {}
+    for split in (1, 2, 3):
+        for path, flag in CLIPS.items():
+            label, _, clip = path.partition("/")
+            name = f"testTrainMulti_7030_splits/{label}_test_split{split}.txt"
+            lists[name] = lists.get(name, b"") + f"{clip} {flag} \n".encode()
+    return lists
+
+
+def expected(server) -> dict[str, bytes]:
+    videos = {f"videos/{path}": clip_bytes(path) for path in CLIPS}
+    lists = {f"splits/{Path(name).name}": text for name, text in list_texts().items()}
+    return videos | lists | {f"archives/{name}": content for name, content in server.files.items()}
+
+
+def written(root: Path) -> dict[str, bytes]:
+    return {
+        file.relative_to(root).as_posix(): file.read_bytes()
+        for file in root.rglob("*")
+        if file.is_file() and file.name != ".prepare.lock"
+    }

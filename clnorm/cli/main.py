@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clnorm.cli.cache import add_cache
+from clnorm.cli.completion import add_completion
 from clnorm.cli.data import add_data
 from clnorm.cli.doctor import add_doctor
 from clnorm.cli.inference import add_inference
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     add_listing(verbs, common)
     add_cache(verbs, common)
     add_doctor(verbs, common)
+    add_completion(verbs, common, parser)
     return parser
 
 
@@ -92,7 +94,9 @@ def _describe(error: Exception) -> tuple[str, int]:
     """The message and the exit code of an error that no part of clnorm raised on purpose."""
     if isinstance(error, OSError) and error.filename is not None:
         # Such as a name that is too long, which no single reader of files needs to know of.
-        return f"{error.filename}: {error.strerror or error}", 2 if error.errno == errno.ENAMETOOLONG else 1
+        if error.errno == errno.ENAMETOOLONG:
+            return f"{error.filename}: {error.strerror}; give a shorter name", 2
+        return f"{error.filename}: {error.strerror or error}", 1
     return f"{type(error).__name__}: {error}; add --debug for the traceback", 1
 
 

@@ -20,6 +20,8 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
+    "[": "{[}",  # at the start of a row, `\\` of the row before would take it for its own option
+    "*": "{*}",
     **{character: f"\\{character}" for character in "_&%#${}"},
 }
 

@@ -1,5 +1,6 @@
 import io
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,27 @@ def test_latex_prints_odd_names_literally():
         r"a\_b\&c\%d\#e\$f\{g\}\textasciitilde{}h\textasciicircum{}i\textbackslash{}j\textless{}k\textgreater{}"
         r"\textbar{} & $50.0$" in text
     )
+
+
+def test_a_row_of_latex_never_begins_with_what_the_row_before_takes_for_its_option():
+    names = {"bn": "[2pt] BN", "cn": "*CN"}
+    text = make_table(runs({(norm, "naive"): [0.5, 0.6, 0.7] for norm in names}), format="latex", names=names)
+    assert "\n{[}2pt] BN & " in text
+    assert "\n{*}CN & " in text
+    assert r"\\" + "\n[" not in text
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), 1e308, 1.5, -1.1, "x"])
+def test_a_value_that_is_no_share_is_refused_with_its_run(value):
+    df = runs({("bn", "naive"): [0.5, value, 0.7], ("ln", "naive"): [0.1, 0.2, 0.3]})
+    with pytest.raises(
+        UserError, match=rf"bn-naive-1: accuracy is {re.escape(str(value))}; legal: a share from -1 to 1, or none"
+    ):
+        make_table(df, metrics=["accuracy"], versus="ln")
+
+
+def test_a_share_may_pass_one_by_rounding():
+    assert "100.0" in make_table(runs({("bn", "naive"): [1 + 1e-15]}), metrics=["accuracy"])
 
 
 def test_markdown_prints_odd_names_literally():

@@ -1,6 +1,7 @@
 """Drawings of an audit as SVG: nothing from elsewhere, and colours by class names of the page's style.
 
-Series differ in more than their colour: the second one is hatched or drawn as a line. Text is escaped by ElementTree.
+Series differ in more than their colour: the second one is hatched or drawn as a line. Text is escaped by ElementTree,
+and control characters, which are no XML, stand as escapes.
 """
 
 import math
@@ -9,6 +10,8 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
 import numpy.typing as npt
+
+from clnorm.console import visible
 
 Floats = npt.NDArray[np.float64]
 _CHAR = 6.6  # width of a character of 12 px, about
@@ -110,7 +113,7 @@ def _legend(svg: Element, names: Sequence[str], x: float) -> None:
     for index, name in enumerate(names):
         _rect(svg, (x, 4, 12, 12), kind=f"s{index}")
         _text(svg, x + 17, 14, name)
-        x += 34 + _CHAR * len(name)
+        x += 34 + _CHAR * len(visible(name))
 
 
 def _steps(svg: Element, heights: Floats, box: tuple[float, float, float, float], *, filled: bool, kind: str) -> None:
@@ -134,7 +137,7 @@ def _axis(svg: Element, box: tuple[float, float, float, float], low: float, high
 
 
 def _room(names: Sequence[str]) -> float:
-    return 12 + _CHAR * max(map(len, names))
+    return 12 + _CHAR * max(len(visible(name)) for name in names)
 
 
 def _rect(parent: Element, box: tuple[float, float, float, float], *, kind: str) -> None:
@@ -149,7 +152,7 @@ def _line(parent: Element, ends: tuple[float, float, float, float], *, kind: str
 
 def _text(svg: Element, x: float, y: float, text: str, *, anchor: str = "start", kind: str = "") -> None:
     places = {"x": _n(x), "y": _n(y), "text-anchor": anchor} | ({"class": kind} if kind else {})
-    SubElement(svg, "text", places).text = text
+    SubElement(svg, "text", places).text = visible(text)
 
 
 def _n(number: float) -> str:

@@ -1,4 +1,4 @@
-"""The report as one HTML file: no script, nothing from elsewhere, every name escaped."""
+"""The report as one HTML file: no script, nothing from elsewhere, every name escaped and visible."""
 
 import base64
 import math
@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from clnorm import __version__
 from clnorm.audit.verdicts import AuditReport, Mark
+from clnorm.console import visible
 from clnorm.errors import UserError
 from clnorm.files import replace_file
 
@@ -20,7 +21,11 @@ _SIGNS = {Mark.OK: "✓", Mark.NOTE: "i", Mark.WARNING: "!", Mark.UNKNOWN: "?"}
 def render_html(report: AuditReport) -> str:
     """The whole page."""
     environment = Environment(
-        loader=PackageLoader("clnorm.audit", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("clnorm.audit", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=_show,
     )
     environment.filters |= {"cell": _cell, "number": _is_number, "png": _png, "drawing": Markup}
     return environment.get_template("report.html").render(report=report, signs=_SIGNS, version=__version__)
@@ -42,6 +47,11 @@ def write_html(report: AuditReport, path: Path) -> None:
 
 def _writer(content: bytes) -> Callable[[BinaryIO], object]:
     return lambda file: file.write(content)
+
+
+def _show(value: object) -> object:
+    """What stands in the page for a value: a text made visible, and a drawing as it is."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _is_number(value: object) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -76,6 +77,18 @@ def test_the_page_takes_nothing_from_elsewhere_and_is_accessible():
     assert [a["aria-label"] for _, a in page.tags if a.get("role") == "img"] == [f"figure {EVIL}"]
     ids = [a["id"] for _, a in page.tags if "id" in a]
     assert len(ids) == len(set(ids))
+
+
+def test_control_characters_are_escapes_on_the_page_and_in_the_terminal(monkeypatch, capsys):
+    name = "a\x1b[2J\u202eb\n\udcff\x00"
+    monkeypatch.setattr(sys.modules[__name__], "EVIL", name)
+    report = make_report()
+    page = render_html(report)
+    page.encode()
+    print_audit(report)
+    for shown in (page, capsys.readouterr().out):
+        assert not set("\x1b\u202e\udcff\x00") & set(shown)
+        assert r"a\x1b[2J\u202eb\n\udcff\x00" in shown
 
 
 @pytest.mark.parametrize(("mark", "sign"), [(Mark.OK, "✓"), (Mark.NOTE, "i"), (Mark.WARNING, "!"), (Mark.UNKNOWN, "?")])

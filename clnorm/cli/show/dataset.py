@@ -1,9 +1,9 @@
 """A dataset's survey in the terminal."""
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from clnorm.cli.output import rich_stdout
+from clnorm.console import as_text
 from clnorm.data.check import Survey
 
 _COLUMNS = ("clips", "groups", "train", "test", "unused")
@@ -11,25 +11,29 @@ _COLUMNS = ("clips", "groups", "train", "test", "unused")
 
 def print_survey(survey: Survey) -> None:
     """The classes with their counts, the splits beside the published figures, then notes and problems."""
-    console = Console(soft_wrap=True, highlight=False)
-    if survey.classes:
-        table = Table(title=Text(f"{survey.dataset} in {survey.root}" if survey.root else survey.dataset))
-        table.add_column("class")
-        for column in _COLUMNS:
-            table.add_column(column, justify="right")
-        for row in survey.classes:
-            table.add_row(Text(row.name), *(f"{getattr(row, column):,}" for column in _COLUMNS))
-        table.add_section()
-        table.add_row(f"{len(survey.classes)} classes", *(f"{survey.total(column):,}" for column in _COLUMNS))
-        console.print(table)
-    if survey.splits:
-        console.print(_split_table(survey))
-    for note in survey.notes:
-        console.print(Text(f"note: {note}"))
-    for problem in survey.problems:
-        console.print(Text(f"wrong: {problem}"))
-    if not survey.problems:
-        console.print("nothing is wrong")
+    with rich_stdout(soft_wrap=True) as console:
+        if survey.classes:
+            console.print(_class_table(survey))
+        if survey.splits:
+            console.print(_split_table(survey))
+        for note in survey.notes:
+            console.print(as_text(f"note: {note}"))
+        for problem in survey.problems:
+            console.print(as_text(f"wrong: {problem}"))
+        if not survey.problems:
+            console.print("nothing is wrong")
+
+
+def _class_table(survey: Survey) -> Table:
+    table = Table(title=as_text(f"{survey.dataset} in {survey.root}" if survey.root else survey.dataset))
+    table.add_column("class")
+    for column in _COLUMNS:
+        table.add_column(column, justify="right")
+    for row in survey.classes:
+        table.add_row(as_text(row.name), *(f"{getattr(row, column):,}" for column in _COLUMNS))
+    table.add_section()
+    table.add_row(f"{len(survey.classes)} classes", *(f"{survey.total(column):,}" for column in _COLUMNS))
+    return table
 
 
 def _split_table(survey: Survey) -> Table:

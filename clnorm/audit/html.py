@@ -15,6 +15,7 @@ from clnorm.console import visible
 from clnorm.errors import UserError
 from clnorm.files import replace_file
 
+_LONG = 20  # characters above which a cell has a width of its own
 _SIGNS = {Mark.OK: "✓", Mark.NOTE: "i", Mark.WARNING: "!", Mark.UNKNOWN: "?"}
 
 
@@ -27,7 +28,7 @@ def render_html(report: AuditReport) -> str:
         trim_blocks=True,
         finalize=_show,
     )
-    environment.filters |= {"cell": _cell, "number": _is_number, "png": _png, "drawing": Markup}
+    environment.filters |= {"cell": _cell, "long": _is_long, "number": _is_number, "png": _png, "drawing": Markup}
     return environment.get_template("report.html").render(report=report, signs=_SIGNS, version=__version__)
 
 
@@ -65,6 +66,11 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return "∞" if math.isinf(value) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _is_long(value: object) -> bool:
+    """Whether a cell's text needs lines of its own, or may be broken: a sentence, or a path without spaces."""
+    return isinstance(value, str) and len(value) > _LONG
 
 
 def _png(image: bytes) -> str:

@@ -26,13 +26,14 @@ def print_survey(survey: Survey) -> None:
 
 def _class_table(survey: Survey) -> Table:
     table = Table(title=as_text(f"{survey.dataset} in {survey.root}" if survey.root else survey.dataset))
-    table.add_column("class")
+    table.add_column("class", overflow="fold")
     for column in _COLUMNS:
         table.add_column(column, justify="right")
     for row in survey.classes:
         table.add_row(as_text(row.name), *(f"{getattr(row, column):,}" for column in _COLUMNS))
     table.add_section()
-    table.add_row(f"{len(survey.classes)} classes", *(f"{survey.total(column):,}" for column in _COLUMNS))
+    totals = [survey.sources if column == "groups" else survey.total(column) for column in _COLUMNS]
+    table.add_row(f"{len(survey.classes)} classes", *(f"{total:,}" for total in totals))
     return table
 
 

@@ -169,7 +169,7 @@ def test_a_sweep_and_its_tables(tiny, tmp_path, capsys):
         assert main(["sweep", str(grid)]) == 0
         said = capsys.readouterr().err
     assert said.count("finished already") == 1
-    for name, word in {"rich": "forgetting", "markdown": "| cn", "latex": r"\toprule", "csv": "cn,naive"}.items():
+    for name, word in {"rich": "forgetting", "markdown": "| CN", "latex": r"\toprule", "csv": "cn,naive"}.items():
         assert main(["table", config.out, "--format", name]) == 0
         assert word in capsys.readouterr().out
     record = json.loads(next((tmp_path / "runs").glob("*-bn-*/record.json")).read_text())

@@ -12,7 +12,7 @@ from clnorm.norms.sites.report import SiteReport
 _NARROW = 70  # columns of a terminal below which the class that stood at a site is left out
 
 
-def print_audit(audit: NormAudit) -> None:
+def print_sites(audit: NormAudit) -> None:
     """A table of sites on stdout, then the summary; a narrow terminal gets fewer columns."""
     with rich_stdout() as console:
         console.print(_table(audit, wide=console.width >= _NARROW))

@@ -3,7 +3,9 @@
 import argparse
 import errno
 import os
+import re
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from clnorm.cli.doctor import add_doctor
 from clnorm.cli.inference import add_inference
 from clnorm.cli.listing import add_listing
 from clnorm.cli.norms import add_norms
+from clnorm.cli.output import print_note
 from clnorm.cli.parsing import Parser
 from clnorm.cli.run import add_run
 from clnorm.cli.runs import add_runs
@@ -50,13 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_stdout()
         return 0
     except ClnormError as error:
-        if debug:
-            raise
-        return _fail(str(error), error.exit_code)
-    except Exception as error:
-        if debug:
-            raise
-        return _fail(*_describe(error))
+        return _fail(str(error), error.exit_code, debug=debug)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user gets a line
+        return _fail(*_describe(error), debug=debug)
     return 0
 
 
@@ -105,10 +104,13 @@ def _drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _fail(text: str, code: int) -> int:
+def _fail(text: str, code: int, *, debug: bool = False) -> int:
     try:
         sys.stdout.flush()
     except OSError:
         _drop_stdout()
-    sys.stderr.write(f"error: {' '.join(text.split())}\n")
+    if debug:
+        for line in traceback.format_exc().split("\n"):
+            print_note(line)
+    print_note("error: " + re.sub(r"[ \t\r\n]+", " ", text.strip()))
     return code

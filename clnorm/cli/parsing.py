@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
+from clnorm.cli.output import print_text
 from clnorm.errors import UserError
 
 _AGAIN = ("resume", "continue", "restart")
@@ -29,6 +30,10 @@ class Parser(argparse.ArgumentParser):
                 # An empty path would be the current folder.
                 raise UserError(f"{value!r} is no {action.dest}", where=self.prog, hint=f"see: {self.prog} --help")
         return found, unknown
+
+    def _print_message(self, message, file=None):  # type: ignore[no-untyped-def]  # argparse's, which hides a full disk
+        """Help and the version, which are all that is printed: errors are raised."""
+        print_text(message)
 
     def error(self, message: str) -> NoReturn:
         """What argparse finds wrong, as the user's mistake."""

@@ -85,10 +85,12 @@ def read_record(path: Path) -> RunRecord:
     """A record from its file.
 
     Raises:
-        ClnormError: it is damaged or was changed, it has no checksum and is not of an earlier version that wrote none,
-            or it is of a newer schema.
+        ClnormError: it cannot be read, it is damaged or was changed, it has no checksum and is not of an earlier
+            version that wrote none, or it is of a newer schema.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no regular file")
         content = path.read_bytes()
         sealed = check_seal(content)
         loaded = read_json(content)
@@ -100,7 +102,9 @@ def read_record(path: Path) -> RunRecord:
         check_types(loaded, get_type_hints(RunRecord))
         record = RunRecord(**{key: value for key, value in loaded.items() if key in known})
         _check(record)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise ClnormError(f"cannot be read ({error.strerror or error})", where=str(path)) from error
+    except (ValueError, KeyError, TypeError) as error:
         hint = "delete the folder to run it again"
         raise ClnormError(f"is no record of a run ({error})", where=str(path), hint=hint) from error
     if newer:

@@ -40,6 +40,7 @@ def _survey_table(survey: Survey, dataset: Spec, root: Path | None) -> None:
         return
     frame = table.frame
     survey.files = table.paths()
+    survey.sources = frame["group"].nunique()
     for label, name in enumerate(table.classes):
         own = frame[frame["label"] == label]
         used = own["split"].value_counts()

@@ -28,12 +28,15 @@ def survey_lists(survey: Survey, dataset: Spec, root: Path) -> None:
             lists[split] = reader.read_lists(root, split)
         except UserError as error:
             survey.problems.append(str(error))
+    sources = set[str]()
     for folder in folders:
         own = {split: listed[folder] for split, listed in lists.items() if folder in listed}
         if without := [str(split) for split in lists if split not in own]:
             survey.problems.append(f"{folder}: no list of split {', '.join(without)} names this class")
-        count = _survey_class(survey, videos / folder, own, split=int(dataset.kwargs["split"]), reader=reader)
+        count, names = _survey_class(survey, videos / folder, own, split=int(dataset.kwargs["split"]), reader=reader)
         survey.classes.append(count)
+        sources |= names
+    survey.sources = len(sources)
     for split, listed in lists.items():
         uses = [use for folder in folders for use in listed.get(folder, {}).values()]
         survey.splits[split] = {use: uses.count(use) for use in published.splits[split]}
@@ -54,8 +57,8 @@ def _note_uses(survey: Survey, dataset: Spec, root: Path) -> None:
 
 def _survey_class(
     survey: Survey, folder: Path, lists: Mapping[int, Mapping[str, str]], *, split: int, reader: Any
-) -> ClassCount:
-    """Count a class; what its lists and its folder do not share is a problem."""
+) -> tuple[ClassCount, set[str]]:
+    """Count a class, and its groups by name; what its lists and its folder do not share is a problem."""
     try:
         sizes = list_clips(folder, dataset=survey.dataset.partition(":")[0])
     except UserError as error:
@@ -86,7 +89,8 @@ def _survey_class(
             what = f"{folder.name}: sources in training and in testing of split {number}: {', '.join(leaking[:3])}"
             survey.problems.append(what)
     uses = [use for clip, use in lists.get(split, {}).items() if clip in match.files]
-    return ClassCount(folder.name, len(sizes), len(set(groups.values())), **{use: uses.count(use) for use in SPLITS})
+    names = set(groups.values())
+    return ClassCount(folder.name, len(sizes), len(names), **{use: uses.count(use) for use in SPLITS}), names
 
 
 def _compare(survey: Survey, published: Published, listed: set[str]) -> None:

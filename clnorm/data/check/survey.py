@@ -28,6 +28,7 @@ class Survey:
         dataset: its name with options.
         root: its folder.
         classes: one entry a class found.
+        sources: the groups over all classes, each counted once.
         splits: of each split, the listed clips for each use, over the classes found.
         published: the figures of the whole dataset, empty where none are known.
         substituted: how many files have another name than the lists say, for each way in which they do.
@@ -43,6 +44,7 @@ class Survey:
     dataset: str
     root: str
     classes: list[ClassCount] = field(default_factory=list)
+    sources: int = 0
     splits: dict[int, dict[str, int]] = field(default_factory=dict)
     published: dict[str, Any] = field(default_factory=dict)
     substituted: dict[str, int] = field(default_factory=dict)

@@ -216,3 +216,19 @@ def test_copies_in_another_container_are_counted_and_said(toy):
     shutil.copy(clip, clip.with_suffix(".mkv"))
     first = check(toy).problems[0]
     assert first == f"dive: 2 clips ('s0_dive_{TAGS}_0.mkv', 's0_dive_{TAGS}_0.mp4') of one name but for the suffix"
+
+
+def test_a_group_of_several_classes_counts_once_in_the_last_row(tmp_path, capsys):
+    rows = ["path,label,split,group"]
+    for label in ("run", "walk"):
+        (tmp_path / label).mkdir()
+        for subject, split in (("anna", "train"), ("ben", "test")):
+            (tmp_path / label / f"{subject}.avi").write_bytes(b"x")
+            rows.append(f"{label}/{subject}.avi,{label},{split},{subject}")
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    survey = check(tmp_path, "folder")
+    assert [row.groups for row in survey.classes] == [2, 2]
+    assert survey.sources == 2
+    assert main(["data", "check", "folder", "--data-root", str(tmp_path)]) == 0
+    (last,) = (line for line in capsys.readouterr().out.splitlines() if "2 classes" in line)
+    assert [cell.strip() for cell in last.split("│")[1:4]] == ["2 classes", "4", "2"]

@@ -19,7 +19,7 @@ from clnorm.cli.runs import add_runs
 from clnorm.cli.sweep import add_sweep
 from clnorm.cli.table import add_table
 from clnorm.cli.time import add_time
-from clnorm.errors import ClnormError
+from clnorm.errors import ClnormError, SeveralMistakesError
 
 _INTERRUPTED = (
     "interrupted; the same command given again goes on after the last experience that a run finished; the experience "
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(given)
         options.verb(options)
     except KeyboardInterrupt:
-        return _fail(_INTERRUPTED, 130)
+        return _fail(_INTERRUPTED, code=130)
     except BrokenPipeError:
         # The reader of stdout left, as `head` does; nothing more can be written there.
         _drop_stdout()
@@ -51,11 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ClnormError as error:
         if debug:
             raise
-        return _fail(str(error), error.exit_code)
+        found = error.errors if isinstance(error, SeveralMistakesError) else [error]
+        return _fail(*map(str, found), code=error.exit_code)
     except Exception as error:
         if debug:
             raise
-        return _fail(*_describe(error))
+        text, code = _describe(error)
+        return _fail(text, code=code)
     return 0
 
 
@@ -101,10 +103,10 @@ def _drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _fail(text: str, code: int) -> int:
+def _fail(*texts: str, code: int) -> int:
     try:
         sys.stdout.flush()
     except OSError:
         _drop_stdout()
-    sys.stderr.write(f"error: {' '.join(text.split())}\n")
+    sys.stderr.writelines(f"error: {' '.join(text.split())}\n" for text in texts)
     return code

@@ -23,7 +23,7 @@ from clnorm.cli.runs import add_runs
 from clnorm.cli.sweep import add_sweep
 from clnorm.cli.table import add_table
 from clnorm.cli.time import add_time
-from clnorm.errors import ClnormError
+from clnorm.errors import ClnormError, SeveralMistakesError
 
 _INTERRUPTED_RUN = (
     "interrupted; the same command given again goes on after the last experience that a run finished; the experience "
@@ -47,15 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(given)
         options.verb(options)
     except KeyboardInterrupt:
-        return _fail(_INTERRUPTED_RUN if {"run", "sweep"} & {*given} else "interrupted", 130)
+        return _fail(_INTERRUPTED_RUN if {"run", "sweep"} & {*given} else "interrupted", code=130)
     except BrokenPipeError:
         # The reader of stdout left, as `head` does; nothing more can be written there.
         _drop_stdout()
         return 0
     except ClnormError as error:
-        return _fail(str(error), error.exit_code, debug=debug)
+        found = error.errors if isinstance(error, SeveralMistakesError) else [error]
+        return _fail(*map(str, found), code=error.exit_code, debug=debug)
     except Exception as error:  # noqa: BLE001 - whatever it is, the user gets a line
-        return _fail(*_describe(error), debug=debug)
+        text, code = _describe(error)
+        return _fail(text, code=code, debug=debug)
     return 0
 
 
@@ -104,7 +106,7 @@ def _drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _fail(text: str, code: int, *, debug: bool = False) -> int:
+def _fail(*texts: str, code: int, debug: bool = False) -> int:
     try:
         sys.stdout.flush()
     except OSError:
@@ -112,5 +114,6 @@ def _fail(text: str, code: int, *, debug: bool = False) -> int:
     if debug:
         for line in traceback.format_exc().split("\n"):
             print_note(line)
-    print_note("error: " + re.sub(r"[ \t\r\n]+", " ", text.strip()))
+    for text in texts:
+        print_note("error: " + re.sub(r"[ \t\r\n]+", " ", text.strip()))
     return code

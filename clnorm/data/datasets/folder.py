@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from clnorm.catalogue.option import Value
 from clnorm.data.datasets.clip_list import INDEX, read_clip_list, read_sizes
 from clnorm.data.datasets.layout import (
     SUFFIXES,
@@ -16,7 +17,7 @@ from clnorm.data.datasets.layout import (
     list_folders,
     require_root,
 )
-from clnorm.data.datasets.sources import name_groups
+from clnorm.data.datasets.sources import name_groups, recognize
 from clnorm.data.datasets.splits import induce_long_tail, leaking_groups, split_by_group
 from clnorm.data.table import COLUMNS, ClipTable
 from clnorm.errors import UserError
@@ -69,6 +70,7 @@ def read(
     names = frame["label"]
     classes = sorted(names.unique().tolist())
     frame["label"] = pd.Categorical(frame["label"], categories=classes).codes.astype(np.int64)
+    listed = {"group"} & set(frame.columns) | ({"test_share", "split_seed"} if "split" in frame else set())
     if "group" not in frame:
         frame["group"] = name_groups(frame["path"], names, group)
     elif group != "auto" and not frame["group"].equals(name_groups(frame["path"], names, group)):
@@ -85,7 +87,9 @@ def read(
         _check_split(root, frame, classes)
     _check_groups(root, frame)
     frame["split"] = induce_long_tail(frame, imbalance=imbalance, seed=tail_seed, where="folder")
-    return ClipTable("folder", root, tuple(classes), frame[list(COLUMNS)])
+    own = recognize(frame["path"], names) or "name"
+    automatic: dict[str, Value] = {"group": own, "test_share": TEST_SHARE, "split_seed": 0}
+    return ClipTable("folder", root, tuple(classes), frame[list(COLUMNS)], automatic, frozenset(listed))
 
 
 def scan_folders(root: Path) -> pd.DataFrame:

@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from clnorm.cli.flags import FLAGS, Verbs, add_configuration, merge_flags
+from clnorm.cli.flags import FLAGS, Verbs, add_configuration, add_estimate, merge_flags
 from clnorm.cli.output import check_fits, print_text
+from clnorm.cli.show.estimate import is_affordable
 
 
 def add_run(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -13,6 +14,7 @@ def add_run(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--dry-run", action="store_true", help="print the resolved configuration, check what needs no video, and stop"
     )
+    add_estimate(run)
     run.set_defaults(verb=_run)
 
 
@@ -29,5 +31,7 @@ def _run(options: argparse.Namespace) -> None:
     from clnorm.experiment import run
 
     with ConsoleReporter() as reporter:
+        if not is_affordable(options, [config], reporter):
+            return
         record = run(config, reporter=reporter)
     print_summary(record, path=str(Path(config.out).expanduser() / record.run / "record.json"))

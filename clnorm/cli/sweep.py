@@ -5,8 +5,9 @@ import re
 import sys
 
 from clnorm.catalogue import LAUNCHERS
-from clnorm.cli.flags import FLAGS, Verbs, add_allow_plugin, add_flags, merge_flags
+from clnorm.cli.flags import FLAGS, Verbs, add_allow_plugin, add_estimate, add_flags, merge_flags
 from clnorm.cli.output import check_fits, print_json, print_text
+from clnorm.cli.show.estimate import is_affordable
 from clnorm.errors import UserError
 
 _INDICES = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
@@ -29,6 +30,7 @@ def add_sweep(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print the runs and what would be started, check what needs no video, and stop",
     )
+    add_estimate(sweep)
     sweep.set_defaults(verb=_sweep)
 
     worker = verbs.add_parser(
@@ -96,6 +98,8 @@ def _sweep(options: argparse.Namespace) -> None:
     from clnorm.launch.sweep import sweep
 
     with ConsoleReporter() as reporter, LiveStatus(sys.stderr) as live:
+        if not is_affordable(options, configs, reporter):
+            return
         records = sweep(configs, launcher=str(engine), retries=options.retries, reporter=reporter, show=live.show)
         out = configs[0].out
         if len(records) == len(configs):

@@ -20,7 +20,7 @@ _EVERY = 1.0  # seconds between two looks
 _DONE = (0, 1)  # exit codes of a worker that tried all of its cells
 
 
-def local(job: Job, *, processes: int, threads: int) -> bool:
+def local(job: Job, *, processes: int = 0, threads: int = 0) -> bool:
     """Run the cells of a job, and wait for them: True.
 
     Raises:

@@ -24,7 +24,9 @@ _EVERY = 1.0  # seconds between two looks
 _STOPPED = 75  # the exit code of a worker that was asked to stop
 
 
-def ray(job: Job, *, address: str, cpus: int, gpus: float, bundle: int, restarts: int) -> bool:
+def ray(
+    job: Job, *, address: str = "auto", cpus: int = 1, gpus: float = 0.0, bundle: int = 1, restarts: int = 3
+) -> bool:
     """Run the cells of a job on a cluster, and wait for them: True.
 
     The nodes see the results folder and this Python under the same paths; nothing but these is told to them.

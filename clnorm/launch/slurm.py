@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from clnorm.catalogue.option import Value
 from clnorm.errors import ClnormError
 from clnorm.launch.job import Job, write_indices
 from clnorm.launch.notes import Failures
@@ -25,7 +24,23 @@ _EVERY = 20.0  # seconds between two looks at the queue
 _PREVIEWED = "clnorm"  # the name of a job in a dry run
 
 
-def slurm(job: Job, *, bundle: int, at_most: int, restarts: int, wait: bool, **asked: Value) -> bool:
+def slurm(
+    job: Job,
+    *,
+    partition: str = "auto",
+    account: str = "auto",
+    qos: str = "auto",
+    minutes: int = 0,
+    lead: int = 120,
+    cpus: int = 1,
+    gpus: int = 0,
+    memory_gb: float = 0.0,
+    more: str = "none",
+    bundle: int = 1,
+    at_most: int = 0,
+    restarts: int = 20,
+    wait: bool = False,
+) -> bool:
     """Submit those cells of a job that no array has already; whether all are finished, which only `wait` waits for.
 
     Args:
@@ -35,7 +50,7 @@ def slurm(job: Job, *, bundle: int, at_most: int, restarts: int, wait: bool, **a
         restarts: how often a task whose limit is near goes back into the queue, and, with `wait`, cells whose jobs
             were lost are submitted.
         wait: whether to wait until all cells are finished or have failed.
-        asked: what a job asks for; see `Request`.
+        partition, account, qos, minutes, lead, cpus, gpus, memory_gb, more: what a job asks for, as in the catalogue.
 
     Raises:
         UserError: Slurm refuses the jobs.
@@ -43,14 +58,25 @@ def slurm(job: Job, *, bundle: int, at_most: int, restarts: int, wait: bool, **a
         FailedCellsError: with `wait`: some failed.
         StoppedError: with `wait`: this process was asked to stop; the jobs go on.
     """
-    arrays = _Arrays(job, Request(**asked), bundle=bundle, at_most=at_most, restarts=restarts)  # type: ignore[arg-type]
+    request = Request(
+        partition=partition,
+        account=account,
+        qos=qos,
+        minutes=minutes,
+        lead=lead,
+        cpus=cpus,
+        gpus=gpus,
+        memory_gb=memory_gb,
+        more=more,
+    )
+    arrays = _Arrays(job, request, bundle=bundle, at_most=at_most, restarts=restarts)
     if job.preview is not None:
         job.preview(arrays.describe())
         return False
     arrays.submit(job.cells)
     if wait:
-        with wait_for_signals(job.reporter) as request:
-            _wait(job, arrays, request, restarts=restarts)
+        with wait_for_signals(job.reporter) as stop:
+            _wait(job, arrays, stop, restarts=restarts)
         refuse_failures(list(job.cells.values()), job.reporter)
     return wait
 
@@ -140,7 +166,7 @@ class _Arrays:
         )
 
 
-def _wait(job: Job, arrays: _Arrays, request: StopRequest, *, restarts: int) -> None:
+def _wait(job: Job, arrays: _Arrays, stop: StopRequest, *, restarts: int) -> None:
     """Wait until no cell is left; those that no job has any more are submitted again."""
     watch, failures, rounds = Watch(job.out), Failures(job.out), 0
     while True:
@@ -162,9 +188,9 @@ def _wait(job: Job, arrays: _Arrays, request: StopRequest, *, restarts: int) -> 
         if lost:
             rounds += 1
             arrays.submit(lost)
-        if _pause(request):
+        if _pause(stop):
             hint = "the same command waits for them again, and scancel ends them"
-            raise StoppedError(f"stopped by {request.name}; the jobs go on", hint=hint)
+            raise StoppedError(f"stopped by {stop.name}; the jobs go on", hint=hint)
 
 
 def _find_lost(queue: Queue, cells: Mapping[int, Cell]) -> dict[int, Cell]:
@@ -177,9 +203,9 @@ def _find_lost(queue: Queue, cells: Mapping[int, Cell]) -> dict[int, Cell]:
     return {index: cell for index, cell in cells.items() if cell.run not in queued and not cell.is_finished}
 
 
-def _pause(request: StopRequest) -> bool:
+def _pause(stop: StopRequest) -> bool:
     """Wait for the next look; whether this process was asked to stop."""
     until = time.monotonic() + _EVERY
-    while not request.name and time.monotonic() < until:
+    while not stop.name and time.monotonic() < until:
         time.sleep(0.2)
-    return bool(request.name)
+    return bool(stop.name)

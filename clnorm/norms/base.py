@@ -200,6 +200,11 @@ class RunningNorm(Norm):
         return ((weights[0] > 0).sum() * length).clamp(min=2) if weights else samples * length
 
 
+def uses_progress(model: nn.Module) -> bool:
+    """Whether any norm of a model goes by the share of the run that is done."""
+    return any("progress" in needs_of(module) for module in model.modules())
+
+
 def needs_of(norm: nn.Module) -> tuple[str, ...]:
     """What a norm needs of a `StepContext` in training: by itself, and to do what its running statistics are to do."""
     own = tuple(getattr(norm, "needs", ()))

@@ -19,7 +19,7 @@ from clnorm.config.identity import NOT_IDENTITY, describe
 from clnorm.environment import read_versions
 from clnorm.errors import ClnormError
 from clnorm.files import cache_dir, replace_file
-from clnorm.norms.base import needs_of
+from clnorm.norms.base import uses_progress
 from clnorm.results.state import pack_state, unpack_state
 from clnorm.training.trainer import ClipStrategy
 
@@ -74,7 +74,6 @@ class Prefixes:
         """All that the state after the steps of experience `index` depends on."""
         strategy = self._strategy
         setup, shared = strategy.setup, index == 0 and strategy.first_as_naive
-        uses_progress = any("progress" in needs_of(module) for module in strategy.model.modules())
         parts = {
             "options": describe(setup.config, leave_out={*NOT_IDENTITY, "protocol", *(["strategy"] if shared else [])}),
             "store": [setup.store.content, setup.store.frames, setup.store.size],
@@ -82,7 +81,7 @@ class Prefixes:
                 [_digest(experience.train_ids), _digest(setup.stream.targets[experience.train_ids])]
                 for experience in strategy.training_stream.experiences[: index + 1]
             ],
-            "steps": strategy.statistics.total if uses_progress else None,
+            "steps": strategy.statistics.total if uses_progress(strategy.model) else None,
             "execution": setup.execution.to_dict(),
             "versions": read_versions(strategy.device),
             "source": _digest_source(),

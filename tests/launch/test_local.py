@@ -43,7 +43,8 @@ def start(tmp_path):
     yield begin
     for process in begun:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stderr.close()
 
 
 def wait_for(condition, seconds=300):

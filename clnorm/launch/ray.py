@@ -3,6 +3,7 @@
 import logging
 import os
 import shlex
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -100,19 +101,21 @@ def _connected(address: str, job: Job, need: _Need) -> Iterator[int]:
         hint = "pip install 'clnorm[ray]', or choose --launcher local"
         raise UserError("Ray is not installed here", where=_WHERE, hint=hint) from error
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    named = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
+        _check_answers(named)
         started = False
         try:
-            found = library.init(address=address, **quiet)
+            found = library.init(address=named, **quiet)
         except ConnectionError:
-            if address != "auto" or "RAY_ADDRESS" in os.environ:
+            if named != "auto":
                 raise
             cores = len(os.sched_getaffinity(0))
-            found, started = library.init(num_cpus=cores, include_dashboard=False, **quiet), True
+            found, started = library.init(address="local", num_cpus=cores, include_dashboard=False, **quiet), True
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         what = f"the cluster cannot be reached ({' '.join(str(error).split())})"
-        raise UserError(what, where=f"{_WHERE}: address {address}", hint="ray status says what is there") from error
+        raise UserError(what, where=f"{_WHERE}: address {named}", hint="ray status says what is there") from error
     try:
         job.reporter.note(f"Ray {'is started here' if started else 'runs'}: {found.address_info['address']}")
         slots = need.count_slots(library.nodes())
@@ -124,6 +127,13 @@ def _connected(address: str, job: Job, need: _Need) -> Iterator[int]:
         yield slots
     finally:
         library.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Raise an `OSError` where a host and port do not answer, which Ray itself would try for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 class _Tasks:

@@ -113,7 +113,7 @@ def _connected(address: str, job: Job, need: _Need) -> Iterator[int]:
                 raise
             cores = len(os.sched_getaffinity(0))
             found, started = library.init(address="local", num_cpus=cores, include_dashboard=False, **quiet), True
-    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+    except (ValueError, RuntimeError, OSError, OverflowError) as error:
         what = f"the cluster cannot be reached ({' '.join(str(error).split())})"
         raise UserError(what, where=f"{_WHERE}: address {named}", hint="ray status says what is there") from error
     try:

@@ -117,6 +117,6 @@ def end(file):
 def cluster():
     """The environment of a cluster that is there for the tests."""
     if missing := list_missing():
-        pytest.fail(f"a Slurm cluster cannot be started: {missing}; make slurm installs it")
+        pytest.fail(f"a Slurm cluster cannot be started: {missing}; make slurm installs what it needs")
     with started_cluster() as environment:
         yield environment

@@ -102,7 +102,7 @@ class Queue:
             told = ask(["sbatch", "--parsable", *order, str(file)])
         except SlurmError as error:
             note.unlink()
-            if "contact" in error.what or "slow" in error.what:
+            if error.hint is not None or "contact" in error.what:  # it is not what was asked for that is wrong
                 raise
             raise UserError(error.what, where=error.where, hint=f"the job's script is {file}") from error
         return told.strip().partition(";")[0]
@@ -140,7 +140,7 @@ def ask(words: Sequence[str]) -> str:
         hint = "give the command on a machine of the cluster that submits jobs, or choose --launcher local"
         raise SlurmError(f"there is no {words[0]} here", where=where, hint=hint) from error
     except (OSError, subprocess.SubprocessError) as error:
-        raise SlurmError(f"cannot be asked or is too slow ({error})", where=where) from error
+        raise SlurmError(f"cannot be asked ({error})", where=where, hint="give the same command again") from error
     if done.returncode:
         lines = [line.partition("error: ")[2] or line for line in done.stderr.strip().splitlines()]
         raise SlurmError("; ".join(lines) or f"it ended with code {done.returncode}", where=where)

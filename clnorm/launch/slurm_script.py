@@ -112,11 +112,13 @@ index=${{bundles[SLURM_ARRAY_TASK_ID]}}
 export OMP_NUM_THREADS=${{SLURM_CPUS_PER_TASK:-1}}
 
 # USR1 says that the time limit is near, TERM that the job is cancelled or preempted: the worker keeps its run's state.
-near= told=
-trap 'told=yes near=yes; kill -TERM "$worker"' USR1
-trap 'told=yes; kill -TERM "$worker"' TERM
+near= told= worker=
+pass_on() {{ told=yes; [ -z "$worker" ] || kill -TERM "$worker"; }}
+trap 'near=yes; pass_on' USR1
+trap pass_on TERM
 {command} &
 worker=$!
+[ -z "$told" ] || kill -TERM "$worker" # it came before the worker had a number
 while told=; wait "$worker"; code=$?; [ -n "$told" ]; do :; done
 
 # 0 to 2 are the ends of a worker that tried all of its cells, or cannot.

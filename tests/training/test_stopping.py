@@ -10,7 +10,7 @@ import pytest
 import clnorm
 from clnorm.results.folder import RunFolder
 from clnorm.training.resuming import ResumingTemplate
-from clnorm.training.stopping import StoppedError
+from clnorm.training.stopping import StoppedError, wait_for_signals
 from tests.training.continued import DRAWS, POLICIES, STORE, UNEQUAL, Notes, results
 
 pytestmark = pytest.mark.slow
@@ -116,3 +116,39 @@ def test_a_state_of_another_run_is_refused(tiny, tmp_path, monkeypatch):
     shutil.copy(one / "state.pt", two / "state.pt")
     with pytest.raises(clnorm.ClnormError, match=r"state\.pt: does not fit this run \(it is of "):
         clnorm.run(second)
+
+
+def test_a_sigterm_that_comes_twice_at_once_is_one_and_a_later_one_ends_the_process(monkeypatch):
+    before, now = [], [100.0]
+    monkeypatch.setattr("clnorm.training.stopping.time.monotonic", lambda: now[0])
+    previous = signal.signal(signal.SIGTERM, lambda number, frame: before.append(number))
+    try:
+        with wait_for_signals(Notes()) as request:
+            for moment in (100.0, 100.5):
+                now[0] = moment
+                signal.raise_signal(signal.SIGTERM)
+            assert request.name == "SIGTERM"
+            assert not before
+            now[0] = 101.5
+            signal.raise_signal(signal.SIGTERM)
+            assert before == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@pytest.mark.parametrize(("first", "second"), [("SIGINT", "SIGINT"), ("SIGTERM", "SIGINT"), ("SIGINT", "SIGTERM")])
+def test_any_other_second_signal_does_what_it_did_before(first, second):
+    before = []
+    previous = {
+        name: signal.signal(getattr(signal, name), lambda number, frame: before.append(number))
+        for name in ("SIGINT", "SIGTERM")
+    }
+    try:
+        with wait_for_signals(Notes()) as request:
+            signal.raise_signal(getattr(signal, first))
+            assert (request.name, before) == (first, [])
+            signal.raise_signal(getattr(signal, second))
+            assert before == [getattr(signal, second)]
+    finally:
+        for name, handler in previous.items():
+            signal.signal(getattr(signal, name), handler)

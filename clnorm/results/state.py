@@ -26,7 +26,7 @@ class StateFiles:
 
     def exist(self) -> bool:
         """Whether a run that was stopped can go on from here."""
-        return any(file.exists() for file in self._files())
+        return bool(self.found())
 
     def save(self, state: dict[str, Any]) -> None:
         """Keep a state of tensors, numbers and texts, and the newest one so far beside it."""
@@ -46,7 +46,7 @@ class StateFiles:
             ClnormError: no state is whole: the newest one's fault.
         """
         faults: list[ClnormError] = []
-        for file in filter(Path.exists, self._files()):
+        for file in self.found():
             try:
                 state = unpack_state(file)
             except ClnormError as error:
@@ -60,6 +60,10 @@ class StateFiles:
         if faults:
             raise faults[0]
         return None
+
+    def found(self) -> tuple[Path, ...]:
+        """The files that are there, the newest first."""
+        return tuple(filter(Path.exists, self._files()))
 
     def drop(self) -> None:
         """Remove all."""

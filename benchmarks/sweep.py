@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -104,7 +105,7 @@ def time_plan(folder: Path) -> None:
     began = time.perf_counter()
     finished = sum(cell.is_finished for cell in cells)
     compared = time.perf_counter() - began
-    expand, check, plan = (after - before for before, after in zip(times, times[1:], strict=False))
+    expand, check, plan = (after - before for before, after in pairwise(times))
     print(f"{len(cells):,} cells: expanded {expand:.1f} s, checked {check:.1f} s, planned {plan:.1f} s;")
     print(
         f"{finished:,} records of {len(record):,} bytes compared {compared:.1f} s; {times[-1] - times[0] + compared:.1f} s"

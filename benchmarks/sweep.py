@@ -107,9 +107,8 @@ def time_plan(folder: Path) -> None:
     compared = time.perf_counter() - began
     expand, check, plan = (after - before for before, after in pairwise(times))
     print(f"{len(cells):,} cells: expanded {expand:.1f} s, checked {check:.1f} s, planned {plan:.1f} s;")
-    print(
-        f"{finished:,} records of {len(record):,} bytes compared {compared:.1f} s; {times[-1] - times[0] + compared:.1f} s"
-    )
+    total = times[-1] - times[0] + compared
+    print(f"{finished:,} records of {len(record):,} bytes compared {compared:.1f} s; together {total:.1f} s")
 
 
 def time_estimate(folder: Path) -> None:

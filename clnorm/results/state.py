@@ -5,6 +5,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from clnorm.config.identity import state_after
 from clnorm.errors import ClnormError
 from clnorm.files import UNSEALED, check_seal, replace_file, seal
 
@@ -28,9 +29,18 @@ class StateFiles:
         """Whether a run that was stopped can go on from here."""
         return bool(self.found())
 
-    def save(self, state: dict[str, Any]) -> None:
-        """Keep a state of tensors, numbers and texts, and the newest one so far beside it."""
+    def save(self, state: dict[str, Any], *, forever: bool = False) -> None:
+        """Keep a state of tensors, numbers and texts, and the newest one so far beside it.
+
+        Args:
+            state: of the run.
+            forever: keep it also as the state after as many experiences as are `done`, for runs that branch off.
+        """
         sealed = pack_state(state)
+        if forever:
+            branch = state_after(self.newest.parent, state["done"])
+            branch.parent.mkdir(exist_ok=True)
+            replace_file(branch, lambda file: file.write(sealed))
         replace_file(self.next, lambda file: file.write(sealed))
         if self.newest.exists():
             self.newest.replace(self.before)

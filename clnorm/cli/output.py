@@ -1,6 +1,7 @@
 """What a command prints: data on stdout, notes on stderr."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 
 
 def print_text(text: str) -> None:
-    """Write a text and a line's end to stdout, its lines made visible.
+    """Write a text and a line's end to stdout, all of it made visible but for line ends and tabs.
 
     Raises:
         BrokenPipeError: its reader left.
         ClnormError: it cannot be written otherwise, as where a disk is full.
     """
-    print_styled("\n".join(map(visible, text.removesuffix("\n").split("\n"))) + "\n")
+    parts = re.split(r"([\n\t])", text.removesuffix("\n"))
+    print_styled("".join(part if part in ("\n", "\t") else visible(part) for part in parts) + "\n")
 
 
 def print_styled(text: str) -> None:
@@ -106,4 +108,9 @@ def check_fits(configs: "Iterable[Config]") -> None:
 
 
 def print_json(value: object) -> None:
-    print_text(json.dumps(value, indent=2))
+    """Write a value as JSON, whose own escapes stand for control characters: names are read back exactly.
+
+    Raises:
+        BrokenPipeError, ClnormError: as `print_text`.
+    """
+    print_styled(json.dumps(value, indent=2).replace("\x7f", r"\u007f") + "\n")  # all but DEL are escaped by json

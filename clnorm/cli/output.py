@@ -88,8 +88,10 @@ def print_note(text: str) -> None:
     try:
         sys.stderr.write(f"{visible(text)}\n")
         sys.stderr.flush()
-    except (AttributeError, OSError):  # None where whoever started this closed it
+    except AttributeError:  # it is None where whoever started this closed it
         return
+    except OSError:
+        sys.stderr = None  # Python would write at its end, and change the exit code
 
 
 def check_fits(configs: "Iterable[Config]") -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -53,9 +54,19 @@ def test_a_full_disk_is_a_line_of_every_command_that_prints(command, monkeypatch
     assert capsys.readouterr().err == "error: stdout cannot be written (No space left on device)\n"
 
 
-def test_a_closed_stderr_changes_no_exit_code(monkeypatch):
-    monkeypatch.setattr(sys, "stderr", None)
+@pytest.mark.parametrize("stderr", [None, Full()])
+def test_a_stderr_that_takes_nothing_changes_no_exit_code(stderr, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", stderr)
     assert main(["list", "nothing"]) == 2
+    assert sys.stderr is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "2>/dev/full >&-", ">/dev/full 2>&-"])
+def test_the_exit_code_is_that_of_the_command_also_where_nothing_can_be_said(redirection):
+    command = f"{sys.executable} -m clnorm list nothing {redirection}"
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    assert subprocess.run(["sh", "-c", command], capture_output=True, env=environment).returncode == 2
 
 
 def test_lines_stay_and_control_characters_are_escapes(capsys):

@@ -208,9 +208,10 @@ def judge(draw: Draw) -> tuple[str, str]:
     if code == 1 and any(failure in said for failure in FAILURES):
         return "exit 1", said
     errors = [line.removeprefix("error: ") for line in said.splitlines() if line.startswith("error: ")]
-    if code != 2 or len(errors) != 1:
+    if code != 2 or not errors or len(errors) != len(said.splitlines()):
         return "unplanned", said
-    return judge_message(draw, errors[0]), said
+    judged = [judge_message(draw, error) for error in errors]  # each names a mistake of its own
+    return next((kind for kind in judged if kind == "exit 2"), judged[0]), said
 
 
 def judge_message(draw: Draw, message: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clnorm.config.config import Config
-from clnorm.data.open import open_store, present_content, read_table
+from clnorm.data.open import decide_automatic, leave_automatic, open_store, present_content, read_table
 from clnorm.errors import ClnormError
 from clnorm.progress import Reporter
 from clnorm.results.clips import CLIPS_FILE, refuse_other_clips, write_clips
@@ -47,7 +47,9 @@ def run(config: Config, *, reporter: Reporter | None = None) -> RunRecord:
     """
     reporter = reporter or Reporter()
     check_named_classes(config)
+    config = _settle_precision(config, reporter)
     table = read_table(config, reporter)
+    config = leave_automatic(config, table)
     if config.data.clips is not None:
         refuse_other_clips(Path(config.data.clips).expanduser(), table.frame, table.classes)
     folder = RunFolder(Path(config.out).expanduser() / run_name(config, data=table.fingerprint))
@@ -56,6 +58,17 @@ def run(config: Config, *, reporter: Reporter | None = None) -> RunRecord:
     with folder.locked(), hold_process(on_wait=lambda: reporter.note(_WAITING)):
         # Another process may have finished it just before this one took the lock.
         return _load_finished(config, table, folder, reporter) or _execute(config, table, folder, reporter)
+
+
+def _settle_precision(config: Config, reporter: Reporter) -> Config:
+    """The configuration with what `train.precision=auto` is on this machine: other arithmetic is another run."""
+    if config.train.precision != "auto":
+        return config
+    from clnorm.execution.precision import resolve_device, settle_precision
+
+    precision = settle_precision("auto", resolve_device(config.train.device, "auto"))
+    reporter.note(f"train.precision=auto: {precision}")
+    return replace(config, train=replace(config.train, precision=precision))
 
 
 def _load_finished(config: Config, table: "ClipTable", folder: RunFolder, reporter: Reporter) -> RunRecord | None:
@@ -96,6 +109,7 @@ def _prepare(
     """The strategy, ready to train, and the record of the run that begins, which is written."""
     from clnorm.data.augment.mirrored import describe_mirrored
     from clnorm.data.augment.presets import create_augmentation
+    from clnorm.data.datasets.match import describe_substitutes, substitutes_of
     from clnorm.data.datasets.sources import describe_sources
     from clnorm.data.store.device import check_choice, keep_on_device
     from clnorm.training.describe import begin_record
@@ -104,6 +118,8 @@ def _prepare(
 
     if unknown := describe_sources(table):
         reporter.note(unknown)
+    if substituted := describe_substitutes(substitutes_of(table)):
+        reporter.note(substituted)
     # Before anything is decoded: what the configuration alone gets wrong is said at once.
     check_choice(config.data.device_cache, device=device)
     create_stream(table, config.protocol, seed=config.seed, bad={})
@@ -114,7 +130,7 @@ def _prepare(
     store = keep_on_device(open_store(config, table, reporter), config.data.device_cache, device=device)
     _refuse_changed_files(folder, store)
     stream = create_stream(table, config.protocol, seed=config.seed, bad=store.bad)
-    execution = _choose_execution(config, model, folder, device, reporter)
+    execution = _choose_execution(config, model, folder, device)
     setup = Setup(config, model, store, stream, device, reporter, folder.log, execution, augment)
     strategy = config.strategy.build(setup)
     record = begin_record(
@@ -126,7 +142,8 @@ def _prepare(
         calibration=asdict(calibrate_at_start(strategy)) if config.model.calibrate else {},
     )
     write_clips(folder.path, table.frame, table.classes)
-    folder.write("config.yaml", replace(config, data=replace(config.data, clips=CLIPS_FILE)).to_yaml())
+    kept = decide_automatic(config, table)
+    folder.write("config.yaml", replace(kept, data=replace(kept.data, clips=CLIPS_FILE)).to_yaml())
     folder.write("record.json", record.to_json())
     return strategy, record
 
@@ -166,9 +183,7 @@ def _build_model(
     return model, swap, loaded
 
 
-def _choose_execution(
-    config: Config, model: "nn.Module", folder: RunFolder, device: "torch.device", reporter: Reporter
-) -> "Execution":
+def _choose_execution(config: Config, model: "nn.Module", folder: RunFolder, device: "torch.device") -> "Execution":
     """How the run executes its model, which is made ready for it."""
     from clnorm.execution.execution import Execution, choose_execution, prepare_model
 
@@ -177,8 +192,6 @@ def _choose_execution(
         execution = Execution.from_dict(begun.execution)
     else:
         execution = choose_execution(model, config.train, device)
-    if config.train.precision == "auto":
-        reporter.note(f"train.precision=auto: {execution.precision}, with {execution.attention} attention")
     prepare_model(model, config.train, execution)
     return execution
 

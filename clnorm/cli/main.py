@@ -3,7 +3,9 @@
 import argparse
 import errno
 import os
+import re
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,15 +16,16 @@ from clnorm.cli.doctor import add_doctor
 from clnorm.cli.inference import add_inference
 from clnorm.cli.listing import add_listing
 from clnorm.cli.norms import add_norms
+from clnorm.cli.output import print_note
 from clnorm.cli.parsing import Parser
 from clnorm.cli.run import add_run
 from clnorm.cli.runs import add_runs
 from clnorm.cli.sweep import add_sweep
 from clnorm.cli.table import add_table
 from clnorm.cli.time import add_time
-from clnorm.errors import ClnormError
+from clnorm.errors import ClnormError, SeveralMistakesError
 
-_INTERRUPTED = (
+_INTERRUPTED_RUN = (
     "interrupted; the same command given again goes on after the last experience that a run finished; the experience "
     "at work then is trained again from its start, the first one included"
 )
@@ -44,19 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(given)
         options.verb(options)
     except KeyboardInterrupt:
-        return _fail(_INTERRUPTED, 130)
+        return _fail(_INTERRUPTED_RUN if {"run", "sweep"} & {*given} else "interrupted", code=130)
     except BrokenPipeError:
         # The reader of stdout left, as `head` does; nothing more can be written there.
         _drop_stdout()
         return 0
     except ClnormError as error:
-        if debug:
-            raise
-        return _fail(str(error), error.exit_code)
-    except Exception as error:
-        if debug:
-            raise
-        return _fail(*_describe(error))
+        found = error.errors if isinstance(error, SeveralMistakesError) else [error]
+        return _fail(*map(str, found), code=error.exit_code, debug=debug)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user gets a line
+        text, code = _describe(error)
+        return _fail(text, code=code, debug=debug)
     return 0
 
 
@@ -105,10 +106,14 @@ def _drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _fail(text: str, code: int) -> int:
+def _fail(*texts: str, code: int, debug: bool = False) -> int:
     try:
         sys.stdout.flush()
     except OSError:
         _drop_stdout()
-    sys.stderr.write(f"error: {' '.join(text.split())}\n")
+    if debug:
+        for line in traceback.format_exc().split("\n"):
+            print_note(line)
+    for text in texts:
+        print_note("error: " + re.sub(r"[ \t\r\n]+", " ", text.strip()))
     return code

@@ -1,8 +1,11 @@
 """A configuration's clips: the table of its dataset, and the store that holds them decoded."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clnorm.catalogue import DATASETS
+from clnorm.catalogue.registry import format_spec
 from clnorm.config.config import Config
 from clnorm.progress import Reporter, count_steps
 
@@ -17,6 +20,25 @@ def read_table(config: Config, reporter: Reporter) -> "ClipTable":
     with count_steps(reporter, "making clips") as progress:
         table: ClipTable = config.dataset.build(root, progress=progress)
     return table
+
+
+def decide_automatic(config: Config, table: "ClipTable") -> Config:
+    """The configuration with what `auto` stands for in the options of its dataset, where no list decides that."""
+    asked = {key for key, value in config.dataset.options if value == "auto"} - table.listed
+    return _with_options(config, {key: value for key, value in table.automatic.items() if key in asked})
+
+
+def leave_automatic(config: Config, table: "ClipTable") -> Config:
+    """The configuration with `auto` for what that stands for: what decides the run's id is the same either way."""
+    kwargs = config.dataset.kwargs
+    return _with_options(config, {key: "auto" for key, value in table.automatic.items() if kwargs[key] == value})
+
+
+def _with_options(config: Config, options: dict[str, Any]) -> Config:
+    if not options:
+        return config
+    text = format_spec(config.dataset.name, config.dataset.kwargs | options)
+    return replace(config, dataset=DATASETS.parse(text))
 
 
 def _store_shape(config: Config) -> dict[str, Any]:

@@ -137,3 +137,13 @@ def test_what_is_not_yaml_says_how_to_write_it(text, said, tmp_path, capsys):
     message = capsys.readouterr().err
     assert said in message
     assert "in quotes" in message
+
+
+def test_each_mistake_has_a_line_of_its_own(tmp_path, capsys):
+    assert main(["run", "--dry-run", "--set", "train.ephocs=1", "--set", "train.lr=x\ty", "--norm", "cm"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(";")[0] for line in lines] == [
+        "error: norm: unknown norm 'cm'",
+        "error: unknown key 'train.ephocs'",
+        "error: train.lr: 'x\\ty' is not legal",
+    ]

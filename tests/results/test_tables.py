@@ -219,3 +219,19 @@ def test_no_run_is_refused(format_):
 def test_a_frame_without_a_column_is_refused():
     with pytest.raises(UserError, match="columns setting, seed are missing"):
         make_table(SMALL.drop(columns=["seed", "setting"]))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_names_are_visible_in_every_format(kind):
+    df = runs({("bn\x1b[2J\u202e", "na\u2028ive\x9b"): SWING, ("=1+1", "na\u2028ive\x9b"): SWING})
+    for options in ({}, {"versus": "=1+1"}):
+        text = make_table(df, format=kind, metrics=["accuracy"], **options)
+        assert not set("\x1b\u202e\u2028\x9b\x07") & set(text)
+        assert "x1b" in text
+
+
+def test_csv_has_no_formulas_and_negative_numbers_stay_numbers():
+    df = runs({("=cmd()", "-2+3"): [0.1, 0.2, 0.3], ("bn", "-2+3"): [0.3, 0.5, 0.6]})
+    table = read_csv(df, metrics=["accuracy"], versus="bn")
+    assert set(table.index) == {("'=cmd()", "'-2+3", "accuracy"), ("bn", "'-2+3", "accuracy")}
+    assert table["difference"].loc["'=cmd()"].item() == pytest.approx(-0.8 / 3)

@@ -11,7 +11,7 @@ import clnorm
 from clnorm.data.synthetic.reader import read
 from clnorm.errors import ClnormError
 from clnorm.progress import Reporter
-from clnorm.training.trainer import ClipStrategy
+from tests.training.kills import run_killed
 
 pytestmark = pytest.mark.slow
 
@@ -47,23 +47,6 @@ class Notes(Reporter):
 
     def note(self, text):
         self.texts.append(text)
-
-
-def run_killed(config, patch, *, after=None, before=None):
-    """Run until training step `after` has been trained, its state not kept yet; or until step `before` begins."""
-    train = ClipStrategy.train_experience
-
-    def killed(self, index):
-        if index == before:
-            raise KeyboardInterrupt
-        train(self, index)
-        if index == after:
-            raise KeyboardInterrupt
-
-    with patch.context() as inner:
-        inner.setattr(ClipStrategy, "train_experience", killed)
-        with pytest.raises(KeyboardInterrupt):
-            clnorm.run(config)
 
 
 def results(config, record):

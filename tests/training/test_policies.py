@@ -4,12 +4,12 @@ import pytest
 from torch import nn
 
 from clnorm import create_model
-from clnorm.catalogue import STRATEGIES
 from clnorm.config.load import merge_config
 from clnorm.errors import UserError
 from clnorm.norms.batch import BatchNorm
 from clnorm.norms.sites.swap import swap_norms
 from clnorm.training.policies import check_policies
+from tests.training.strategies import create
 
 
 def check(norm, *, model=None, has_memory=True, experiences=3, **changes):
@@ -138,9 +138,6 @@ def test_statistics_that_are_never_estimated_are_no_evaluation(estimate):
 
 
 def test_a_strategy_checks_them_before_anything_is_trained(build_setup):
-    def create(setup):
-        STRATEGIES.get(setup.config.strategy.name).load()(setup, **setup.config.strategy.kwargs)
-
     with pytest.raises(UserError, match=r"norm bn:recalibrate=buffer: recalibrate=buffer with the strategy ewc"):
         create(build_setup(norm="bn:recalibrate=buffer", strategy="ewc"))
     with pytest.raises(UserError, match=r"norm bn:freeze_after=2: freeze_after=2 of 2 experiences"):

@@ -91,8 +91,8 @@ def is_made(**chosen: Any) -> bool:
 def _refuse_root(root: Path | None) -> None:
     if root is not None:
         raise UserError(
-            f"this dataset makes its own clips and cannot read {str(root)!r}",
-            where="synthetic",
+            f"the dataset synthetic makes its own clips and cannot read {str(root)!r}",
+            where="data.root",
             hint="leave --data-root out, or choose --dataset hmdb51",
         )
 

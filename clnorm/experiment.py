@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clnorm.config.config import Config
 from clnorm.data.open import decide_automatic, leave_automatic, open_store, present_content, read_table
@@ -125,7 +125,6 @@ def _prepare(
     from clnorm.execution.execution import prepare_model
     from clnorm.training.describe import begin_record
     from clnorm.training.fit import check_parts
-    from clnorm.training.norm_statistics import calibrate_at_start
     from clnorm.training.setup import Setup
 
     if unknown := describe_sources(table):
@@ -151,13 +150,23 @@ def _prepare(
         run=folder.path.name,
         weights=loaded.to_dict() if loaded is not None else {},
         swap=swap.to_dict(),
-        calibration=asdict(calibrate_at_start(strategy)) if config.model.calibrate else {},
+        calibration=_calibrate(strategy, folder),
     )
     write_clips(folder.path, table.frame, table.classes)
     kept = decide_automatic(config, table)
     folder.write("config.yaml", replace(kept, data=replace(kept.data, clips=CLIPS_FILE)).to_yaml())
     folder.write("record.json", record.to_json())
     return strategy, record
+
+
+def _calibrate(strategy: "ClipStrategy", folder: RunFolder) -> dict[str, Any]:
+    """The report on statistics estimated before training; in a run that goes on, its state holds them already."""
+    from clnorm.training.norm_statistics import calibrate_at_start
+
+    begun = folder.load()
+    if begun is not None and begun.calibration and folder.has_state():
+        return begun.calibration
+    return asdict(calibrate_at_start(strategy)) if strategy.setup.config.model.calibrate else {}
 
 
 def _refuse_changed_files(folder: RunFolder, store: "ClipStore") -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from clnorm.console import visible
-from clnorm.errors import ClnormError
+from clnorm.errors import ClnormError, Mistakes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -95,18 +95,20 @@ def print_note(text: str) -> None:
 
 
 def check_fits(configs: "Iterable[Config]") -> None:
-    """What a dry run checks: that each protocol fits its classes. What could not be checked is said on stderr, once.
+    """What a dry run checks: that the parts of each run fit. What could not be checked is said on stderr, once.
 
     Raises:
-        UserError: a protocol does not fit.
+        UserError: parts do not fit; all such mistakes.
     """
-    from clnorm.streams.fit import FitCheck
+    from clnorm.training.fit import FitCheck
 
-    fit, notes = FitCheck(), dict[str, None]()
+    fit, notes, mistakes = FitCheck(), dict[str, None](), Mistakes()
     for config in configs:
-        notes[fit.check(config)] = None
+        with mistakes.collected():
+            notes[fit.check(config)] = None
     for note in filter(None, notes):
         print_note(note)
+    mistakes.refuse()
 
 
 def print_json(value: object) -> None:

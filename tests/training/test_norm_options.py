@@ -8,7 +8,7 @@ from clnorm.config.load import merge_config
 from clnorm.errors import UserError
 from clnorm.norms.batch import BatchNorm
 from clnorm.norms.sites.swap import swap_norms
-from clnorm.training.policies import check_policies
+from clnorm.training.norm_options import check_norm_options
 from tests.training.strategies import create
 
 
@@ -16,7 +16,7 @@ def check(norm, *, model=None, has_memory=True, experiences=3, **changes):
     config = merge_config({"norm": norm}, {key.replace("__", "."): value for key, value in changes.items()})
     if model is None:
         model = create_model(config.backbone, norm=config.norm, num_classes=2, image_size=16, num_frames=2)
-    check_policies(model, config, has_memory=has_memory, experiences=experiences)
+    check_norm_options(model, config, has_memory=has_memory, experiences=experiences)
 
 
 OPTIONS = ["update=balanced", "update=current_only", "recalibrate=current", "freeze_after=1", "eval=batch"]

@@ -120,6 +120,7 @@ def _prepare(
     """The strategy, ready to train, and the record of the run that begins, which is written."""
     from clnorm.data.augment.mirrored import describe_mirrored
     from clnorm.data.augment.presets import create_augmentation
+    from clnorm.data.datasets.match import describe_substitutes, substitutes_of
     from clnorm.data.datasets.sources import describe_sources
     from clnorm.data.store.device import check_choice, keep_on_device
     from clnorm.execution.execution import prepare_model
@@ -129,6 +130,8 @@ def _prepare(
 
     if unknown := describe_sources(table):
         reporter.note(unknown)
+    if substituted := describe_substitutes(substitutes_of(table)):
+        reporter.note(substituted)
     # Before anything is decoded: what the configuration alone gets wrong is said at once.
     check_choice(config.data.device_cache, device=device)
     stream = create_stream(table, config.protocol, seed=config.seed, bad={})

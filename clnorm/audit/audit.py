@@ -1,5 +1,8 @@
 """The audit of a dataset, from a configuration to a report."""
 
+from datetime import date
+from pathlib import Path
+
 from clnorm.audit import appearance, counts, drift, duplicates, leakage
 from clnorm.audit import neighbours as probe
 from clnorm.audit import video_files as files
@@ -44,8 +47,11 @@ def audit_dataset(config: Config, *, reporter: Reporter | None = None) -> AuditR
         measures = measure_store(store, progress=progress)
     experiences, no_stream = _cut(config, len(table.classes))
     subject = Subject(table, store, measures, experiences, no_stream, config.seed)
+    root = config.data.root
     return AuditReport(
         dataset=config.dataset.short,
+        root=None if root is None else str(Path(root).expanduser().absolute()),
+        date=date.today().isoformat(),
         protocol=str(config.protocol),
         seed=config.seed,
         clips=len(table),

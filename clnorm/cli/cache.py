@@ -1,6 +1,7 @@
 """`clnorm cache`: what the cache holds, and emptying it."""
 
 import argparse
+import os
 import shutil
 from pathlib import Path
 
@@ -27,34 +28,54 @@ def _cache(options: argparse.Namespace) -> None:
 
     folder = cache_dir()
     parts = sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
+    unread: list[OSError] = []
     if options.clean is None:
-        print_text(_describe(folder, parts))
+        print_text(_describe(folder, parts, unread))
+        if unread:
+            named = "; ".join(f"{error.filename}: {error.strerror}" for error in unread)
+            raise ClnormError(f"{len(unread)} in the cache cannot be read and are not counted: {named}")
         return
     chosen = [part for part in parts if options.clean in (part.name, "all")]
     if not chosen and options.clean != "all":
         legal = [*(part.name for part in parts), "all"]
         raise UserError(f"there is no {options.clean!r} in {folder}", where="--clean", legal=legal, given=options.clean)
-    freed = sum(_measure(part)[1] for part in chosen)
+    freed = sum(_measure(part, unread)[1] for part in chosen)
     for part in chosen:
         try:
             shutil.rmtree(part)
         except OSError as error:
-            raise ClnormError(f"cannot be deleted ({error.strerror})", where=str(part)) from error
+            what = f"cannot be deleted ({error.filename}: {error.strerror})"
+            raise ClnormError(what, where=str(part)) from error
     print_text(f"deleted {', '.join(part.name for part in chosen) or 'nothing'}: {freed / 1e6:,.1f} MB")
 
 
-def _describe(folder: Path, parts: list[Path]) -> str:
+def _describe(folder: Path, parts: list[Path], unread: list[OSError]) -> str:
     lines = [str(folder)]
     total = 0
     for part in parts:
-        entries, size = _measure(part)
+        entries, size = _measure(part, unread)
         total += size
         lines.append(f"  {part.name:<20}{size / 1e6:>12,.1f} MB  {entries:,} entries")
     free = shutil.disk_usage(folder).free
+    if others := sorted(path.name for path in folder.iterdir() if path not in parts):
+        lines.append(f"  {len(others)} links and files, which are not counted and --clean leaves: {', '.join(others)}")
     return "\n".join([*lines, f"  {'all':<20}{total / 1e6:>12,.1f} MB  {free / 1e9:,.0f} GB are free on the disk"])
 
 
-def _measure(part: Path) -> tuple[int, int]:
-    """How many things stand in a folder, and the bytes of all files below it."""
-    files = (path for path in part.rglob("*") if path.is_file() and not path.is_symlink())
-    return sum(1 for _ in part.iterdir()), sum(path.stat().st_size for path in files)
+def _measure(part: Path, unread: list[OSError]) -> tuple[int, int]:
+    """How many things stand in a folder, and the bytes of all files below it; links are counted, not followed.
+
+    Errors are added to `unread`, but for what another process deletes meanwhile.
+    """
+    entries, size = 0, 0
+    for place, folders, files in os.walk(part, onerror=unread.append):
+        if Path(place) == part:
+            entries = len(folders) + len(files)
+        for name in files:
+            try:
+                size += (Path(place) / name).lstat().st_size
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                unread.append(error)
+    return entries, size

@@ -3,16 +3,20 @@
 import argparse
 import errno
 import os
+import re
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from clnorm.cli.cache import add_cache
+from clnorm.cli.completion import add_completion
 from clnorm.cli.data import add_data
 from clnorm.cli.doctor import add_doctor
 from clnorm.cli.inference import add_inference
 from clnorm.cli.listing import add_listing
 from clnorm.cli.norms import add_norms
+from clnorm.cli.output import print_note
 from clnorm.cli.parsing import Parser
 from clnorm.cli.run import add_run
 from clnorm.cli.runs import add_runs
@@ -21,7 +25,7 @@ from clnorm.cli.table import add_table
 from clnorm.cli.time import add_time
 from clnorm.errors import ClnormError, SeveralMistakesError
 
-_INTERRUPTED = (
+_INTERRUPTED_RUN = (
     "interrupted; the same command given again goes on after the last experience that a run finished; the experience "
     "at work then is trained again from its start, the first one included"
 )
@@ -43,21 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(given)
         options.verb(options)
     except KeyboardInterrupt:
-        return _fail(_INTERRUPTED, code=130)
+        return _fail(_INTERRUPTED_RUN if {"run", "sweep"} & {*given} else "interrupted", code=130)
     except BrokenPipeError:
         # The reader of stdout left, as `head` does; nothing more can be written there.
         _drop_stdout()
         return 0
     except ClnormError as error:
-        if debug:
-            raise
         found = error.errors if isinstance(error, SeveralMistakesError) else [error]
-        return _fail(*map(str, found), code=error.exit_code)
-    except Exception as error:
-        if debug:
-            raise
+        return _fail(*map(str, found), code=error.exit_code, debug=debug)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user gets a line
         text, code = _describe(error)
-        return _fail(text, code=code)
+        return _fail(text, code=code, debug=debug)
     return 0
 
 
@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     add_listing(verbs, common)
     add_cache(verbs, common)
     add_doctor(verbs, common)
+    add_completion(verbs, common, parser)
     return parser
 
 
@@ -94,7 +95,9 @@ def _describe(error: Exception) -> tuple[str, int]:
     """The message and the exit code of an error that no part of clnorm raised on purpose."""
     if isinstance(error, OSError) and error.filename is not None:
         # Such as a name that is too long, which no single reader of files needs to know of.
-        return f"{error.filename}: {error.strerror or error}", 2 if error.errno == errno.ENAMETOOLONG else 1
+        if error.errno == errno.ENAMETOOLONG:
+            return f"{error.filename}: {error.strerror}; give a shorter name", 2
+        return f"{error.filename}: {error.strerror or error}", 1
     return f"{type(error).__name__}: {error}; add --debug for the traceback", 1
 
 
@@ -103,10 +106,14 @@ def _drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _fail(*texts: str, code: int) -> int:
+def _fail(*texts: str, code: int, debug: bool = False) -> int:
     try:
         sys.stdout.flush()
     except OSError:
         _drop_stdout()
-    sys.stderr.writelines(f"error: {' '.join(text.split())}\n" for text in texts)
+    if debug:
+        for line in traceback.format_exc().split("\n"):
+            print_note(line)
+    for text in texts:
+        print_note("error: " + re.sub(r"[ \t\r\n]+", " ", text.strip()))
     return code

@@ -102,7 +102,7 @@ def test_list_alone_lists_what_can_be_listed(capsys):
 @pytest.mark.parametrize("verb", ["table", "runs", "show", "export"])
 def test_a_name_that_is_too_long_is_named(verb, capsys):
     assert main([verb, "1" * 400]) == 2
-    assert ": File name too long\n" in capsys.readouterr().err
+    assert ": File name too long; give a shorter name\n" in capsys.readouterr().err
 
 
 def test_an_interruption_says_what_is_done_again(monkeypatch, capsys):

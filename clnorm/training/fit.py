@@ -13,6 +13,7 @@ from clnorm.data.augment.presets import Augmentation, create_augmentation
 from clnorm.errors import ClnormError
 from clnorm.execution.execution import Execution, choose_execution, prepare_model
 from clnorm.models.create import create_model
+from clnorm.models.weights import check_start
 from clnorm.norms.calibrate import require_statistics
 from clnorm.progress import Reporter
 from clnorm.streams.stream import ClipStream, create_stream
@@ -91,6 +92,8 @@ class FitCheck:
         Raises:
             UserError: they do not fit, or a class has no clips to train or to test on.
         """
+        start = config.model
+        check_start(pretrained=start.pretrained, weights=start.weights, input=start.input)
         key = (str(config.dataset), config.data.root)
         if key not in self._tables:
             self._tables[key] = _list_clips(config)

@@ -84,6 +84,7 @@ MISFITS = {
     "norm=bn:eval=batch train.imbalance=feature_smote": "feature_smote needs features that do not depend on the batch",
     "model.calibrate=true": "no norm of the model has running statistics",
     "data.image_size=17": "17",
+    "model.input=imagenet": "model.input: 'imagenet' without weights",
     "data.augment=light:unflipped=turn": "there is no class 'turn' to leave unflipped",
 }
 

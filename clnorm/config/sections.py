@@ -151,8 +151,8 @@ class EvalConfig(Section):
 class SaveConfig(Section):
     """What is kept of an unfinished run, to go on from, and of its beginning, for other runs that begin alike."""
 
-    minutes: float = value_field(10.0, "minutes between two states within an experience; 0 keeps none", low=0.0)
-    epochs: int = value_field(0, "epochs between two states within an experience; 0 keeps none", low=0)
+    every_minutes: float = value_field(10.0, "minutes between two states within an experience; 0 keeps none", low=0.0)
+    every_epochs: int = value_field(0, "epochs between two states within an experience; 0 keeps none", low=0)
     experiences: bool = value_field(False, "keep the state after every experience in the run's folder, for begin.run")
     prefixes: str = value_field(
         "first",

@@ -39,8 +39,10 @@ class Keeper:
         """
         strategy = self._strategy
         asked = self._request.name  # a signal may come at any moment: what is told must have been kept
-        by_epoch = self._save.epochs and strategy.ends_epoch and (strategy.epoch + 1) % self._save.epochs == 0
-        by_time = self._save.minutes and time.monotonic() - self._kept >= 60 * self._save.minutes
+        by_epoch = (
+            self._save.every_epochs and strategy.ends_epoch and (strategy.epoch + 1) % self._save.every_epochs == 0
+        )
+        by_time = self._save.every_minutes and time.monotonic() - self._kept >= 60 * self._save.every_minutes
         if not (by_epoch or by_time or asked):
             return
         step = strategy.clock.train_epoch_iterations

@@ -26,6 +26,7 @@ from clnorm.catalogue import REGISTRIES
 from clnorm.cli.main import main
 from clnorm.config.config import Config
 from clnorm.config.fields import list_keys, list_sections
+from clnorm.console import visible
 
 ODD = [
     "",
@@ -227,7 +228,7 @@ def judge_message(draw: Draw, message: str) -> str:
 
 def is_named(word: str, message: str) -> bool:
     """Whether a word, not a part of a longer one, stands in a message; one of signs alone, in quotes or at its head."""
-    if repr(word) in message or (word.strip() and message.startswith(f"{word}: ")):
+    if repr(word) in message or (word.strip() and message.startswith(f"{visible(word)}: ")):
         return True
     whole = rf"(?<![\w-])(?<![\w]\.)(?:grid\.)?{re.escape(' '.join(word.split()))}(?![\w-])"
     return bool(re.search(r"\w", word)) and re.search(whole, message) is not None

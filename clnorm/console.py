@@ -97,9 +97,10 @@ class ConsoleReporter(Reporter):
     def epoch(self, text: str) -> None:
         if self._bar:
             self._bar.update(self._task, description=visible(text))
-        else:
-            left = (self._total - self._done) / max(self._rate(), 1e-9)
-            self.note(f"{text}  {self._rate():.1f} clips/s  {left:.0f} s left")
+        elif rate := self._rate():
+            self.note(f"{text}  {rate:.1f} clips/s  {(self._total - self._done) / rate:.0f} s left")
+        else:  # nothing of this epoch had to be done
+            self.note(text)
 
     def finish(self) -> None:
         if self._bar:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clnorm.config.config import Config
 from clnorm.data.open import decide_automatic, leave_automatic, open_store, present_content, read_table
@@ -12,7 +12,6 @@ from clnorm.results.clips import CLIPS_FILE, refuse_other_clips, write_clips
 from clnorm.results.folder import RunFolder, run_name
 from clnorm.results.record import RunRecord
 from clnorm.seeding import hold_process
-from clnorm.streams.fit import check_named_classes
 from clnorm.streams.stream import create_stream
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def run(config: Config, *, reporter: Reporter | None = None) -> RunRecord:
         ClnormError: the run failed; what was finished of it is kept.
     """
     reporter = reporter or Reporter()
-    check_named_classes(config)
+    _check_before_making(config)
     config = _settle_precision(config, reporter)
     table = read_table(config, reporter)
     config = leave_automatic(config, table)
@@ -64,6 +63,18 @@ def find_folder(config: Config, table: "ClipTable") -> RunFolder:
     """The folder of a run on the clips of a table, whether it is there or not."""
     config = leave_automatic(_settle_precision(config, Reporter()), table)
     return RunFolder(Path(config.out).expanduser() / run_name(config, data=table.fingerprint))
+
+
+def _check_before_making(config: Config) -> None:
+    """Refuse what does not fit before the videos of the synthetic dataset are made."""
+    if config.dataset.name != "synthetic":
+        return
+    from clnorm.data.synthetic.reader import is_made
+
+    if not is_made(**config.dataset.kwargs):
+        from clnorm.training.fit import FitCheck
+
+        FitCheck().check(config)
 
 
 def _settle_precision(config: Config, reporter: Reporter) -> Config:
@@ -119,8 +130,9 @@ def _prepare(
     from clnorm.data.datasets.match import describe_substitutes, substitutes_of
     from clnorm.data.datasets.sources import describe_sources
     from clnorm.data.store.device import check_choice, keep_on_device
+    from clnorm.execution.execution import prepare_model
     from clnorm.training.describe import begin_record
-    from clnorm.training.norm_statistics import calibrate_at_start
+    from clnorm.training.fit import check_parts
     from clnorm.training.setup import Setup
 
     if unknown := describe_sources(table):
@@ -129,15 +141,17 @@ def _prepare(
         reporter.note(substituted)
     # Before anything is decoded: what the configuration alone gets wrong is said at once.
     check_choice(config.data.device_cache, device=device)
-    create_stream(table, config.protocol, seed=config.seed, bad={})
+    stream = create_stream(table, config.protocol, seed=config.seed, bad={})
     augment = create_augmentation(config.data.augment, table.classes)
     if mirrored := describe_mirrored(config.data.augment, table.classes):
         reporter.note(mirrored)
     model, swap, loaded = _build_model(config, len(table.classes), reporter)
+    execution = _choose_execution(config, model, folder, device)
+    check_parts(config, model, stream, execution=execution, augment=augment)
+    prepare_model(model, config.train, execution)
     store = keep_on_device(open_store(config, table, reporter), config.data.device_cache, device=device)
     _refuse_changed_files(folder, store)
     stream = create_stream(table, config.protocol, seed=config.seed, bad=store.bad)
-    execution = _choose_execution(config, model, folder, device)
     setup = Setup(config, model, store, stream, device, reporter, folder.log, execution, augment)
     strategy = config.strategy.build(setup)
     record = begin_record(
@@ -146,13 +160,23 @@ def _prepare(
         run=folder.path.name,
         weights=loaded.to_dict() if loaded is not None else {},
         swap=swap.to_dict(),
-        calibration=asdict(calibrate_at_start(strategy)) if config.model.calibrate else {},
+        calibration=_calibrate(strategy, folder),
     )
     write_clips(folder.path, table.frame, table.classes)
     kept = decide_automatic(config, table)
     folder.write("config.yaml", replace(kept, data=replace(kept.data, clips=CLIPS_FILE)).to_yaml())
     folder.write("record.json", record.to_json())
     return strategy, record
+
+
+def _calibrate(strategy: "ClipStrategy", folder: RunFolder) -> dict[str, Any]:
+    """The report on statistics estimated before training; in a run that goes on, its state holds them already."""
+    from clnorm.training.norm_statistics import calibrate_at_start
+
+    begun = folder.load()
+    if begun is not None and begun.calibration and folder.state.exist():
+        return begun.calibration
+    return asdict(calibrate_at_start(strategy)) if strategy.setup.config.model.calibrate else {}
 
 
 def _refuse_changed_files(folder: RunFolder, store: "ClipStore") -> None:
@@ -191,16 +215,13 @@ def _build_model(
 
 
 def _choose_execution(config: Config, model: "nn.Module", folder: RunFolder, device: "torch.device") -> "Execution":
-    """How the run executes its model, which is made ready for it."""
-    from clnorm.execution.execution import Execution, choose_execution, prepare_model
+    """How the run executes its model."""
+    from clnorm.execution.execution import Execution, choose_execution
 
     begun = folder.load()
     if begun is not None and begun.execution:  # what was settled once holds for the whole run
-        execution = Execution.from_dict(begun.execution)
-    else:
-        execution = choose_execution(model, config.train, device)
-    prepare_model(model, config.train, execution)
-    return execution
+        return Execution.from_dict(begun.execution)
+    return choose_execution(model, config.train, device)
 
 
 def _keep_model(strategy: "ClipStrategy", table: "ClipTable", folder: RunFolder) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clnorm.cli.cache import add_cache
+from clnorm.cli.clean import add_clean
 from clnorm.cli.completion import add_completion
 from clnorm.cli.data import add_data
 from clnorm.cli.doctor import add_doctor
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_listing(verbs, common)
     add_cache(verbs, common)
+    add_clean(verbs, common)
     add_doctor(verbs, common)
     add_completion(verbs, common, parser)
     return parser

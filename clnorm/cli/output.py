@@ -1,13 +1,14 @@
 """What a command prints: data on stdout, notes on stderr."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from clnorm.console import visible
-from clnorm.errors import ClnormError
+from clnorm.errors import ClnormError, Mistakes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 
 
 def print_text(text: str) -> None:
-    """Write a text and a line's end to stdout, its lines made visible.
+    """Write a text and a line's end to stdout, all of it made visible but for line ends and tabs.
 
     Raises:
         BrokenPipeError: its reader left.
         ClnormError: it cannot be written otherwise, as where a disk is full.
     """
-    print_styled("\n".join(map(visible, text.removesuffix("\n").split("\n"))) + "\n")
+    parts = re.split(r"([\n\t])", text.removesuffix("\n"))
+    print_styled("".join(part if part in ("\n", "\t") else visible(part) for part in parts) + "\n")
 
 
 def print_styled(text: str) -> None:
@@ -86,24 +88,33 @@ def print_note(text: str) -> None:
     try:
         sys.stderr.write(f"{visible(text)}\n")
         sys.stderr.flush()
-    except (AttributeError, OSError):  # None where whoever started this closed it
+    except AttributeError:  # it is None where whoever started this closed it
         return
+    except OSError:
+        sys.stderr = None  # Python would write at its end, and change the exit code
 
 
 def check_fits(configs: "Iterable[Config]") -> None:
-    """What a dry run checks: that each protocol fits its classes. What could not be checked is said on stderr, once.
+    """What a dry run checks: that the parts of each run fit. What could not be checked is said on stderr, once.
 
     Raises:
-        UserError: a protocol does not fit.
+        UserError: parts do not fit; all such mistakes.
     """
-    from clnorm.streams.fit import FitCheck
+    from clnorm.training.fit import FitCheck
 
-    fit, notes = FitCheck(), dict[str, None]()
+    fit, notes, mistakes = FitCheck(), dict[str, None](), Mistakes()
     for config in configs:
-        notes[fit.check(config)] = None
+        with mistakes.collected():
+            notes[fit.check(config)] = None
     for note in filter(None, notes):
         print_note(note)
+    mistakes.refuse()
 
 
 def print_json(value: object) -> None:
-    print_text(json.dumps(value, indent=2))
+    """Write a value as JSON, whose own escapes stand for control characters: names are read back exactly.
+
+    Raises:
+        BrokenPipeError, ClnormError: as `print_text`.
+    """
+    print_styled(json.dumps(value, indent=2).replace("\x7f", r"\u007f") + "\n")  # all but DEL are escaped by json

@@ -11,6 +11,10 @@ from clnorm.cli.show.estimate import is_affordable
 def add_run(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     run = verbs.add_parser("run", parents=[common], help="train and evaluate one configuration")
     add_configuration(run)
+    run.add_argument("--from-run", metavar="RUN", help="take over the first experiences of this run; see --experience")
+    run.add_argument(
+        "--experience", type=int, metavar="K", help="with --from-run: the first one that is trained anew (default: 2)"
+    )
     run.add_argument(
         "--dry-run", action="store_true", help="print the resolved configuration, check what needs no video, and stop"
     )
@@ -21,7 +25,11 @@ def add_run(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> None:
     from clnorm.config.load import load_config
 
-    config = load_config(options.config, merge_flags(options, FLAGS), allow_plugins=options.allow_plugin)
+    given = merge_flags(options, FLAGS)
+    for key, value in (("begin.run", options.from_run), ("begin.experience", options.experience)):
+        if value is not None:
+            given[key] = value
+    config = load_config(options.config, given, allow_plugins=options.allow_plugin)
     if options.dry_run:
         print_text(config.to_yaml())
         check_fits([config])

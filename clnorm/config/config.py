@@ -26,7 +26,7 @@ from clnorm.config.fields import (
     value_field,
 )
 from clnorm.config.moved import drop_moved, refuse_moved
-from clnorm.config.sections import DataConfig, EvalConfig, ModelConfig, SaveConfig, TrainConfig
+from clnorm.config.sections import BeginConfig, DataConfig, EvalConfig, ModelConfig, SaveConfig, TrainConfig
 from clnorm.errors import Mistakes, UserError
 
 
@@ -55,6 +55,7 @@ class Config(Section):
     train: TrainConfig = section_field()
     eval: EvalConfig = section_field()
     save: SaveConfig = section_field()
+    begin: BeginConfig = section_field()
 
     def __post_init__(self) -> None:
         mistakes = Mistakes()

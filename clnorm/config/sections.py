@@ -151,11 +151,20 @@ class EvalConfig(Section):
 class SaveConfig(Section):
     """What is kept of an unfinished run, to go on from, and of its beginning, for other runs that begin alike."""
 
-    minutes: float = value_field(10.0, "minutes between two states within an experience; 0 keeps none", low=0.0)
-    epochs: int = value_field(0, "epochs between two states within an experience; 0 keeps none", low=0)
+    every_minutes: float = value_field(10.0, "minutes between two states within an experience; 0 keeps none", low=0.0)
+    every_epochs: int = value_field(0, "epochs between two states within an experience; 0 keeps none", low=0)
+    experiences: bool = value_field(False, "keep the state after every experience in the run's folder, for begin.run")
     prefixes: str = value_field(
         "first",
         "experiences after whose training the state is kept in the cache, for runs that are the same up to there",
         words=("none", "first", "all"),
     )
     prefixes_gb: float = value_field(8.0, "most GB of these; the least recently used go", low=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeginConfig(Section):
+    """The run that this one branches off from."""
+
+    run: str | None = path_field(None, "folder of a run with save.experiences=true, whose first experiences are taken")
+    experience: int = value_field(2, "the first experience that is trained here, counted from 1", low=2)

@@ -67,17 +67,24 @@ def read_model_weights(
         UserError: both are asked for, or an input without either; else as `read_weights` and `fetch_weights`.
         ClnormError: the hub failed.
     """
-    if pretrained and weights is not None:
-        raise UserError("pretrained weights and a file of weights", where="model", hint="give one of the two")
+    check_start(pretrained=pretrained, weights=weights, input=input)
     if weights is not None:
         return read_weights(weights, input=input)
-    if pretrained:
-        return fetch_weights(backbone, input=input)
-    if input != "auto":
+    return fetch_weights(backbone, input=input) if pretrained else None
+
+
+def check_start(*, pretrained: bool, weights: str | Path | None, input: str) -> None:  # noqa: A002
+    """Refuse what contradicts itself before any weights are read; the arguments are those of `read_model_weights`.
+
+    Raises:
+        UserError: both are asked for, or an input without either.
+    """
+    if pretrained and weights is not None:
+        raise UserError("pretrained weights and a file of weights", where="model", hint="give one of the two")
+    if not pretrained and weights is None and input != "auto":
         raise UserError(
             f"{input!r} without weights", where="model.input", hint="give model.weights=FILE or model.pretrained=true"
         )
-    return None
 
 
 def read_weights(path: str | Path, *, input: str = "auto") -> Weights:  # noqa: A002

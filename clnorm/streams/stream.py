@@ -1,5 +1,6 @@
 """A stream: the clips of a table, cut into experiences by a protocol."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -54,6 +55,12 @@ class ClipStream:
         """(classes,) int64: the training clips of each class id."""
         ids = np.concatenate([experience.train_ids for experience in self.experiences])
         return np.bincount(self.targets[ids], minlength=self.num_classes)[np.argsort(self.order)]
+
+    @property
+    def digests(self) -> list[str]:
+        """Of each experience, sha256 (hex) of its training clips and the outputs that stand for their classes."""
+        parts = [np.stack([part.train_ids, self.targets[part.train_ids]]) for part in self.experiences]
+        return [hashlib.sha256(part.astype(np.int64).tobytes()).hexdigest() for part in parts]
 
     @property
     def test_ids(self) -> np.ndarray:

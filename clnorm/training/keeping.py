@@ -39,8 +39,10 @@ class Keeper:
         """
         strategy = self._strategy
         asked = self._request.name  # a signal may come at any moment: what is told must have been kept
-        by_epoch = self._save.epochs and strategy.ends_epoch and (strategy.epoch + 1) % self._save.epochs == 0
-        by_time = self._save.minutes and time.monotonic() - self._kept >= 60 * self._save.minutes
+        by_epoch = (
+            self._save.every_epochs and strategy.ends_epoch and (strategy.epoch + 1) % self._save.every_epochs == 0
+        )
+        by_time = self._save.every_minutes and time.monotonic() - self._kept >= 60 * self._save.every_minutes
         if not (by_epoch or by_time or asked):
             return
         step = strategy.clock.train_epoch_iterations
@@ -71,11 +73,21 @@ class Keeper:
 
     def _keep(self, place: str, **state: Any) -> None:
         self.costs.count(self._strategy.monitor.clips_trained, self._strategy.device)
-        made = {"until": place, "versions": self._versions}
-        self._folder.state.save(
-            {"run": self._folder.path.name, "costs": self.costs.state_dict(), "made": made, **state}
-        )
+        held = {
+            "run": self._folder.path.name,
+            "stream": self._strategy.training_stream.digests,
+            "names": name_parts(self._strategy),
+            "costs": self.costs.state_dict(),
+            "made": {"until": place, "versions": self._versions},
+        }
+        self._folder.state.save({**held, **state}, forever=self._save.experiences and "position" not in state)
         self._kept = time.monotonic()
+
+
+def name_parts(strategy: ClipStrategy) -> dict[str, str]:
+    """What a run that branches off must have in common with this one; options may differ."""
+    config = strategy.setup.config
+    return {kind: getattr(config, kind).name for kind in ("norm", "strategy", "backbone")}
 
 
 def _stopped(signal: str, place: str) -> StoppedError:

@@ -30,9 +30,9 @@ from clnorm.training.imbalance.base import TrainedExperience, create_balancing
 from clnorm.training.imbalance.samplers import count_classes
 from clnorm.training.loss import compute_loss
 from clnorm.training.monitor import MonitorPlugin
+from clnorm.training.norm_options import check_norm_options
 from clnorm.training.norm_statistics import StatisticsPlugin, recalibrate
 from clnorm.training.optim import create_optimizer, create_schedule
-from clnorm.training.policies import check_policies
 from clnorm.training.resuming import ResumingTemplate
 from clnorm.training.setup import Setup
 
@@ -76,7 +76,7 @@ class ClipStrategy(ResumingTemplate):
         self.accumulate = check_pieces(self.recipe)
         model, experiences = setup.model.to(setup.device), self.training_stream.experiences
         note_pieces(model, self.recipe, setup.reporter)
-        check_policies(model, setup.config, has_memory=share > 0, experiences=len(experiences))
+        check_norm_options(model, setup.config, has_memory=share > 0, experiences=len(experiences))
         self.balancing = create_balancing(setup)
         shown = tuple(self.balancing.epoch_length(experience.train_ids) for experience in experiences)
         self.lengths = Lengths(shown, epochs=self.recipe.epochs, batch_size=self.recipe.batch_size, share=share)

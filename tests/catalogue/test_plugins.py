@@ -15,6 +15,7 @@ from clnorm.catalogue import NORMS, register_strategy
 from clnorm.errors import ClnormError, UserError
 from clnorm.strategies.replay import replay
 from clnorm.training.trainer import ClipStrategy
+from tests.training.kills import run_killed
 
 
 @pytest.mark.slow
@@ -103,18 +104,8 @@ def test_a_strategy_that_cannot_be_continued_says_so(tiny, monkeypatch):
         """Naive with a plug-in that keeps no state."""
         return ClipStrategy(setup=setup, plugins=[SupervisedPlugin()])
 
-    train = ClipStrategy.train_experience
-
-    def killed(self, index):
-        train(self, index)
-        if index == 1:
-            raise KeyboardInterrupt
-
     config = tiny(strategy="stateless_in_test", train__epochs=1)
-    with monkeypatch.context() as patch:
-        patch.setattr(ClipStrategy, "train_experience", killed)
-        with pytest.raises(KeyboardInterrupt):
-            clnorm.run(config)
+    run_killed(config, monkeypatch, after=1)
     with pytest.raises(ClnormError, match="SupervisedPlugin has no state_dict and load_state_dict"):
         clnorm.run(config)
 

@@ -42,7 +42,6 @@ def test_what_only_prints_names_loads_nothing_heavy(arguments, packages_loaded):
     "arguments",
     [
         ["list", "metrics"],
-        ["run", "--dry-run"],
         ["table", str(REFERENCE)],
         ["table", str(REFERENCE), "--format", "latex", "--versus", "cn"],
     ],

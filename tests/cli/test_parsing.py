@@ -105,13 +105,17 @@ def test_a_name_that_is_too_long_is_named(verb, capsys):
     assert ": File name too long; give a shorter name\n" in capsys.readouterr().err
 
 
-def test_an_interruption_says_what_is_done_again(monkeypatch, capsys):
-    def interrupt(what):
+@pytest.mark.parametrize(("words", "trains"), [(["run", "--dry-run"], True), (["list", "norms"], False)])
+def test_an_interruption_says_what_is_done_again(monkeypatch, capsys, words, trains):
+    def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
+    monkeypatch.setattr("clnorm.config.load.load_config", interrupt)
     monkeypatch.setattr("clnorm.cli.listing.list_names", interrupt)
-    assert main(["list", "norms"]) == 130
-    assert "is trained again from its start, the first one included" in capsys.readouterr().err
+    assert main(words) == 130
+    told = capsys.readouterr().err
+    assert told.startswith("error: interrupted")
+    assert ("is trained again from its start, the first one included" in told) == trains
 
 
 @pytest.mark.parametrize("words", [["export", ""], ["sweep", "--dry-run", " "], ["table", ""], ["compare", "a", ""]])

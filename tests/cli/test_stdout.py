@@ -1,15 +1,20 @@
 """What reaches stdout: names made visible, and a line where it cannot take what is printed."""
 
 import io
+import json
+import os
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clnorm.cli.main import main
-from clnorm.cli.output import print_text, rich_stdout
-from clnorm.console import as_text
+from clnorm.cli.output import print_json, print_text, rich_stdout
+from clnorm.console import as_text, visible
 from clnorm.errors import ClnormError
 
 RUNS = Path(__file__).parents[2] / "results" / "synthetic_cn"
@@ -49,14 +54,32 @@ def test_a_full_disk_is_a_line_of_every_command_that_prints(command, monkeypatch
     assert capsys.readouterr().err == "error: stdout cannot be written (No space left on device)\n"
 
 
-def test_a_closed_stderr_changes_no_exit_code(monkeypatch):
-    monkeypatch.setattr(sys, "stderr", None)
+@pytest.mark.parametrize("stderr", [None, Full()])
+def test_a_stderr_that_takes_nothing_changes_no_exit_code(stderr, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", stderr)
     assert main(["list", "nothing"]) == 2
+    assert sys.stderr is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "2>/dev/full >&-", ">/dev/full 2>&-"])
+def test_the_exit_code_is_that_of_the_command_also_where_nothing_can_be_said(redirection):
+    command = f"{sys.executable} -m clnorm list nothing {redirection}"
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    assert subprocess.run(["sh", "-c", command], capture_output=True, env=environment).returncode == 2
 
 
 def test_lines_stay_and_control_characters_are_escapes(capsys):
-    print_text(f"a {EVIL}\n b\n")
-    assert capsys.readouterr().out == f"a {SHOWN}\n b\n"
+    print_text(f"a {EVIL}\n\tb\n")
+    assert capsys.readouterr().out == f"a {SHOWN}\n\tb\n"
+
+
+@given(st.text(st.characters(codec=None)))
+def test_json_is_visible_and_read_back_exactly(name):
+    with redirect_stdout(io.StringIO()) as taken:
+        print_json({name: [name]})
+    assert json.loads(taken.getvalue()) == {name: [name]}
+    assert all(visible(line) == line for line in taken.getvalue().split("\n"))
 
 
 def test_a_character_that_stdout_has_not_is_an_escape(monkeypatch):

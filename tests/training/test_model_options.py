@@ -15,6 +15,7 @@ from clnorm.config.load import load_config
 from clnorm.errors import UserError
 from clnorm.execution.execution import Execution
 from clnorm.progress import Reporter
+from clnorm.results.folder import RunFolder
 
 
 @pytest.fixture
@@ -95,6 +96,25 @@ def test_what_auto_is_is_the_run_s_precision_so_that_machines_are_never_mixed(ti
     assert (other.run != record.run, other.setting != record.setting) == (True, True)
     assert other == clnorm.run(tiny(train__precision="fp32", train__device="cpu")), "the same arithmetic, the same run"
     assert clnorm.run(kept) == record, "its own configuration asks for what it had"
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_is_not_calibrated_again(tiny, monkeypatch):
+    config = tiny(model__calibrate=True, norm="bn")
+    keep = RunFolder.save_state
+
+    def stop(folder, state):
+        keep(folder, state)
+        pytest.fail("stopped", pytrace=False)
+
+    monkeypatch.setattr(RunFolder, "save_state", stop)
+    with pytest.raises(pytest.fail.Exception):
+        clnorm.run(config)
+    monkeypatch.undo()
+    monkeypatch.setattr("clnorm.training.norm_statistics.calibrate_at_start", lambda strategy: pytest.fail("again"))
+    record = clnorm.run(config)
+    assert record.calibration == {"sites": 13, "clips": 8}
+    assert record.status == "finished"
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from tests.training.continued import DRAWS, POLICIES, STORE, UNEQUAL, Notes, res
 pytestmark = pytest.mark.slow
 
 STEPS = {"train__epochs": 3, "protocol": "even:experiences=2"}
-EVERYTHING = {**POLICIES, "train__epochs": 2, "save__epochs": 1}
+EVERYTHING = {**POLICIES, "train__epochs": 2, "save__every_epochs": 1}
 
 
 def run_stopped(config, patch, *, steps, by="signal"):
@@ -93,7 +93,7 @@ def test_a_run_can_be_stopped_again_and_again(tiny, tmp_path, monkeypatch):
 
 
 def test_the_state_before_a_damaged_one_is_taken_and_said(tiny, tmp_path, monkeypatch):
-    options = {"norm": "bn", "strategy": "ewc:lam=10", **STEPS, "save__epochs": 1}
+    options = {"norm": "bn", "strategy": "ewc:lam=10", **STEPS, "save__every_epochs": 1}
     whole, config = tiny(out=str(tmp_path / "whole"), **options), tiny(**options)
     record = clnorm.run(whole)
     expected = results(whole, record)

@@ -7,9 +7,9 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
+from filelock import FileLock, Timeout
 
 from clnorm.catalogue import LAUNCHERS
 from clnorm.errors import ClnormError, UserError
@@ -356,9 +356,8 @@ def test_a_task_runs_its_bundle_with_the_threads_of_the_job(commands, tmp_path):
 
 def test_two_sweeps_that_are_given_at_once_submit_one_after_the_other(submit, commands):
     _, job = submit(only=[0])
-    with Queue(job.out).held():
-        other = subprocess.Popen(["flock", "--nonblock", str(Queue(job.out).folder / ".lock"), "true"])
-        assert other.wait() == 1
-    until = time.monotonic() + 10
-    while subprocess.run(["flock", "--nonblock", str(Queue(job.out).folder / ".lock"), "true"]).returncode:
-        assert time.monotonic() < until
+    lock = FileLock(Queue(job.out).folder / ".lock", timeout=0)
+    with Queue(job.out).held(), pytest.raises(Timeout):
+        lock.acquire()
+    with lock:
+        assert lock.is_locked

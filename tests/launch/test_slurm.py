@@ -274,10 +274,10 @@ import signal, sys, time
 got = []
 signal.signal(signal.SIGTERM, lambda number, frame: got.append(number))
 print("begun", flush=True)
-for _ in range(600):
-    time.sleep(0.05)
+for _ in range(1500):
+    time.sleep(0.02)
     if got:
-        time.sleep(0.2)
+        time.sleep(0.1)
         print("told", flush=True)
         sys.exit({code})
 """

@@ -213,6 +213,10 @@ def test_a_dry_run_prints_the_script_and_asks_nobody(submit, commands):
         ("minutes=2", "leaves nothing before the lead of 120 seconds"),
         ("more=a100", "'a100' is no option of sbatch"),
         ("more=--comment='x", "cannot be split into words"),
+        ("more=--array=0-99", "'--array=0-99' is set by clnorm"),
+        ("more=--job-name=mine", "'--job-name=mine' is set by clnorm"),
+        ("more=-Jmine", "'-Jmine' is set by clnorm"),
+        ("partition=a,more=--partition=b", "'--partition=b' is set by clnorm, or by an option of the launcher"),
         ("partition=a\nb", "cannot stand in a job script"),
     ],
 )

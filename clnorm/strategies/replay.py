@@ -32,6 +32,7 @@ class ReplayPlugin(MethodPlugin):
     """Experience replay: part of each batch comes from a class-balanced memory; the total batch stays constant."""
 
     first_as_naive = True
+    supports_distributed = True
 
     def __init__(self, memory: ClassBalancedMemory) -> None:
         super().__init__()

@@ -44,6 +44,8 @@ def freeze_blocks(model: nn.Module, count: int) -> list[nn.Module]:
 class FreezingPlugin(SupervisedPlugin):
     """Keeps frozen modules in evaluation mode: no dropout, and running statistics that stay."""
 
+    supports_distributed = True
+
     def __init__(self, frozen: list[nn.Module]) -> None:
         super().__init__()
         self.frozen = frozen

@@ -21,6 +21,8 @@ class MonitorPlugin(SupervisedPlugin):
         clips_trained: clips that have passed the model in training, those from memory included.
     """
 
+    supports_distributed = True
+
     def __init__(self) -> None:
         super().__init__()
         self.clips_trained = 0
@@ -40,10 +42,16 @@ class MonitorPlugin(SupervisedPlugin):
 
     def before_backward(self, strategy: Training, **kwargs: Any) -> None:
         """Stop while the weights can still tell which norm failed; a GPU is asked in an epoch's first steps alone."""
-        if (strategy.device.type == "cpu" or not self._clips) and not torch.isfinite(strategy.loss).all():
-            site = find_nonfinite_site(strategy.model, strategy.forward)
+        if strategy.device.type != "cpu" and self._clips:
+            return
+        loss, alone = strategy.loss, strategy.ranks.size == 1
+        if not alone:  # they stop together
+            loss = strategy.ranks.sum(loss.detach().clone())
+        if not torch.isfinite(loss).all():
+            # The search runs the model up to that site, which processes that share statistics cannot do alone.
+            site = find_nonfinite_site(strategy.model, strategy.forward) if alone else None
             raise ClnormError(
-                f"the loss is {strategy.loss.item()} in {_name_epoch(strategy)}"
+                f"the loss is {loss.item()} in {_name_epoch(strategy)}"
                 + (f": {site} gave values that are not finite" if site else ""),
                 hint="try the norm: clnorm norms check NAME" if site else _HINT,
             )

@@ -31,6 +31,8 @@ class StatisticsPlugin(SupervisedPlugin):
         done: the steps of the run that are done.
     """
 
+    supports_distributed = True
+
     def __init__(self, stream: ClipStream, steps: list[int], *, device: torch.device) -> None:
         super().__init__()
         self.tasks, self._device = torch.as_tensor(experience_of_clips(stream)), device
@@ -56,7 +58,9 @@ class StatisticsPlugin(SupervisedPlugin):
 
     def before_forward(self, strategy: Training, **kwargs: Any) -> None:
         has_memory = len(strategy.memory) > 0
-        context = StepContext(strategy.batch.tasks, self._experience, self.progress, has_memory=has_memory)
+        batch, progress = strategy.batch, self.progress
+        tasks = batch.tasks if batch.tasks_of_all is None else batch.tasks_of_all
+        context = StepContext(tasks, self._experience, progress, has_memory=has_memory, part=batch.part)
         provide_context(strategy.model, context)
 
     def after_backward(self, strategy: Training, **kwargs: Any) -> None:

@@ -9,6 +9,7 @@ from avalanche.core import SupervisedPlugin
 from torch import Tensor, nn
 
 from clnorm.execution.inputs import Inputs
+from clnorm.ranks import Ranks
 from clnorm.streams.stream import ClipStream
 from clnorm.training.batch import Batch
 from clnorm.training.setup import Setup
@@ -21,6 +22,7 @@ class Training(Protocol):
         setup: the run's parts.
         training_stream: what is trained on.
         inputs: how clips are read as they are evaluated, with norms told of them.
+        ranks: the processes that train together.
         model: the one in training.
         evaluated_model: the one that is evaluated: `model`, or the average of its weights.
         device: where both are.
@@ -36,6 +38,7 @@ class Training(Protocol):
     setup: Setup
     training_stream: ClipStream
     inputs: Inputs
+    ranks: Ranks
     model: nn.Module
     device: torch.device
     memory: np.ndarray
@@ -63,9 +66,12 @@ class MethodPlugin(SupervisedPlugin):
     Attributes:
         first_as_naive: whether the model after the first experience's last step is the one that it is without this
             plug-in, and nothing is noted for later before that; such runs share the training of that experience.
+        supports_distributed: whether it is right where several processes train: what it adds to the loss of a part of the batch
+            counts by the part's share of the clips, and all that it draws or notes is the same in each process.
     """
 
     first_as_naive = False
+    supports_distributed = False
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from clnorm.errors import ClnormError
 from clnorm.progress import Reporter
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = tuple(each.name for each in _SIGNALS)
 
 
 class StoppedError(ClnormError):

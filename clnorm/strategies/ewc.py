@@ -103,11 +103,10 @@ class QuadraticPenalty:
         return 0.5 * self.lam * (torch.stack(terms).sum() + self.constant)
 
 
-class EWCPlugin(MethodPlugin):
+class EWCPlugin(MethodPlugin, supports_distributed=True):
     """Adds the penalty to the loss, and measures the Fisher when an experience ends."""
 
     first_as_naive = True
-    supports_distributed = True
 
     def __init__(self, penalty: QuadraticPenalty, *, exact: bool) -> None:
         super().__init__()

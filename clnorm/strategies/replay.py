@@ -28,11 +28,10 @@ class ClassBalancedMemory:
         self.ids = np.concatenate([self.ids, *kept])
 
 
-class ReplayPlugin(MethodPlugin):
+class ReplayPlugin(MethodPlugin, supports_distributed=True):
     """Experience replay: part of each batch comes from a class-balanced memory; the total batch stays constant."""
 
     first_as_naive = True
-    supports_distributed = True
 
     def __init__(self, memory: ClassBalancedMemory) -> None:
         super().__init__()

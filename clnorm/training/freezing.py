@@ -41,10 +41,8 @@ def freeze_blocks(model: nn.Module, count: int) -> list[nn.Module]:
     return frozen
 
 
-class FreezingPlugin(SupervisedPlugin):
+class FreezingPlugin(SupervisedPlugin, supports_distributed=True):
     """Keeps frozen modules in evaluation mode: no dropout, and running statistics that stay."""
-
-    supports_distributed = True
 
     def __init__(self, frozen: list[nn.Module]) -> None:
         super().__init__()

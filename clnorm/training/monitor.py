@@ -14,14 +14,12 @@ from clnorm.training.plugin import Training
 _HINT = "lower train.lr, or use --set train.precision=fp32"
 
 
-class MonitorPlugin(SupervisedPlugin):
+class MonitorPlugin(SupervisedPlugin, supports_distributed=True):
     """Counts clips and averages the loss of each epoch without reading it from the device at every step.
 
     Attributes:
         clips_trained: clips that have passed the model in training, those from memory included.
     """
-
-    supports_distributed = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ from clnorm.streams.stream import ClipStream
 from clnorm.training.plugin import Training
 
 
-class StatisticsPlugin(SupervisedPlugin):
+class StatisticsPlugin(SupervisedPlugin, supports_distributed=True):
     """Gives norms the context of each forward pass in training.
 
     It has no state of its own: the experience in training tells all, so that a continued run is the uninterrupted one.
@@ -30,8 +30,6 @@ class StatisticsPlugin(SupervisedPlugin):
     Attributes:
         done: the steps of the run that are done.
     """
-
-    supports_distributed = True
 
     def __init__(self, stream: ClipStream, steps: list[int], *, device: torch.device) -> None:
         super().__init__()

@@ -63,15 +63,16 @@ class MethodPlugin(SupervisedPlugin):
 
     A subclass writes the hooks that it needs. They are Avalanche's, each called with the strategy, a `Training`.
 
+    Several processes train with it only where it says that this is right, as Avalanche's plug-ins do: `class
+    Mine(MethodPlugin, supports_distributed=True)`. What it adds to the loss then counts by the share of the batch that
+    is this process's, and all that it draws or notes must be the same in each of them.
+
     Attributes:
         first_as_naive: whether the model after the first experience's last step is the one that it is without this
             plug-in, and nothing is noted for later before that; such runs share the training of that experience.
-        supports_distributed: whether it is right where several processes train: what it adds to the loss of a part of the batch
-            counts by the part's share of the clips, and all that it draws or notes is the same in each process.
     """
 
     first_as_naive = False
-    supports_distributed = False
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

@@ -152,7 +152,7 @@ def check_processes(
     for method in methods:
         if not getattr(method, "supports_distributed", False):
             what = f"{type(method).__name__} does not say that it is right where several processes train"
-            hint = "set its attribute supports_distributed = True once it is, or start one process, without torchrun"
+            hint = "derive it with supports_distributed=True once it is, or start one process, without torchrun"
             raise UserError(what, where=f"strategy {config.strategy.name}", hint=hint)
 
 

@@ -59,7 +59,7 @@ def _compute_together(
 ) -> np.ndarray:
     """As `compute_outputs`, (n, outputs), each batch by one of the processes."""
     mine = range(ranks.rank, len(batches), ranks.size)
-    rows = torch.zeros(sum(map(len, batches)), outputs)
+    rows = torch.zeros(sum(map(len, batches)), outputs, dtype=torch.float32)
     if mine:
         ends = np.cumsum([len(batch) for batch in batches])
         places = np.concatenate([np.arange(ends[number] - len(batches[number]), ends[number]) for number in mine])

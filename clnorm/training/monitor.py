@@ -14,7 +14,7 @@ from clnorm.training.plugin import Training
 _HINT = "lower train.lr, or use --set train.precision=fp32"
 
 
-class MonitorPlugin(SupervisedPlugin, supports_distributed=True):
+class MonitorPlugin(SupervisedPlugin, supports_distributed=True):  # type: ignore[call-arg]
     """Counts clips and averages the loss of each epoch without reading it from the device at every step.
 
     Attributes:

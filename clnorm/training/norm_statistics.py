@@ -17,7 +17,7 @@ from clnorm.streams.stream import ClipStream
 from clnorm.training.plugin import Training
 
 
-class StatisticsPlugin(SupervisedPlugin, supports_distributed=True):
+class StatisticsPlugin(SupervisedPlugin, supports_distributed=True):  # type: ignore[call-arg]
     """Gives norms the context of each forward pass in training.
 
     It has no state of its own: the experience in training tells all, so that a continued run is the uninterrupted one.

@@ -106,8 +106,8 @@ class ClipStrategy(ResumingTemplate):
         Raises:
             ClnormError: the loss is no longer finite.
         """
-        own = [] if draws_together(self.model) or self.ranks.first else [self.ranks.rank]
-        with seeded_torch(derive_seed(self.setup.config.seed, "dropout", index, *own), device=self.device):
+        place = (index,) if draws_together(self.model) or self.ranks.first else (index, self.ranks.rank)
+        with seeded_torch(derive_seed(self.setup.config.seed, "dropout", *place), device=self.device):
             self.train(self.benchmark.train_stream[index], eval_streams=[])
         recalibrate(self, index)
         own = self.training_stream.experiences[index].train_ids

@@ -132,7 +132,8 @@ def time_states(folder: Path) -> None:
     sizes = {"lsvit_nano": (16, 32), "lsvit_signed_tiny:smif=frames": (8, 112)}
     for backbone, (frames, size) in sizes.items():
         changes = {"backbone": backbone, "data.frames": frames, "data.image_size": size, "train.ema": 0.9}
-        config = merge_config({"dataset": "synthetic:classes=4,train=4,test=2"}, {**changes, "train.batch_size": 2})
+        small = {"dataset": "synthetic:classes=4,train=4,test=2", "protocol": "even:experiences=2"}
+        config = merge_config(small, {**changes, "train.batch_size": 2})
         strategy = create_strategy(config, read_table(config, Reporter()))
         files, taken = StateFiles(folder), []
 

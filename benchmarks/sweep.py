@@ -146,9 +146,8 @@ def time_states(folder: Path) -> None:
         strategy.train_experience(0)
         seconds, minutes = statistics.median(taken), config.save.every_minutes
         size_mb = files.newest.stat().st_size / 1e6
-        print(
-            f"{backbone}: {size_mb:.0f} MB in {seconds:.2f} s, {100 * seconds / (60 * minutes):.2f} % of {minutes:g} min"
-        )
+        share = seconds / (60 * minutes)
+        print(f"{backbone}: {size_mb:.0f} MB in {seconds:.2f} s, {share:.2%} of {minutes:g} minutes")
 
 
 def prepare(folder: Path, grid: dict) -> None:

@@ -4,6 +4,7 @@
     python benchmarks/sweep.py processes   # the same sweep in one process with 2 threads, and in two with 1 each
     python benchmarks/sweep.py plan        # 10,000 cells planned beside 5,000 records
     python benchmarks/sweep.py estimate    # the estimate of the demo's grid beside the truth
+    python benchmarks/sweep.py states      # what keeping a state takes, of the ten minutes between two of them
 
 Clips are made and decoded before anything is timed. Everything is run on this machine, one after the other; compare the
 ratios, not the seconds.
@@ -13,6 +14,7 @@ import argparse
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -36,13 +38,11 @@ DEMO = {"config": {}, "grid": {"norm": ["ln", "cn"], "strategy": ["naive", "repl
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("prefixes", "processes", "plan", "estimate"))
+    parser.add_argument("what", choices=tuple(WHAT))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["CLNORM_CACHE"] = f"{folder}/cache"
-        {"prefixes": time_prefixes, "processes": time_processes, "plan": time_plan, "estimate": time_estimate}[
-            options.what
-        ](Path(folder))
+        WHAT[options.what](Path(folder))
 
 
 def time_prefixes(folder: Path) -> None:
@@ -121,6 +121,35 @@ def time_estimate(folder: Path) -> None:
     print(f"took {taken:.0f} s, {read_cost(Path(out)):.0f} s of them by the records")
 
 
+def time_states(folder: Path) -> None:
+    """The seconds of a state, and their share of the interval, for a small model and for that of pretrained runs."""
+    from clnorm.config.load import merge_config
+    from clnorm.data.open import read_table
+    from clnorm.launch.probe import create_strategy
+    from clnorm.progress import Reporter
+    from clnorm.results.state import StateFiles
+
+    sizes = {"lsvit_nano": (16, 32), "lsvit_signed_tiny:smif=frames": (8, 112)}
+    for backbone, (frames, size) in sizes.items():
+        changes = {"backbone": backbone, "data.frames": frames, "data.image_size": size, "train.ema": 0.9}
+        small = {"dataset": "synthetic:classes=4,train=4,test=2", "protocol": "even:experiences=2"}
+        config = merge_config(small, {**changes, "train.batch_size": 2})
+        strategy = create_strategy(config, read_table(config, Reporter()))
+        files, taken = StateFiles(folder), []
+
+        def keep(strategy=strategy, files=files, taken=taken) -> None:
+            began = time.perf_counter()
+            files.save(strategy.position())
+            taken.append(time.perf_counter() - began)
+
+        strategy.on_step = keep
+        strategy.train_experience(0)
+        seconds, minutes = statistics.median(taken), config.save.every_minutes
+        size_mb = files.newest.stat().st_size / 1e6
+        share = seconds / (60 * minutes)
+        print(f"{backbone}: {size_mb:.0f} MB in {seconds:.2f} s, {share:.2%} of {minutes:g} minutes")
+
+
 def prepare(folder: Path, grid: dict) -> None:
     """Make and decode the clips."""
     small = {"config": {**grid["config"], "train": {"epochs": 1}}, "grid": {"norm": ["ln"]}}
@@ -154,6 +183,14 @@ def read_cost(out: Path) -> float:
 def read_matrices(out: Path) -> dict[str, list]:
     return {record["run"]: record["matrix"] for record in read_records(out)}
 
+
+WHAT = {
+    "prefixes": time_prefixes,
+    "processes": time_processes,
+    "plan": time_plan,
+    "estimate": time_estimate,
+    "states": time_states,
+}
 
 if __name__ == "__main__":
     main()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clnorm.errors import ClnormError
+from clnorm.ranks import read_place
 
 if TYPE_CHECKING:
     import torch
@@ -24,11 +25,12 @@ def read_versions(device: "torch.device") -> dict[str, str]:
     import torch
 
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    shared = f", in each of {processes} processes" if (processes := read_place().size) > 1 else ""
     return {
         "python": platform.python_version(),
         **{package: package_version(package) for package in PACKAGES},
         "platform": platform.platform(),
-        "device": f"{name}, {torch.get_num_threads()} CPU threads of {os.cpu_count()}",
+        "device": f"{name}, {torch.get_num_threads()} CPU threads of {os.cpu_count()}{shared}",
     }
 
 

@@ -8,9 +8,10 @@ from clnorm.config.config import Config
 from clnorm.data.open import decide_automatic, leave_automatic, open_store, present_content, read_table
 from clnorm.errors import ClnormError
 from clnorm.progress import Reporter
+from clnorm.ranks import Ranks, connect, place_on
 from clnorm.results.clips import CLIPS_FILE, refuse_other_clips, write_clips
-from clnorm.results.folder import RunFolder, run_name
-from clnorm.results.record import RunRecord
+from clnorm.results.folder import RunFolder, UnwrittenFolder, run_name
+from clnorm.results.record import RunRecord, share_record
 from clnorm.seeding import hold_process
 from clnorm.streams.stream import create_stream
 
@@ -33,6 +34,8 @@ def run(config: Config, *, reporter: Reporter | None = None) -> RunRecord:
     Runs in several threads of a process take turns, so that each gives what it gives alone: torch's generators and its
     compiler are there once. Start a process for each run that is to go on beside others.
 
+    Processes that torchrun has started share the run; each calls this, and the first one alone writes.
+
     Args:
         config: what to run.
         reporter: told of the progress; silent by default.
@@ -44,19 +47,23 @@ def run(config: Config, *, reporter: Reporter | None = None) -> RunRecord:
         UserError: data, output folder or options that cannot be used.
         ClnormError: the run failed; what was finished of it is kept.
     """
-    reporter = reporter or Reporter()
-    _check_before_making(config)
-    config = _settle_precision(config, reporter)
-    table = read_table(config, reporter)
+    ranks = connect()
+    reporter = reporter if reporter is not None and ranks.first else Reporter()
+    with ranks.first_ahead():
+        _check_before_making(config)
+        config = _settle_precision(config, reporter)
+        table = read_table(config, reporter)
     config = leave_automatic(config, table)
     if config.data.clips is not None:
         refuse_other_clips(Path(config.data.clips).expanduser(), table.frame, table.classes)
     folder = find_folder(config, table)
-    if record := _load_finished(config, table, folder, reporter):
+    folder = folder if ranks.first else UnwrittenFolder(folder.path)
+    if record := share_record(_load_finished(config, table, folder, reporter), ranks):
         return record
     with folder.locked(), hold_process(on_wait=lambda: reporter.note(_WAITING)):
         # Another process may have finished it just before this one took the lock.
-        return _load_finished(config, table, folder, reporter) or _execute(config, table, folder, reporter)
+        record = share_record(_load_finished(config, table, folder, reporter), ranks)
+        return record or _execute(config, table, folder, reporter, ranks)
 
 
 def find_folder(config: Config, table: "ClipTable") -> RunFolder:
@@ -101,16 +108,18 @@ def _load_finished(config: Config, table: "ClipTable", folder: RunFolder, report
     return record
 
 
-def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Reporter) -> RunRecord:
+def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Reporter, ranks: Ranks) -> RunRecord:
     """Everything between a locked folder and its finished record."""
     from clnorm.execution.precision import resolve_device
     from clnorm.training.describe import describe_memory, measure
     from clnorm.training.loop import train_stream
 
-    device = resolve_device(config.train.device, config.train.precision)
+    device = place_on(resolve_device(config.train.device, config.train.precision), ranks)
     config.train.check_kernels(device.type)
-    strategy, record = _prepare(config, table, folder, device, reporter)
+    strategy, record = _prepare(config, table, folder, device, reporter, ranks)
     predictions, costs = train_stream(strategy, folder)
+    if not ranks.first:
+        return _require_record(share_record(None, ranks))
     memory = describe_memory(strategy)
     measured = measure(predictions, strategy.setup.stream)
     record = replace(record, status="finished", cost=costs.total(), memory=memory, **measured)
@@ -118,11 +127,22 @@ def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Re
     if config.keep_model:
         _keep_model(strategy, table, folder)
     folder.write_results(record, predictions)
+    return _require_record(share_record(record, ranks))
+
+
+def _require_record(record: RunRecord | None) -> RunRecord:
+    if record is None:
+        raise ClnormError("the first process left no record")
     return record
 
 
 def _prepare(
-    config: Config, table: "ClipTable", folder: RunFolder, device: "torch.device", reporter: Reporter
+    config: Config,
+    table: "ClipTable",
+    folder: RunFolder,
+    device: "torch.device",
+    reporter: Reporter,
+    ranks: Ranks,
 ) -> "tuple[ClipStrategy, RunRecord]":
     """The strategy, ready to train, and the record of the run that begins, which is written."""
     from clnorm.data.augment.mirrored import describe_mirrored
@@ -149,10 +169,11 @@ def _prepare(
     execution = _choose_execution(config, model, folder, device)
     check_parts(config, model, stream, execution=execution, augment=augment)
     prepare_model(model, config.train, execution)
-    store = keep_on_device(open_store(config, table, reporter), config.data.device_cache, device=device)
+    with ranks.first_ahead():  # which decodes
+        store = keep_on_device(open_store(config, table, reporter), config.data.device_cache, device=device)
     _refuse_changed_files(folder, store)
     stream = create_stream(table, config.protocol, seed=config.seed, bad=store.bad)
-    setup = Setup(config, model, store, stream, device, reporter, folder.log, execution, augment)
+    setup = Setup(config, model, store, stream, device, reporter, folder.log, execution, augment, ranks)
     strategy = config.strategy.build(setup)
     record = begin_record(
         strategy,
@@ -162,7 +183,8 @@ def _prepare(
         swap=swap.to_dict(),
         calibration=_calibrate(strategy, folder),
     )
-    write_clips(folder.path, table.frame, table.classes)
+    if ranks.first:
+        write_clips(folder.path, table.frame, table.classes)
     kept = decide_automatic(config, table)
     folder.write("config.yaml", replace(kept, data=replace(kept.data, clips=CLIPS_FILE)).to_yaml())
     folder.write("record.json", record.to_json())

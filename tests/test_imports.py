@@ -19,6 +19,7 @@ FLOORS = [
     ["data", "models", "results"],
     ["config", "norms"],
     ["catalogue", "evaluation", "console", "environment", "files", "reading"],
+    ["ranks"],
     ["errors", "seeding", "progress"],
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

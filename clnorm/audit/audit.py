@@ -13,6 +13,7 @@ from clnorm.config.config import Config
 from clnorm.data.open import open_store, read_table
 from clnorm.errors import UserError
 from clnorm.progress import Reporter, count_steps
+from clnorm.streams.stream import cut_classes
 
 IMAGE_SIZE = 112
 """Height and width in pixels that clips are looked at in unless told otherwise."""
@@ -65,7 +66,7 @@ def audit_dataset(config: Config, *, reporter: Reporter | None = None) -> AuditR
 def _cut(config: Config, classes: int) -> tuple[tuple[tuple[int, ...], ...], str]:
     """The classes of each experience; or none, and why: what no protocol fits is audited all the same."""
     try:
-        groups = config.protocol.build(classes, seed=config.seed)
+        groups = cut_classes(config.protocol, classes, seed=config.seed)
     except UserError as error:
         return (), str(error)
     return tuple(tuple(group) for group in groups), ""

@@ -38,6 +38,11 @@ STATISTICS = {
         "statistics that test clips are normalized by; batch: those of the test clips in a batch",
         words=("running", "batch"),
     ),
+    "parts": Option(
+        1,
+        "processes that each go by their own part of a batch; 1: all of them share one batch's statistics",
+        low=1,
+    ),
 }
 """What running statistics do: options of every norm that has some."""
 
@@ -47,6 +52,7 @@ _OF_ORACLES = {
     "eval": Option(
         "task", "statistics that test clips are normalized by: those of each clip's experience", words=("task",)
     ),
+    "parts": STATISTICS["parts"],
 }
 _ALPHA = Option(0.5, "scale of x inside the function at the start", low=0.0)
 
@@ -136,6 +142,7 @@ for _name, _title, _target, _what, _options, _paper in (
             "source": Option("base", "the first experience, or before training", words=("base", "pretrained")),
             "affine": Option(True, "whether weight and bias go on training"),
             "eval": STATISTICS["eval"],
+            "parts": STATISTICS["parts"],
         },
         papers.BATCH_NORM,
     ),

@@ -7,6 +7,7 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from clnorm.cli.cache import add_cache
@@ -24,8 +25,10 @@ from clnorm.cli.runs import add_runs
 from clnorm.cli.sweep import add_sweep
 from clnorm.cli.table import add_table
 from clnorm.cli.time import add_time
-from clnorm.errors import ClnormError, SeveralMistakesError
+from clnorm.errors import ClnormError, SeveralMistakesError, UserError
+from clnorm.ranks import read_place
 
+_SAID_BY_FIRST = (2, 75)  # of several processes, all of which find the same mistake, and stop together
 _INTERRUPTED_RUN = "interrupted; the same command given again goes on from the last state that was kept"
 
 
@@ -44,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.path.insert(0, "")  # the current folder, where a user's own modules lie, as `python -m` does
     try:
         options = _parser().parse_args(given)
+        _check_alone(options)
         options.verb(options)
     except KeyboardInterrupt:
         return _fail(_INTERRUPTED_RUN if {"run", "sweep", "worker"} & {*given} else "interrupted", code=130)
@@ -91,6 +95,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _check_alone(options: argparse.Namespace) -> None:
+    """Refuse what each of several processes would do for itself.
+
+    Raises:
+        UserError: another command than one that processes share.
+    """
+    if not getattr(options, "shared", False) and (place := read_place()).size > 1:
+        what = f"{place.size} processes were started for a command of one process"
+        raise UserError(what, where="torchrun", legal="clnorm run", hint="give the command without torchrun")
+
+
 def _describe(error: Exception) -> tuple[str, int]:
     """The message and the exit code of an error that no part of clnorm raised on purpose."""
     if isinstance(error, OSError) and error.filename is not None:
@@ -107,6 +122,12 @@ def _drop_stdout() -> None:
 
 
 def _fail(*texts: str, code: int, debug: bool = False) -> int:
+    with suppress(UserError):  # which is what is told here, then
+        place = read_place()
+        if not place.first and code in _SAID_BY_FIRST:
+            return code
+        if place.size > 1:
+            texts = tuple(f"process {place.rank + 1} of {place.size}: {text}" for text in texts)
     try:
         sys.stdout.flush()
     except OSError:

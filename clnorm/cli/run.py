@@ -6,6 +6,8 @@ from pathlib import Path
 from clnorm.cli.flags import FLAGS, Verbs, add_configuration, add_estimate, merge_flags
 from clnorm.cli.output import check_fits, print_text
 from clnorm.cli.show.estimate import is_affordable
+from clnorm.errors import UserError
+from clnorm.ranks import read_place
 
 
 def add_run(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -19,7 +21,7 @@ def add_run(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="print the resolved configuration, check what needs no video, and stop"
     )
     add_estimate(run)
-    run.set_defaults(verb=_run)
+    run.set_defaults(verb=_run, shared=True)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -30,6 +32,9 @@ def _run(options: argparse.Namespace) -> None:
         if value is not None:
             given[key] = value
     config = load_config(options.config, given, allow_plugins=options.allow_plugin)
+    first = _read_processes(options)
+    if options.dry_run and not first:
+        return
     if options.dry_run:
         print_text(config.to_yaml())
         check_fits([config])
@@ -38,8 +43,24 @@ def _run(options: argparse.Namespace) -> None:
     from clnorm.console import ConsoleReporter
     from clnorm.experiment import run
 
+    if not first:
+        run(config)
+        return
     with ConsoleReporter() as reporter:
         if not is_affordable(options, [config], reporter):
             return
         record = run(config, reporter=reporter)
     print_summary(record, path=str(Path(config.out).expanduser() / record.run / "record.json"))
+
+
+def _read_processes(options: argparse.Namespace) -> bool:
+    """Whether this process is the one that prints, of those that torchrun has started.
+
+    Raises:
+        UserError: an estimate, which one process makes.
+    """
+    place = read_place()
+    if place.size > 1 and (options.estimate or options.max_hours is not None):
+        what = "an estimate is made by one process"
+        raise UserError(what, where="--estimate and --max-hours", hint="give the command without torchrun")
+    return place.first

@@ -41,7 +41,7 @@ _VERSIONS = {"replay": 2}
 
 
 # Options that came after runs were kept, by key: at these values they do not count, so that those runs keep their ids.
-_ADDED = {"data.augment": {"mirrored": "none"}}
+_ADDED: dict[str, dict[str, Any]] = {"data.augment": {"mirrored": "none"}, "norm": {"parts": 1}}
 
 
 def run_id(config: Config, *, data: str = "") -> str:

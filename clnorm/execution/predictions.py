@@ -2,9 +2,11 @@
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import nn
 
 from clnorm.execution.inputs import Inputs, compute_outputs, split_batches
+from clnorm.ranks import Ranks
 
 
 def predict_clips(
@@ -18,6 +20,7 @@ def predict_clips(
     batch_size: int,
     precision: str,
     shuffle: np.random.Generator | None = None,
+    ranks: Ranks | None = None,
 ) -> pd.DataFrame:
     """Predict each clip among the classes seen so far, in evaluation mode, which is left as it was found.
 
@@ -31,6 +34,7 @@ def predict_clips(
         batch_size: most clips in a batch; batches are as equal as can be.
         precision: of the forward pass.
         shuffle: draws which clips share a batch, where that matters; the rows are in the order of `ids` all the same.
+        ranks: the processes that share the batches; each batch passes the model in one of them, and all get all rows.
 
     Returns:
         One row a clip: `clip`, `label`, `predicted` (class ids), `rank` of the true class among those allowed (0 is
@@ -40,10 +44,29 @@ def predict_clips(
         ClnormError: an output is not finite, with the norm site at which that began, if it did at one.
     """
     places = np.arange(len(ids)) if shuffle is None else shuffle.permutation(len(ids))
-    logits = compute_outputs(model, inputs, split_batches(ids[places], batch_size), precision=precision)
+    batches = split_batches(ids[places], batch_size)
+    if ranks is None or ranks.size == 1:
+        logits = compute_outputs(model, inputs, batches, precision=precision)
+    else:
+        logits = _compute_together(model, inputs, batches, precision=precision, outputs=len(order), ranks=ranks)
     predicted, rank, confidence = _rank(logits[np.argsort(places), :seen], targets[ids])
     columns = {"clip": ids, "label": order[targets[ids]], "predicted": order[predicted], "rank": rank}
     return pd.DataFrame(columns | {"confidence": confidence.astype(np.float32)})
+
+
+def _compute_together(
+    model: nn.Module, inputs: Inputs, batches: list[np.ndarray], *, precision: str, outputs: int, ranks: Ranks
+) -> np.ndarray:
+    """As `compute_outputs`, (n, outputs), each batch by one of the processes."""
+    mine = range(ranks.rank, len(batches), ranks.size)
+    rows = torch.zeros(sum(map(len, batches)), outputs, dtype=torch.float32)
+    if mine:
+        ends = np.cumsum([len(batch) for batch in batches])
+        places = np.concatenate([np.arange(ends[number] - len(batches[number]), ends[number]) for number in mine])
+        rows[places] = torch.as_tensor(
+            compute_outputs(model, inputs, [batches[number] for number in mine], precision=precision)
+        )
+    return ranks.sum(rows).numpy()
 
 
 def _rank(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clnorm.norms.batch import BatchNorm
+from clnorm.norms.context import StepContext
+from clnorm.ranks import Part
 
 
 def require_clips(clips: Tensor, shape: tuple[int, ...]) -> None:
@@ -119,10 +121,16 @@ class DropPath(nn.Module):
     def __init__(self, rate: float, *, per_frame: bool = False) -> None:
         super().__init__()
         self.rate, self.per_frame = rate, per_frame
+        self.part: Part | None = None
+
+    def receive_context(self, context: StepContext | None) -> None:
+        """Learn which clips of a batch pass through this process: all processes draw for all clips alike."""
+        self.part = None if context is None else context.part
 
     def forward(self, branch: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return branch
-        draws = (len(branch), branch.shape[1] if self.per_frame else 1, 1, 1)
-        kept = torch.rand(draws, device=branch.device) >= self.rate
+        clips = len(branch) if self.part is None else self.part.clips
+        drawn = torch.rand((clips, branch.shape[1] if self.per_frame else 1, 1, 1), device=branch.device)
+        kept = (drawn if self.part is None else self.part.take(drawn)) >= self.rate
         return branch * (kept / (1 - self.rate)).to(branch.dtype)

@@ -103,14 +103,16 @@ class AdaptiveBalancedBatchNorm(RunningNorm):
             self.auxiliary_loss = None
             return super().normalize(x)
         context = self.require_context()
-        require_batch_of_two(*x.shape[:2])
+        require_batch_of_two(self.count_samples(len(x)), x.shape[1])
         self.of_samples(context.tasks, len(x))  # refuses the context of another batch
-        clips = x.reshape(len(context.tasks), -1, self.num_channels)
+        clips = x.reshape(len(context.tasks) if self.part is None else self.part.held, -1, self.num_channels)
         shares = self._weigh(context.tasks, x.dtype)
         tensors = (*self.affine(x.dtype), shares, *self.tracked_weights(len(clips)))
-        y, mean, var, *others = transform(clips, partial(_coefficients, eps=self.eps), *tensors)
+        y, mean, var, *others = self.share_batch(
+            clips, lambda given: transform(given, partial(_coefficients, eps=self.eps), *tensors)
+        )
         if self.tracked:
-            self.track(*(others or (mean, var)), values=len(x) * x.shape[1])
+            self.track(*(others or (mean, var)), values=self.count_samples(len(x)) * x.shape[1])
         to_mean, to_var = self.running(x.dtype)
         self.auxiliary_loss = self.lam * (F.mse_loss(mean, to_mean) + F.mse_loss(var, to_var))
         return y.view(x.shape)

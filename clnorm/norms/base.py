@@ -1,8 +1,9 @@
 """What every norm shares: its view of an activation, its precision, its affine map and its running statistics."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from contextlib import nullcontext
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,11 @@ from clnorm.errors import ClnormError
 from clnorm.norms.context import StepContext
 from clnorm.norms.kernels.moments import require_batch_of_two
 from clnorm.norms.kernels.passes import use_passes
+from clnorm.norms.kernels.sharing import share_moments
 from clnorm.norms.statistics import Statistics
+from clnorm.ranks import Part
+
+Moved = TypeVar("Moved")
 
 
 class Norm(nn.Module):
@@ -71,8 +76,8 @@ class Norm(nn.Module):
         return self.weight.to(dtype), self.bias.to(dtype)
 
     def receive_context(self, context: StepContext | None) -> None:
-        """Take what a training loop tells of the next batch."""
-        self.context = context
+        """Take what a training loop tells of the next batch; of clips that pass through other processes, nothing."""
+        self.context = None if context is None else context.of_part()
 
     def require_context(self) -> StepContext:
         """The context of a norm that cannot do without.
@@ -90,16 +95,24 @@ class Norm(nn.Module):
     def of_samples(self, of_clips: Tensor, samples: int) -> Tensor:
         """What is given for each clip, (B,), for each of the `samples` that clips are cut into, (S,).
 
+        Where processes share the batch, `samples` are this one's, and clips and result are those of all.
+
         Raises:
             ClnormError: the clips do not divide the samples: the context is of another batch.
         """
         clips = len(of_clips)
-        if not clips or samples % clips:
+        held = clips if self.part is None else self.part.held
+        if not clips or samples % held:
             raise ClnormError(
-                f"{type(self).__name__} got {samples} samples with a context of {clips} clips",
+                f"{type(self).__name__} got {samples} samples with a context of {held} clips",
                 hint="give the context of this very batch to clnorm.norms.provide_context",
             )
-        return of_clips.repeat_interleave(samples // clips)
+        return of_clips.repeat_interleave(samples // held)
+
+    @property
+    def part(self) -> Part | None:
+        """Where batch statistics are those of several processes' clips: which of these pass through here."""
+        return None
 
     def extra_repr(self) -> str:
         return str(self.num_channels)
@@ -123,7 +136,7 @@ class RunningNorm(Norm):
         calibrating: a calibration is collecting the running statistics, in training mode; it is no training.
     """
 
-    statistics_options: ClassVar[tuple[str, ...]] = ("update", "recalibrate", "freeze_after", "eval")
+    statistics_options: ClassVar[tuple[str, ...]] = ("update", "recalibrate", "freeze_after", "eval", "parts")
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
@@ -142,7 +155,9 @@ class RunningNorm(Norm):
     def receive_context(self, context: StepContext | None) -> None:
         """Take what a training loop tells of the next batch, and decide what of it counts."""
         super().receive_context(context)
-        self._weights, self._counts = (None, True) if context is None else self.statistics.weigh(context)
+        if self.statistics.parts == 1:
+            self.context = context
+        self._weights, self._counts = (None, True) if self.context is None else self.statistics.weigh(self.context)
         if context is not None and self.statistics.freeze_after:
             self.frozen = self.statistics.freezes(context.experience)
 
@@ -153,11 +168,37 @@ class RunningNorm(Norm):
         if fixed:
             return self.by_running(x)
         samples, length, _ = x.shape
-        require_batch_of_two(samples, length)
-        y, mean, var = self.by_batch(x)
+        require_batch_of_two(self.count_samples(samples), length)
+        y, mean, var = self.share_batch(x, self.by_batch)
         if self.training and self.tracked:
             self.track(mean.detach(), var.detach(), values=self._count_values(samples, length))
         return y
+
+    @property
+    def part(self) -> Part | None:
+        """Where batch statistics are those of several processes' clips: which of these pass through here."""
+        by_batch = self.training and not self.frozen and not self.calibrating
+        return self.context.part if by_batch and self.context is not None else None
+
+    def count_samples(self, samples: int) -> int:
+        """How many samples batch statistics are of, where `samples` of them pass through here."""
+        return samples if self.part is None else samples // self.part.held * self.part.clips
+
+    def share_batch(self, x: Tensor, by_batch: Callable[[Tensor], Moved]) -> Moved:
+        """What `by_batch` makes of x by batch statistics, over all processes that share the batch.
+
+        Raises:
+            ClnormError: it computes its moments on its own, so that they would be those of this process's clips.
+        """
+        if self.part is None:
+            return by_batch(x)
+        with share_moments(self.part) as sharing:
+            result = by_batch(x)
+        if not sharing.used:
+            what = f"{type(self).__name__} computes its moments otherwise than by clnorm.norms.transform"
+            hint = "give it the option parts, so that each process goes by its own clips, or start one process"
+            raise ClnormError(f"{what}, so that several processes cannot share them", hint=hint)
+        return result
 
     @abstractmethod
     def by_batch(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -197,7 +238,9 @@ class RunningNorm(Norm):
     def _count_values(self, samples: int, length: int) -> int | Tensor:
         weights = self.tracked_weights(samples)
         # One value has no variance: counted as two it keeps the biased one, 0.
-        return ((weights[0] > 0).sum() * length).clamp(min=2) if weights else samples * length
+        if not weights:
+            return self.count_samples(samples) * length
+        return ((weights[0] > 0).sum() * length).clamp(min=2)
 
 
 def uses_progress(model: nn.Module) -> bool:

@@ -10,12 +10,13 @@ from torch import Tensor
 from clnorm.norms.base import RunningNorm
 from clnorm.norms.kernels.moments import batch_moments, batch_stage
 from clnorm.norms.kernels.passes import passes_for
+from clnorm.norms.kernels.sharing import is_shared
 from clnorm.norms.kernels.transform import is_small, refuse_second_derivative, transform
 
 
 def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, *tracked: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """Batch Normalization of (S, L, C) by its own moments; y, and the moments (C,) to track, as in `batch_stage`."""
-    if not tracked and not torch.compiler.is_compiling():
+    if not tracked and not is_shared() and not torch.compiler.is_compiling():
         parts = x.reshape(_count_parts(x.shape[0] * x.shape[1]), -1, x.shape[2]).detach()
         mean, var = batch_moments(*passes_for(parts).read_moments(parts))
         if is_small(mean * (var + eps).rsqrt()):

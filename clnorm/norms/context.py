@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from torch import Tensor, nn
 
 from clnorm.errors import ClnormError, UserError
+from clnorm.ranks import Part
 
 _GONE = ("statistics", "track")  # which a norm decides by its own options
 
@@ -17,10 +18,12 @@ class StepContext:
     """The batch that is about to pass the model.
 
     Args:
-        tasks: (B,) int64, the experience that each clip of the batch belongs to, from 0; on the model's device.
+        tasks: (B,) int64, the experience that each clip of the batch belongs to, from 0; on the model's device. With a
+            `part`, of all clips, those of other processes included.
         experience: the experience in training, from 0; its clips are the current ones, all others come from memory.
         progress: the share of the run's training steps that is done, 0 to 1.
         has_memory: whether clips of earlier experiences are kept, of which a batch may have none.
+        part: which clips of the batch pass the model in this process, where several processes share it.
 
     Attributes:
         weighed: what norms have worked out of it, for those that come after.
@@ -30,6 +33,7 @@ class StepContext:
     experience: int
     progress: float
     has_memory: bool = field(default=False, kw_only=True)
+    part: Part | None = field(default=None, kw_only=True)
     weighed: dict[str, tuple[Tensor | None, bool]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __new__(cls, *_: Any, **given: Any) -> "StepContext":
@@ -37,6 +41,12 @@ class StepContext:
             if name in given:
                 _refuse_gone(name)
         return super().__new__(cls)
+
+    def of_part(self) -> "StepContext":
+        """The same of the clips that pass the model in this process alone."""
+        if self.part is None:
+            return self
+        return replace(self, tasks=self.part.take(self.tasks), part=None)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name in _GONE:

@@ -27,7 +27,7 @@ class FrozenBatchNorm(BatchNorm):
         affine: whether weight and bias go on training while the statistics are frozen.
     """
 
-    statistics_options: ClassVar[tuple[str, ...]] = ("eval",)
+    statistics_options: ClassVar[tuple[str, ...]] = ("eval", "parts")
 
     def __init__(
         self,

@@ -66,7 +66,7 @@ class TaskBatchNorm(RunningNorm):
     """
 
     needs = ("tasks",)
-    statistics_options: ClassVar[tuple[str, ...]] = ("update", "recalibrate", "eval")
+    statistics_options: ClassVar[tuple[str, ...]] = ("update", "recalibrate", "eval", "parts")
     oracle: ClassVar[bool] = True
 
     def __init__(self, num_channels: int, *, eps: float = 1e-5, momentum: float = 0.1, tasks: int = 64) -> None:
@@ -85,7 +85,7 @@ class TaskBatchNorm(RunningNorm):
             UserError: an experience beyond `tasks`.
         """
         super().receive_context(context)
-        if context is None:
+        if (context := self.context) is None:
             return
         tasks = context.tasks.tolist()
         if wrong := [task for task in tasks if not 0 <= task < self.tasks]:
@@ -101,7 +101,11 @@ class TaskBatchNorm(RunningNorm):
 
     def by_batch(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         tasks = self._tasks_of(x)
-        if x.shape[1] == 1 and len(x) == len(self.require_context().tasks) and self._alone is not None:
+        if (
+            x.shape[1] == 1
+            and self.count_samples(len(x)) == len(self.require_context().tasks)
+            and self._alone is not None
+        ):
             raise ClnormError(
                 f"batch statistics of one value per channel of experience {self._alone}",
                 legal="two or more values of each experience that is in the batch",

@@ -34,6 +34,8 @@ class Statistics:
         freeze_after: the experiences after which training goes by them, and they stay; 0: never.
         eval: what test clips are normalized by: `running`, the `batch` that they come in, or of an oracle, the
             statistics of each clip's own experience, `task`.
+        parts: with several processes, whose clips batch statistics are of: those of all of them where it is 1; where it
+            is their number, those of each process's own part of the batch.
 
     Raises:
         UserError: a value that is not legal.
@@ -43,6 +45,7 @@ class Statistics:
     recalibrate: str = "none"
     freeze_after: int = 0
     eval: str = "running"
+    parts: int = 1
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():

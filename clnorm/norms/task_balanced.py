@@ -111,7 +111,7 @@ class TaskBalancedBatchNorm(RunningNorm):
         """As `by_batch`, with up to `limit` parts."""
         tasks = self.require_context().tasks
         self.of_samples(tasks, len(x))  # refuses the context of another batch
-        clips = x.reshape(len(tasks), -1, self.num_channels)
+        clips = x.reshape(len(tasks) if self.part is None else self.part.held, -1, self.num_channels)
         tensors = (*self.affine(x.dtype), *self._divide(limit), *self.tracked_weights(len(clips)))
         y, mean, var = transform(clips, partial(_coefficients, eps=self.eps), *tensors)
         return y.view(x.shape), mean, var

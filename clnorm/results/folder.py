@@ -14,7 +14,7 @@ from clnorm.errors import ClnormError, UserError
 from clnorm.files import UNSEALED, check_seal, replace_file, seal
 from clnorm.reading import check_types, read_json
 from clnorm.results.record import RunRecord, read_record
-from clnorm.results.state import StateFiles
+from clnorm.results.state import StateFiles, UnkeptState
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,6 +152,35 @@ class RunFolder:
         """Remove what only an unfinished run needs; a kill may have left it beside a finished record."""
         self.state.drop()
         shutil.rmtree(self.path / _STEPS, ignore_errors=True)
+
+
+class UnwrittenFolder(RunFolder):
+    """A run's folder for a process that leaves all writing, and what was kept before, to the first of several."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.state = UnkeptState(path)
+
+    def load(self) -> RunRecord | None:
+        return None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        yield
+
+    def write(self, name: str, text: str) -> None: ...
+
+    def log(self, record: dict[str, Any]) -> None: ...
+
+    def read_log(self) -> list[dict[str, Any]]:
+        return []
+
+    def save_predictions(self, after: int, predictions: "pd.DataFrame") -> None: ...
+
+    def load_predictions(self, steps: Iterable[int]) -> "pd.DataFrame":
+        import pandas as pd
+
+        return pd.DataFrame()
 
 
 def write_frame(path: Path, frame: "pd.DataFrame") -> None:

@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 
 from clnorm.errors import ClnormError
 from clnorm.files import UNSEALED, check_seal, seal
+from clnorm.ranks import Ranks
 from clnorm.reading import check_types, read_json
 
 SCHEMA = 2
@@ -85,6 +86,14 @@ class RunRecord:
         """The record as JSON text with its checksum, which `read_record` compares."""
         content = {**asdict(self), "schema": SCHEMA, "checksum": UNSEALED}
         return seal((json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()).decode()
+
+
+def share_record(record: RunRecord | None, ranks: Ranks) -> RunRecord | None:
+    """The first process's record, in each of them."""
+    if ranks.size == 1:
+        return record
+    content = ranks.share(None if record is None else json.dumps(asdict(record)).encode())
+    return None if content is None else RunRecord(**json.loads(content))
 
 
 def read_record(path: Path) -> RunRecord:

@@ -85,6 +85,17 @@ class StateFiles:
         return self.next, self.newest, self.before
 
 
+class UnkeptState(StateFiles):
+    """The states of a run as a process sees them that leaves keeping and reading them to another."""
+
+    def exist(self) -> bool:
+        return False
+
+    def save(self, state: dict[str, Any], *, forever: bool = False) -> None: ...
+
+    def load(self, note: Callable[[str], None]) -> None: ...
+
+
 def pack_state(state: dict[str, Any]) -> bytes:
     """A state as a file's content, with its checksum."""
     import torch

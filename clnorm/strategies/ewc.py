@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from clnorm.execution.execution import run_eagerly
 from clnorm.execution.inputs import split_batches
 from clnorm.norms.context import in_evaluation
+from clnorm.ranks import Ranks
 from clnorm.training.plugin import MethodPlugin, Training
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
@@ -27,6 +28,7 @@ def fisher_diagonal(
     *,
     seen: int,
     exact: bool,
+    ranks: Ranks | None = None,
 ) -> Named:
     """The diagonal Fisher of each trainable parameter.
 
@@ -38,6 +40,7 @@ def fisher_diagonal(
         samples: n inputs (1, T, 3, H, W) with their targets.
         seen: how many outputs stand for classes seen so far; p is the softmax over these.
         exact: which of the two.
+        ranks: the processes that each have some of the n samples; all of them get the mean over all.
     """
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     total = {name: torch.zeros_like(p) for name, p in parameters.items()}
@@ -55,6 +58,10 @@ def fisher_diagonal(
             for accumulated, gradient in zip(total.values(), gradients, strict=True):
                 accumulated.addcmul_(gradient, gradient, value=weight)
         count += 1
+    if ranks is not None and ranks.size > 1:
+        count = int(ranks.sum(torch.tensor(count)))
+        for accumulated in total.values():
+            ranks.sum(accumulated)
     return {name: accumulated / count for name, accumulated in total.items()}
 
 
@@ -96,7 +103,7 @@ class QuadraticPenalty:
         return 0.5 * self.lam * (torch.stack(terms).sum() + self.constant)
 
 
-class EWCPlugin(MethodPlugin):
+class EWCPlugin(MethodPlugin, supports_distributed=True):
     """Adds the penalty to the loss, and measures the Fisher when an experience ends."""
 
     first_as_naive = True
@@ -116,10 +123,13 @@ class EWCPlugin(MethodPlugin):
 
     def after_training_exp(self, strategy: Training, **kwargs: Any) -> None:
         setup, ids = strategy.setup, strategy.training_stream.experiences[strategy.index].train_ids
+        seen, ranks = strategy.seen_classes, strategy.ranks
+        own = ids[ranks.rank :: ranks.size]
+        batches = split_batches(own, setup.config.eval.batch_size) if len(own) else []
         with in_evaluation(strategy.model), run_eagerly(setup.execution):
-            read = strategy.inputs.read_singly(strategy.model, split_batches(ids, setup.config.eval.batch_size))
+            read = strategy.inputs.read_singly(strategy.model, batches)
             samples = ((clip, int(setup.stream.targets[clip_id])) for clip_id, clip in read)
-            fisher = fisher_diagonal(strategy.model, samples, seen=strategy.seen_classes, exact=self.exact)
+            fisher = fisher_diagonal(strategy.model, samples, seen=seen, exact=self.exact, ranks=ranks)
         self.penalty.add(fisher, dict(strategy.model.named_parameters()))
 
     def state_dict(self) -> dict[str, Any]:

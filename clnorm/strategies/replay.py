@@ -28,7 +28,7 @@ class ClassBalancedMemory:
         self.ids = np.concatenate([self.ids, *kept])
 
 
-class ReplayPlugin(MethodPlugin):
+class ReplayPlugin(MethodPlugin, supports_distributed=True):
     """Experience replay: part of each batch comes from a class-balanced memory; the total batch stays constant."""
 
     first_as_naive = True

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from clnorm.config.sections import TrainConfig
 from clnorm.errors import UserError
 from clnorm.progress import Reporter
+from clnorm.ranks import Part, Ranks
 from clnorm.training.batch import Batch
+from clnorm.training.processes import sum_over_processes
 
 
 class AccumulatingTemplate(SupervisedTemplate):
@@ -22,11 +24,16 @@ class AccumulatingTemplate(SupervisedTemplate):
     Hooks around forward and backward pass run for each piece, with the piece as `batch` and its own mean as `loss`;
     all others once a batch, and from `before_update` on with the whole batch, its outputs, detached, and its loss.
 
+    Where several processes share the run, each piece is shared by them, and hooks around forward and backward pass see
+    this process's part of it. Its loss counts by the part's share, and the processes' gradients are added up.
+
     Attributes:
         accumulate: pieces of a batch; a batch with fewer clips has as many pieces as clips.
+        ranks: the processes of the run.
     """
 
     accumulate: int = 1
+    ranks: Ranks = Ranks()
     loss: Tensor
     mb_output: Tensor
     _share: float = 1.0
@@ -80,21 +87,26 @@ class AccumulatingTemplate(SupervisedTemplate):
         """Gradients of the batch; leaves its mean loss in `loss` and its outputs in `mb_output`."""
         batch, clips = self.batch, len(self.batch)
         pieces = min(self.accumulate, clips)
-        if pieces == 1:
+        if pieces == 1 and self.ranks.size == 1:
             self._share = 1.0
             self._pass_piece(**kwargs)
             return
         losses, outputs = [], []
         for start in range(pieces):
-            self.mbatch = batch.piece(start, pieces)
-            self._share = len(self.batch) / clips
+            piece = batch.piece(start, pieces)
+            part = Part(self.ranks, len(piece))
+            self.mbatch = piece if self.ranks.size == 1 else piece.of_part(part)
+            self._share = part.own / clips
             self._pass_piece(**kwargs)
             losses.append(self.loss.detach() * self._share)
-            outputs.append(self.mb_output.detach())
-        self.mbatch, self.loss = batch, torch.stack(losses).sum(dim=0)
-        self.mb_output = outputs[0].new_empty(clips, *outputs[0].shape[1:])
+            outputs.append(self.mb_output.detach()[: part.own])
+        self.mbatch, self.loss = batch, self.ranks.sum(torch.stack(losses).sum(dim=0))
+        self.mb_output = outputs[0].new_zeros(clips, *outputs[0].shape[1:])
         for start, output in enumerate(outputs):
-            self.mb_output[start::pieces] = output
+            self.mb_output[start::pieces][self.ranks.rank :: self.ranks.size] = output
+        self.ranks.sum(self.mb_output)
+        own = sum(map(len, outputs))
+        sum_over_processes(self.model, self.ranks, share=own / clips)
 
     def _pass_piece(self, **kwargs: Any) -> None:
         self.loss = self._make_empty_loss()

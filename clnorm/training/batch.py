@@ -1,5 +1,6 @@
 """The clips of one training step: how a batch is made of pixels, and its parts by name."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from clnorm.errors import ClnormError
 from clnorm.execution.inputs import pixels_to_input
+from clnorm.ranks import Part
 from clnorm.training.imbalance.samplers import ClassCounts
 from clnorm.training.setup import Setup
 
@@ -25,6 +27,8 @@ class Batch:
         tasks: (B,) int64, the experience that each clip belongs to, however it is changed.
         recalled: (B,) bool, whether the clip comes from the memory; these stand at the end of a whole batch.
         own_share: how much of each clip, and so of the loss, is its own; the rest is its partner's.
+        part: which clips of a larger batch these are, where several processes share it; else None.
+        tasks_of_all: (all clips,) int64, as `tasks`, of that larger batch.
     """
 
     ids: Tensor
@@ -34,14 +38,23 @@ class Batch:
     tasks: Tensor
     recalled: Tensor
     own_share: float = 1.0
+    part: Part | None = None
+    tasks_of_all: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def piece(self, index: int, count: int) -> "Batch":
         """Piece `index` of `count`: every `count`-th clip, so that each piece has the same mix of the batch."""
+        return self._cut(lambda of_clips: of_clips[index::count])
+
+    def of_part(self, part: Part) -> "Batch":
+        """The clips that pass the model in this process, of those that do in all."""
+        return replace(self._cut(part.take), part=part, tasks_of_all=self.tasks)
+
+    def _cut(self, take: Callable[[Tensor], Tensor]) -> "Batch":
         whole = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-        cut: dict[str, Any] = {name: value[index::count].contiguous() for name, value in whole.items()}
+        cut: dict[str, Any] = {name: take(value).contiguous() for name, value in whole.items()}
         return replace(self, **cut)
 
 

@@ -41,7 +41,7 @@ def freeze_blocks(model: nn.Module, count: int) -> list[nn.Module]:
     return frozen
 
 
-class FreezingPlugin(SupervisedPlugin):
+class FreezingPlugin(SupervisedPlugin, supports_distributed=True):  # type: ignore[call-arg]
     """Keeps frozen modules in evaluation mode: no dropout, and running statistics that stay."""
 
     def __init__(self, frozen: list[nn.Module]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from clnorm.environment import read_versions
 from clnorm.results.folder import RunFolder
 from clnorm.training.cost import Costs
-from clnorm.training.stopping import StoppedError, StopRequest
+from clnorm.training.stopping import SIGNALS, StoppedError, StopRequest
 from clnorm.training.trainer import ClipStrategy
 
 
@@ -38,12 +38,12 @@ class Keeper:
             StoppedError: the run was asked to stop.
         """
         strategy = self._strategy
-        asked = self._request.name  # a signal may come at any moment: what is told must have been kept
-        by_epoch = (
-            self._save.every_epochs and strategy.ends_epoch and (strategy.epoch + 1) % self._save.every_epochs == 0
-        )
-        by_time = self._save.every_minutes and time.monotonic() - self._kept >= 60 * self._save.every_minutes
-        if not (by_epoch or by_time or asked):
+        epochs, minutes = self._save.every_epochs, self._save.every_minutes
+        by_epoch = epochs and strategy.ends_epoch and (strategy.epoch + 1) % epochs == 0
+        by_time = minutes and time.monotonic() - self._kept >= 60 * minutes
+        # A signal may come at any moment, and the clocks of several processes differ: all do what one is to do.
+        due, asked = self._agree(due=bool(by_epoch or by_time))
+        if not (due or asked):
             return
         step = strategy.clock.train_epoch_iterations
         place = f"experience {strategy.index + 1}, epoch {strategy.epoch + 1}, step {step}"
@@ -57,7 +57,7 @@ class Keeper:
         Raises:
             StoppedError: the run was asked to stop.
         """
-        asked, place = self._request.name, f"the end of experience {index + 1}"
+        (_, asked), place = self._agree(due=True), f"the end of experience {index + 1}"
         self._keep(place, done=index + 1, strategy=self._strategy.state_dict())
         if asked and index + 1 < len(self._strategy.training_stream.experiences):
             raise _stopped(asked, place)
@@ -70,6 +70,12 @@ class Keeper:
         """
         if self._request.name:
             raise _stopped(self._request.name, f"the start of experience {len(self.costs.seconds)}")
+
+    def _agree(self, *, due: bool) -> tuple[bool, str]:
+        """Whether any process is to keep the state, and the signal that any of them was asked to stop by, or empty."""
+        number = SIGNALS.index(self._request.name) + 2 if self._request.name else int(due)
+        agreed = self._strategy.ranks.largest(number)
+        return agreed > 0, SIGNALS[agreed - 2] if agreed > 1 else ""
 
     def _keep(self, place: str, **state: Any) -> None:
         self.costs.count(self._strategy.monitor.clips_trained, self._strategy.device)

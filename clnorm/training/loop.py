@@ -20,6 +20,7 @@ from clnorm.training.branch import begin_from
 from clnorm.training.cost import Costs
 from clnorm.training.keeping import Keeper
 from clnorm.training.prefixes import Prefixes
+from clnorm.training.processes import share_model, share_state
 from clnorm.training.stopping import wait_for_signals
 from clnorm.training.trainer import ClipStrategy
 
@@ -28,7 +29,8 @@ def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFram
     """Train a strategy on its whole stream, keeping the state after every experience, and within it as configured.
 
     Returns:
-        The predictions of `predict_clips` with the column `after`, the training step that they follow; and the costs.
+        The predictions of `predict_clips` with the column `after`, the training step that they follow, of which the
+        first of several processes alone has any; and the costs.
 
     Raises:
         ClnormError: the loss is no longer finite, the model cannot be compiled, or the kept state is damaged.
@@ -36,6 +38,7 @@ def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFram
     """
     setup = strategy.setup
     steps = range(len(strategy.training_stream.experiences))
+    share_model(strategy.model, setup.ranks)
     done, position, costs = _restore(strategy, folder)
     predicted = [UNTRAINED, *steps] if setup.config.eval.unseen else steps
     if not done and position is None and setup.config.eval.unseen:
@@ -117,13 +120,14 @@ def _predict_ids(strategy: ClipStrategy, ids: np.ndarray, *, after: int, allowed
             precision=setup.execution.precision,
             # The test clips come class by class, whose statistics are not those of all.
             shuffle=numpy_generator(setup.config.seed, "evaluation", after, allowed) if stats == "batch" else None,
+            ranks=setup.ranks,
         )
 
 
 def _restore(strategy: ClipStrategy, folder: RunFolder) -> tuple[int, dict[str, Any] | None, Costs]:
     """How many experiences are done, where the next one stands, and the costs; the log loses all lines after that."""
     note, costs = strategy.setup.reporter.note, Costs()
-    state = folder.state.load(note)
+    state = share_state(folder.state.load(note), strategy.ranks)
     if state is None:
         folder.write("log.jsonl", "")
         begin = strategy.setup.config.begin

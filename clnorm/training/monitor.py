@@ -14,7 +14,7 @@ from clnorm.training.plugin import Training
 _HINT = "lower train.lr, or use --set train.precision=fp32"
 
 
-class MonitorPlugin(SupervisedPlugin):
+class MonitorPlugin(SupervisedPlugin, supports_distributed=True):  # type: ignore[call-arg]
     """Counts clips and averages the loss of each epoch without reading it from the device at every step.
 
     Attributes:
@@ -40,10 +40,16 @@ class MonitorPlugin(SupervisedPlugin):
 
     def before_backward(self, strategy: Training, **kwargs: Any) -> None:
         """Stop while the weights can still tell which norm failed; a GPU is asked in an epoch's first steps alone."""
-        if (strategy.device.type == "cpu" or not self._clips) and not torch.isfinite(strategy.loss).all():
-            site = find_nonfinite_site(strategy.model, strategy.forward)
+        if strategy.device.type != "cpu" and self._clips:
+            return
+        loss, alone = strategy.loss, strategy.ranks.size == 1
+        if not alone:  # they stop together
+            loss = strategy.ranks.sum(loss.detach().clone())
+        if not torch.isfinite(loss).all():
+            # The search runs the model up to that site, which processes that share statistics cannot do alone.
+            site = find_nonfinite_site(strategy.model, strategy.forward) if alone else None
             raise ClnormError(
-                f"the loss is {strategy.loss.item()} in {_name_epoch(strategy)}"
+                f"the loss is {loss.item()} in {_name_epoch(strategy)}"
                 + (f": {site} gave values that are not finite" if site else ""),
                 hint="try the norm: clnorm norms check NAME" if site else _HINT,
             )

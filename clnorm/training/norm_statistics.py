@@ -17,7 +17,7 @@ from clnorm.streams.stream import ClipStream
 from clnorm.training.plugin import Training
 
 
-class StatisticsPlugin(SupervisedPlugin):
+class StatisticsPlugin(SupervisedPlugin, supports_distributed=True):  # type: ignore[call-arg]
     """Gives norms the context of each forward pass in training.
 
     It has no state of its own: the experience in training tells all, so that a continued run is the uninterrupted one.
@@ -56,7 +56,9 @@ class StatisticsPlugin(SupervisedPlugin):
 
     def before_forward(self, strategy: Training, **kwargs: Any) -> None:
         has_memory = len(strategy.memory) > 0
-        context = StepContext(strategy.batch.tasks, self._experience, self.progress, has_memory=has_memory)
+        batch, progress = strategy.batch, self.progress
+        tasks = batch.tasks if batch.tasks_of_all is None else batch.tasks_of_all
+        context = StepContext(tasks, self._experience, progress, has_memory=has_memory, part=batch.part)
         provide_context(strategy.model, context)
 
     def after_backward(self, strategy: Training, **kwargs: Any) -> None:

@@ -9,6 +9,7 @@ from avalanche.core import SupervisedPlugin
 from torch import Tensor, nn
 
 from clnorm.execution.inputs import Inputs
+from clnorm.ranks import Ranks
 from clnorm.streams.stream import ClipStream
 from clnorm.training.batch import Batch
 from clnorm.training.setup import Setup
@@ -21,6 +22,7 @@ class Training(Protocol):
         setup: the run's parts.
         training_stream: what is trained on.
         inputs: how clips are read as they are evaluated, with norms told of them.
+        ranks: the processes that train together.
         model: the one in training.
         evaluated_model: the one that is evaluated: `model`, or the average of its weights.
         device: where both are.
@@ -36,6 +38,7 @@ class Training(Protocol):
     setup: Setup
     training_stream: ClipStream
     inputs: Inputs
+    ranks: Ranks
     model: nn.Module
     device: torch.device
     memory: np.ndarray
@@ -60,12 +63,19 @@ class MethodPlugin(SupervisedPlugin):
 
     A subclass writes the hooks that it needs. They are Avalanche's, each called with the strategy, a `Training`.
 
+    Several processes train with it only where it says that this is right, as Avalanche's plug-ins do: `class
+    Mine(MethodPlugin, supports_distributed=True)`. What it adds to the loss then counts by the share of the batch that
+    is this process's, and all that it draws or notes must be the same in each of them.
+
     Attributes:
         first_as_naive: whether the model after the first experience's last step is the one that it is without this
             plug-in, and nothing is noted for later before that; such runs share the training of that experience.
     """
 
     first_as_naive = False
+
+    def __init_subclass__(cls, supports_distributed: bool = False, **kwargs: Any) -> None:
+        super().__init_subclass__(supports_distributed=supports_distributed, **kwargs)
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

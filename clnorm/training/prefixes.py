@@ -19,6 +19,7 @@ from clnorm.errors import ClnormError
 from clnorm.files import cache_dir, replace_file
 from clnorm.norms.base import uses_progress
 from clnorm.results.state import pack_state, unpack_state
+from clnorm.training.processes import share_state
 from clnorm.training.trainer import ClipStrategy
 
 FOLDER = "prefixes"
@@ -48,6 +49,9 @@ class Prefixes:
         last = index + 1 == len(self._strategy.training_stream.experiences)
         if last or self._save.prefixes == "none" or (index and self._save.prefixes == "first"):
             yield None
+            return
+        if not self._strategy.ranks.first:
+            yield Prefix(self._strategy, None, release=lambda: None)
             return
         from filelock import FileLock, Timeout
 
@@ -89,16 +93,19 @@ class Prefix:
 
     Args:
         strategy: of the run.
-        file: that the state is in, or will be.
+        file: that the state is in, or will be; None for a process that leaves reading and writing to the first one.
         release: lets others have it, once it is there.
     """
 
-    def __init__(self, strategy: ClipStrategy, file: Path, *, release: Callable[[], None]) -> None:
+    def __init__(self, strategy: ClipStrategy, file: Path | None, *, release: Callable[[], None]) -> None:
         self._strategy, self._file, self._release = strategy, file, release
 
     def load(self) -> dict[str, Any] | None:
         """The state with the `log`, `seconds` and `clips` that led to it, or None where it is not there."""
-        if not self._file.exists():
+        return share_state(self._read(), self._strategy.ranks)
+
+    def _read(self) -> dict[str, Any] | None:
+        if self._file is None or not self._file.exists():
             return None
         try:
             state = unpack_state(self._file)
@@ -113,6 +120,8 @@ class Prefix:
     def save(self, *, log: list[dict[str, Any]], seconds: float, clips: int) -> None:
         """Keep the state at which the strategy stands; a full disk is told of and is no error."""
         position = self._strategy.position()
+        if self._file is None:
+            return
         # The moments of the optimizer end with the experience, and a method's own things begin with this run's.
         position["optimizer"] = {**position["optimizer"], "state": {}}
         if self._strategy.first_as_naive and self._strategy.index == 0:

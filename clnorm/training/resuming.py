@@ -5,12 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
 from clnorm.training.accumulation import AccumulatingTemplate
 from clnorm.training.epochs import Epochs
 from clnorm.training.monitor import MonitorPlugin
 from clnorm.training.norm_statistics import StatisticsPlugin
+from clnorm.training.processes import collect_rows, draws_together
 
 
 class ResumingTemplate(AccumulatingTemplate):
@@ -50,7 +52,9 @@ class ResumingTemplate(AccumulatingTemplate):
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.scheduler.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "dropout": torch.cuda.get_rng_state(self.device) if on_gpu else torch.get_rng_state(),
+            "dropout": collect_rows(
+                torch.cuda.get_rng_state(self.device) if on_gpu else torch.get_rng_state(), self.ranks
+            ),
             "epochs": self.dataloader.state_dict(),
             "monitor": self.monitor.state_dict(),
         }
@@ -83,10 +87,21 @@ class ResumingTemplate(AccumulatingTemplate):
         self.optimizer.load_state_dict(position["optimizer"])
         self.scheduler.load_state_dict(position["schedule"])
         self.scaler.load_state_dict(position["scaler"])
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(position["dropout"], self.device)
-        else:
-            torch.set_rng_state(position["dropout"])
+        self._take_up_draws(position["dropout"])
         self.dataloader.load_state_dict(position["epochs"], epoch=position["epoch"], step=position["step"])
         self.monitor.load_state_dict(position["monitor"])
         self.statistics.done += self.clock.train_exp_iterations
+
+    def _take_up_draws(self, kept: Tensor) -> None:
+        """The generator of this process; one that there was none of before begins as it would have begun."""
+        rows = kept.reshape(-1, kept.shape[-1])
+        if draws_together(self.model):
+            row = rows[0]
+        elif self.ranks.rank < len(rows):
+            row = rows[self.ranks.rank]
+        else:
+            return
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(row, self.device)
+        else:
+            torch.set_rng_state(row)

@@ -12,6 +12,7 @@ from clnorm.data.augment.presets import Augmentation
 from clnorm.data.store.store import ClipStore
 from clnorm.execution.execution import Execution
 from clnorm.progress import Reporter
+from clnorm.ranks import Ranks
 from clnorm.streams.stream import ClipStream
 
 
@@ -28,3 +29,4 @@ class Setup:
     log: Callable[[dict[str, Any]], None]
     execution: Execution
     augment: Augmentation
+    ranks: Ranks = Ranks()

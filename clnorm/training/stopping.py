@@ -12,6 +12,7 @@ from clnorm.progress import Reporter
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SAME = 1.0  # seconds in which a SIGTERM that comes again is the same: sent to all of a job, and passed on by its shell
+SIGNALS = tuple(each.name for each in _SIGNALS)
 
 
 class StoppedError(ClnormError):

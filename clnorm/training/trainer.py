@@ -33,6 +33,7 @@ from clnorm.training.monitor import MonitorPlugin
 from clnorm.training.norm_options import check_norm_options
 from clnorm.training.norm_statistics import StatisticsPlugin, recalibrate
 from clnorm.training.optim import create_optimizer, create_schedule
+from clnorm.training.processes import check_processes, draws_together, share_model
 from clnorm.training.resuming import ResumingTemplate
 from clnorm.training.setup import Setup
 
@@ -67,7 +68,7 @@ class ClipStrategy(ResumingTemplate):
         joined: bool = False,
         share: float = 0.0,
     ) -> None:
-        self.setup, self.recipe = setup, setup.config.train
+        self.setup, self.recipe, self.ranks = setup, setup.config.train, setup.ranks
         self.training_stream = setup.stream.joined() if joined else setup.stream
         self.benchmark = create_benchmark(self.training_stream)
         self.memory = np.empty(0, dtype=np.int64)
@@ -77,6 +78,7 @@ class ClipStrategy(ResumingTemplate):
         model, experiences = setup.model.to(setup.device), self.training_stream.experiences
         note_pieces(model, self.recipe, setup.reporter)
         check_norm_options(model, setup.config, has_memory=share > 0, experiences=len(experiences))
+        check_processes(model, setup.config, setup.execution, self.ranks, methods=[self, *plugins])
         self.balancing = create_balancing(setup)
         shown = tuple(self.balancing.epoch_length(experience.train_ids) for experience in experiences)
         self.lengths = Lengths(shown, epochs=self.recipe.epochs, batch_size=self.recipe.batch_size, share=share)
@@ -93,8 +95,9 @@ class ClipStrategy(ResumingTemplate):
             train_epochs=self.recipe.epochs,
             device=setup.device,
             plugins=[FreezingPlugin(frozen), self.statistics, *plugins, self.monitor],
-            # Avalanche measures nothing here; a logger that logs nothing keeps it from warning about that.
-            evaluator=EvaluationPlugin(loggers=[BaseLogger()]),
+            # Avalanche measures nothing here; a logger that logs nothing keeps it from warning about that, and is
+            # refused in all processes but the first.
+            evaluator=EvaluationPlugin(loggers=[BaseLogger()] if self.ranks.first else None),
         )
 
     def train_experience(self, index: int) -> None:
@@ -103,7 +106,8 @@ class ClipStrategy(ResumingTemplate):
         Raises:
             ClnormError: the loss is no longer finite.
         """
-        with seeded_torch(derive_seed(self.setup.config.seed, "dropout", index), device=self.device):
+        place = (index,) if draws_together(self.model) or self.ranks.first else (index, self.ranks.rank)
+        with seeded_torch(derive_seed(self.setup.config.seed, "dropout", *place), device=self.device):
             self.train(self.benchmark.train_stream[index], eval_streams=[])
         recalibrate(self, index)
         own = self.training_stream.experiences[index].train_ids
@@ -116,6 +120,13 @@ class ClipStrategy(ResumingTemplate):
                 inputs=self.inputs,
             )
         )
+        for model in {self.model, self.evaluated_model}:
+            share_model(model, self.ranks)
+
+    @property
+    def supports_distributed(self) -> bool:
+        """Whether it is right where several processes train: a subclass must say so itself."""
+        return type(self) is ClipStrategy
 
     @property
     def evaluated_model(self) -> nn.Module:

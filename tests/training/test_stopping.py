@@ -3,12 +3,15 @@
 import os
 import shutil
 import signal
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import clnorm
+from clnorm import files
 from clnorm.results.folder import RunFolder
+from clnorm.training import loop
 from clnorm.training.resuming import ResumingTemplate
 from clnorm.training.stopping import StoppedError, wait_for_signals
 from tests.training.continued import DRAWS, POLICIES, STORE, UNEQUAL, Notes, results
@@ -152,3 +155,46 @@ def test_any_other_second_signal_does_what_it_did_before(first, second):
     finally:
         for name, handler in previous.items():
             signal.signal(getattr(signal, name), handler)
+
+
+def test_what_was_made_otherwise_stands_in_the_record(tiny, tmp_path, monkeypatch):
+    options = {"norm": "cn", **STEPS}
+    whole, config = tiny(out=str(tmp_path / "whole"), **options), tiny(**options)
+    record = clnorm.run(whole)
+    assert record.earlier == []
+    run_stopped(config, monkeypatch, steps=4)
+    read = loop.read_versions
+    monkeypatch.setattr(loop, "read_versions", lambda device: {**read(device), "torch": "99", "device": "another CPU"})
+    notes = Notes()
+    continued = clnorm.run(config, reporter=notes)
+    assert results(config, continued) == results(whole, record)
+    (part,) = continued.earlier
+    assert part["until"] == "experience 1, epoch 2, step 2"
+    assert part["versions"] == record.versions
+    assert any(
+        f"torch {record.versions['torch']}, now 99" in text and "its record says so" in text for text in notes.texts
+    )
+
+
+def test_a_full_disk_leaves_the_state_that_was_there(tiny, tmp_path, monkeypatch):
+    options = {"norm": "cn", **STEPS}
+    whole, config = tiny(out=str(tmp_path / "whole"), **options), tiny(**options, save__every_epochs=1)
+    expected = results(whole, clnorm.run(whole))
+    write, left = files.new_file, [2]
+
+    @contextmanager
+    def fill(path):
+        if path.name.startswith(".state"):
+            left[0] -= 1
+        if left[0] < 0:
+            raise OSError(28, "No space left on device", str(path))
+        with write(path) as file:
+            yield file
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "new_file", fill)
+        with pytest.raises(clnorm.ClnormError, match=r"state_next\.pt: cannot be written \(No space left on device\)"):
+            clnorm.run(config)
+    notes = Notes()
+    assert results(config, clnorm.run(config, reporter=notes)) == expected
+    assert "Continuing after experience 1, epoch 2, step 2, of 2 experiences" in notes.texts

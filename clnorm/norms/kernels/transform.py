@@ -14,6 +14,7 @@ from torch import Tensor
 
 from clnorm.errors import ClnormError
 from clnorm.norms.kernels.passes import passes_for
+from clnorm.norms.kernels.sharing import current_part
 
 # (mean (S, C), var (S, C), *tensors) -> (scale (S, C), shift (S, C), *extras)
 Coefficients = Callable[..., tuple[Tensor, ...]]
@@ -35,6 +36,10 @@ def transform(x: Tensor, coefficients: Coefficients, *tensors: Tensor) -> tuple[
             in the backward pass, so it captures no tensor and changes none; it must give the same result in float64.
         tensors: what else it depends on, such as weight and bias. One that changes before the backward pass, such as a
             running statistic, is to be given as a copy.
+
+    Where several processes share the batch (`share_moments`), mean and var are those of all their samples, and so are
+    the S of scale, shift and `tensors`; y is that of this process's x. Each process then gets its share of the
+    gradients of `tensors`, which adds up to the whole.
 
     Returns:
         y (S, L, C), and the extras.
@@ -61,23 +66,26 @@ class _Transform(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, coefficients: Coefficients, x: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         x = x.contiguous()
-        passes = passes_for(x)
-        mean, var = passes.read_moments(x)
+        passes, part = passes_for(x), current_part()
+        here, var = passes.read_moments(x)
+        mean, var = part.gather(here, var)
         scale, shift, *extras = coefficients(mean, var, *tensors)
         offset = scale * mean
-        centre = mean if passes.centring_is_free else None
-        if not is_small(offset):
-            centre = mean
-            mean = centre.double() + passes.read_residual(x, centre)
+        centre = here if passes.centring_is_free else None
+        if exact := not is_small(offset):
+            centre = here
+            (residual,) = part.gather(passes.read_residual(x, centre))
+            mean = mean.double() + residual
             scale, shift, *extras = coefficients(mean, var.double(), *_in_double(tensors))
-        ctx.coefficients, ctx.passes = coefficients, passes
+        ctx.coefficients, ctx.passes, ctx.part = coefficients, passes, part
         ctx.save_for_backward(x, centre, mean, var, *tensors)
         ctx.set_materialize_grads(False)
         if centre is None:
             shift = shift - offset
-        elif centre is not mean:
-            shift = shift - scale * (mean - centre)
-        y = passes.apply_affine(x, _expand(scale, var).to(x.dtype), _expand(shift, var).to(x.dtype), centre)
+        scale, shift = part.scatter(_expand(scale, var)), part.scatter(_expand(shift, var))
+        if exact:
+            shift = shift - scale * (part.scatter(mean) - here)
+        y = passes.apply_affine(x, scale.to(x.dtype), shift.to(x.dtype), centre)
         return y, *(extra.to(x.dtype) for extra in extras)
 
     @staticmethod
@@ -99,13 +107,21 @@ def _small_gradients(
     A function of its own: what it computes on the way is gone before memory for dx is taken.
     """
     x, centre, mean, var, *tensors = saved
+    part = ctx.part
     dshift, dscale = ctx.passes.read_products(dy, x, centre)
-    off = mean if centre is None else mean - centre
+    here = part.scatter(mean)
+    off = here if centre is None else here - centre
     inputs = (mean, var.to(mean.dtype), *(tensors if mean.dtype == x.dtype else _in_double(tensors)))
-    scale, dmean, dvar, *of_tensors = _pull_back(ctx.coefficients, inputs, [dscale - off * dshift, dshift, *dextras])
+    given = part.gather(dscale - off * dshift, dshift.to(off.dtype))
+    total = [None if grad is None else part.add_up(grad) for grad in dextras]
+    scale, dmean, dvar, *of_tensors = _pull_back(ctx.coefficients, inputs, [*given, *total])
+    scale, dmean, dvar = (part.scatter(of_samples) for of_samples in (scale, dmean, dvar))
     slope = dvar * (2 / x.shape[1])
     shift = (dmean - scale * dshift) / x.shape[1] - slope * off
-    dtensors = [None if grad is None else grad.to(given.dtype) for grad, given in zip(of_tensors, tensors, strict=True)]
+    dtensors = [
+        None if grad is None else part.divide(grad).to(given.dtype)
+        for grad, given in zip(of_tensors, tensors, strict=True)
+    ]
     return [coefficient.to(x.dtype) for coefficient in (scale, slope, shift)], dtensors
 
 

@@ -61,7 +61,7 @@ def _check_needs(norm: nn.Module, *, name: str) -> None:
     needs, where = getattr(norm, "needs", ()), f"norm {name!r}"
     if not isinstance(needs, (tuple, list)):
         raise UserError(f"{type(norm).__name__}.needs is a {type(needs).__name__}", where=where, legal="a tuple of str")
-    legal = [field.name for field in fields(StepContext) if field.init]
+    legal = [field.name for field in fields(StepContext) if field.init and field.name != "part"]
     for need in needs:
         if need not in legal:
             what = f"{type(norm).__name__} needs {need!r}, which no StepContext tells"

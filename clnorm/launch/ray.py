@@ -211,7 +211,7 @@ class _Tasks:
     def _is_left(self, index: int) -> bool:
         cell = self._job.cells[index]
         failure = self._failures.find(cell.run)
-        if failure is not None and (failure.is_mistake or failure.attempts > self._job.retries):
+        if failure is not None and failure.is_final(self._job.retries):
             return False
         try:
             return not cell.is_finished

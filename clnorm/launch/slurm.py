@@ -176,7 +176,7 @@ def _wait(job: Job, arrays: _Arrays, stop: StopRequest, *, restarts: int) -> Non
         left = {
             index: cell
             for index, cell in job.cells.items()
-            if cell.run not in finished and failures.find(cell.run) is None
+            if cell.run not in finished and not ((failed := failures.find(cell.run)) and failed.is_final(job.retries))
         }
         if not left:
             return

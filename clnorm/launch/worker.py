@@ -43,7 +43,7 @@ def work(cells: Sequence[Cell], *, retries: int = 1, reporter: Reporter | None =
             for index in left:
                 cell = cells[index]
                 failed = failures.find(cell.run)
-                if failed is not None and (failed.is_mistake or failed.attempts > retries):
+                if failed is not None and failed.is_final(retries):
                     continue
                 if cell.run not in told:
                     reporter.note(f"[{index + 1}/{len(cells)}] {cell.name}")

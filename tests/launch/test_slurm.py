@@ -255,6 +255,26 @@ def test_waiting_submits_lost_runs_again_and_ends_with_the_last(submit, commands
     assert any("Submitted 5 runs" in text for text in notes.texts)
 
 
+def test_a_run_that_its_job_tries_again_is_waited_for(submit, commands, notes, write_record, monkeypatch):
+    looks = []
+
+    def look(stop):
+        looks.append(1)
+        cells = submit(preview=print)[1].cells
+        failures = Failures(cells[0].config.out)
+        if len(looks) == 1:
+            failures.add(cells[0].run, "full", is_mistake=False)
+        if len(looks) == 3:
+            failures.forget(cells[0].run)
+            for cell in cells.values():
+                write_record(cell)
+
+    monkeypatch.setattr("clnorm.launch.slurm._pause", look)
+    assert submit("wait=true")[0]
+    assert len(looks) == 3
+    assert len(calls(commands, "sbatch")) == 1
+
+
 def test_waiting_is_given_up_after_all_restarts(submit, commands, monkeypatch):
     monkeypatch.setattr("clnorm.launch.slurm._pause", lambda stop: (commands[0] / "queue").write_text("") and None)
     with pytest.raises(ClnormError, match="6 runs are not finished, and their jobs are gone, after 2 restarts"):

@@ -1,6 +1,6 @@
 """One run on several processes against the same run on one: weights and accuracy matrix, for norms x strategies.
 
-    python benchmarks/ddp.py [--processes 2 4] [--norms cn bn] [--single]
+    python benchmarks/ddp.py [--processes 2 4] [--norms cn bn] [--single] [--control]
 
 Every process is one of gloo's on this machine's CPU. Batches divide unevenly, and the last one of an epoch has fewer
 clips than there are processes of four. Told is |w - w'| / |w| over all weights and statistics after the last
@@ -10,9 +10,9 @@ By default all is computed in float64, where a difference is one of the method: 
 that are zero but for rounding, such as those of a bias before Batch Normalization, by their own size. `--single`
 computes as runs do.
 
-The column `nudged` is one process whose first weights are off by their last digits: how far rounding alone carries a
-run. With ewc it carries some far in float64, too: a bias before Batch Normalization stands where the penalty is least,
-and AdamW, which divides by the size of the gradient, drives it from there.
+`--control` adds one process whose first weights are off by their last digits: how far rounding alone carries a run.
+With ewc it carries some far in float64, too: a bias before Batch Normalization stands where the penalty is least, and
+AdamW, which divides by the size of the gradient, drives it from there.
 """
 
 import argparse
@@ -41,7 +41,7 @@ CONFIG = {
     "backbone": "vit_nano",
     "data.frames": 4,
     "data.image_size": 16,
-    "train.epochs": 2,
+    "train.epochs": 1,
     "train.batch_size": 8,
     "train.device": "cpu",
     "save.prefixes": "none",
@@ -88,6 +88,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, nargs="+", default=[2, 4])
     parser.add_argument("--norms", nargs="+", default=NORMS.names())
     parser.add_argument("--single", action="store_true")
+    parser.add_argument("--control", action="store_true")
     parser.add_argument("--nudged", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -96,7 +97,8 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         found = {count: start(count, options, Path(folder) / str(count)) for count in (1, *options.processes)}
-        found[0] = start(1, options, Path(folder) / "nudged", "--nudged")
+        if options.control:
+            found[0] = start(1, options, Path(folder) / "control", "--nudged")
         print_table(found, options)
 
 
@@ -130,8 +132,9 @@ def work(options: argparse.Namespace) -> None:
 
 
 def print_table(found: dict[int, dict[str, dict]], options: argparse.Namespace) -> None:
-    print(f"| norm | strategy | {' | '.join(f'{count} processes' for count in options.processes)} | nudged | same matrix |")
-    print("|---|---|" + "---|" * (len(options.processes) + 2))
+    columns = ["norm", "strategy", *(f"{count} processes" for count in options.processes)]
+    columns += [*(["1 process, nudged"] if options.control else []), "same matrix"]
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     worst = 0.0
     for name, alone in found[1].items():
         norm, strategy = name.split()
@@ -139,7 +142,8 @@ def print_table(found: dict[int, dict[str, dict]], options: argparse.Namespace) 
         apart = [difference(alone["weights"], other["weights"]) for other in others]
         same = all(other["matrix"] == alone["matrix"] for other in others)
         worst = max(worst, *apart)
-        cells = [f"{each:.1e}" for each in [*apart, difference(alone["weights"], found[0][name]["weights"])]]
+        control = [difference(alone["weights"], found[0][name]["weights"])] if options.control else []
+        cells = [f"{each:.1e}" for each in [*apart, *control]]
         print(f"| {norm} | {strategy} | {' | '.join(cells)} | {'yes' if same else 'NO'} |")
     print(f"\nlargest: {worst:.1e}")
 

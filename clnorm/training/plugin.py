@@ -75,7 +75,7 @@ class MethodPlugin(SupervisedPlugin):
     first_as_naive = False
 
     def __init_subclass__(cls, supports_distributed: bool = False, **kwargs: Any) -> None:
-        super().__init_subclass__(supports_distributed=supports_distributed, **kwargs)  # type: ignore[call-arg]
+        super().__init_subclass__(supports_distributed=supports_distributed, **kwargs)
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

@@ -30,13 +30,17 @@ class StopRequest:
 
 
 @contextmanager
-def wait_for_signals(reporter: Reporter) -> Iterator[StopRequest]:
+def wait_for_signals(reporter: Reporter, *, shared: bool = False) -> Iterator[StopRequest]:
     """Within it SIGINT and SIGTERM only leave a request; a second one does what it did before.
+
+    Where several processes share the run, a second one is left, too: who starts them passes signals on that each has
+    already, and ends them by itself when they take long.
 
     In another thread than the main one, where Python handles no signals, no request ever comes.
 
     Args:
         reporter: told of the request.
+        shared: whether the process is one of several.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -49,9 +53,11 @@ def wait_for_signals(reporter: Reporter) -> Iterator[StopRequest]:
             signal.signal(number, handler)
 
     def receive(number: int, frame: FrameType | None) -> None:
-        request.name = signal.Signals(number).name
-        restore()
-        reporter.note(f"{request.name}: stopping when this step is done and the state is kept; again: at once.")
+        request.name = request.name or signal.Signals(number).name
+        if not shared:
+            restore()
+        again = "" if shared else "; again: at once"
+        reporter.note(f"{request.name}: stopping when this step is done and the state is kept{again}.")
 
     for number in _SIGNALS:
         signal.signal(number, receive)

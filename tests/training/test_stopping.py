@@ -10,7 +10,7 @@ import pytest
 import clnorm
 from clnorm.results.folder import RunFolder
 from clnorm.training.resuming import ResumingTemplate
-from clnorm.training.stopping import StoppedError
+from clnorm.training.stopping import StoppedError, wait_for_signals
 from tests.training.continued import DRAWS, POLICIES, STORE, UNEQUAL, Notes, results
 
 pytestmark = pytest.mark.slow
@@ -116,3 +116,23 @@ def test_a_state_of_another_run_is_refused(tiny, tmp_path, monkeypatch):
     shutil.copy(one / "state.pt", two / "state.pt")
     with pytest.raises(clnorm.ClnormError, match=r"state\.pt: does not fit this run \(it is of "):
         clnorm.run(second)
+
+
+@pytest.mark.parametrize(("shared", "ended"), [(False, True), (True, False)])
+def test_a_second_signal_ends_one_process_at_once_and_none_of_several(shared, ended):
+    """torchrun and batch systems pass on a signal that the processes may have had already."""
+    notes = Notes()
+
+    def send_twice():
+        with wait_for_signals(notes, shared=shared) as request:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert request.name == "SIGINT"
+            os.kill(os.getpid(), signal.SIGINT)
+        return request.name
+
+    if ended:
+        with pytest.raises(KeyboardInterrupt):
+            send_twice()
+    else:
+        assert send_twice() == "SIGINT"
+    assert ("again: at once" in notes.texts[0]) is ended

@@ -4,6 +4,7 @@ import argparse
 import errno
 import os
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +24,7 @@ from clnorm.cli.time import add_time
 from clnorm.errors import ClnormError, UserError
 from clnorm.ranks import read_place
 
-_SAID_BY_FIRST = (2, 75)  # of several processes, all of which find the same mistake, and stop together
+_PATIENCE = 20  # seconds in which the first of several processes tells what all find; then torchrun ends the others
 _INTERRUPTED = "interrupted; the same command given again goes on from the last state that was kept"
 
 
@@ -117,8 +118,8 @@ def _drop_stdout() -> None:
 def _fail(text: str, code: int) -> int:
     with suppress(UserError):  # which is what is told here, then
         place = read_place()
-        if not place.first and code in _SAID_BY_FIRST:
-            return code
+        if not place.first:
+            time.sleep(_PATIENCE)
         if place.size > 1:
             text = f"process {place.rank + 1} of {place.size}: {text}"
     try:

@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := pytest -n auto --dist worksteal
 
-.PHONY: help setup ffmpeg demo test quick coverage lowest lint docs
+.PHONY: help setup ffmpeg slurm demo test quick coverage lowest lint docs
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,6 +29,11 @@ ffmpeg:
 	then sudo apt-get update -qq && sudo DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ffmpeg >/dev/null; \
 	elif command -v brew >/dev/null; then brew install --quiet ffmpeg; \
 	else echo "error: FFmpeg's shared libraries are missing; install them (Debian: sudo apt-get install ffmpeg)" >&2; exit 1; fi
+
+# The tests of sweeps on Slurm start a cluster of their own.
+slurm: ## install Slurm and munge, for the tests that start a cluster (Debian, as root)
+	@[ -x /usr/sbin/slurmctld ] && [ -x /usr/sbin/slurmd ] && [ -x /usr/sbin/munged ] || { apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null; }
 
 demo: setup ## clnorm run --norm cn --strategy replay
 	$(BIN)/clnorm run --norm cn --strategy replay

@@ -39,7 +39,7 @@ CONFIG = {
     "protocol": "even:experiences=2",
     "data": {"frames": 4, "image_size": 16, "augment": "light", "mix": "mixup"},
     "train": {"epochs": 3, "batch_size": 4, "ema": 0.9},
-    "save": {"minutes": 1e-4, "epochs": 1, "prefixes": "none"},
+    "save": {"every_minutes": 1e-4, "every_epochs": 1, "prefixes": "none"},
 }
 AGAIN = 0.3  # chance of one more kill of the same run
 

@@ -26,6 +26,7 @@ from clnorm.catalogue import REGISTRIES
 from clnorm.cli.main import main
 from clnorm.config.config import Config
 from clnorm.config.fields import list_keys, list_sections
+from clnorm.console import visible
 
 ODD = [
     "",
@@ -208,9 +209,10 @@ def judge(draw: Draw) -> tuple[str, str]:
     if code == 1 and any(failure in said for failure in FAILURES):
         return "exit 1", said
     errors = [line.removeprefix("error: ") for line in said.splitlines() if line.startswith("error: ")]
-    if code != 2 or len(errors) != 1:
+    if code != 2 or not errors or len(errors) != len(said.splitlines()):
         return "unplanned", said
-    return judge_message(draw, errors[0]), said
+    judged = [judge_message(draw, error) for error in errors]  # each names a mistake of its own
+    return next((kind for kind in judged if kind == "exit 2"), judged[0]), said
 
 
 def judge_message(draw: Draw, message: str) -> str:
@@ -226,7 +228,7 @@ def judge_message(draw: Draw, message: str) -> str:
 
 def is_named(word: str, message: str) -> bool:
     """Whether a word, not a part of a longer one, stands in a message; one of signs alone, in quotes or at its head."""
-    if repr(word) in message or (word.strip() and message.startswith(f"{word}: ")):
+    if repr(word) in message or (word.strip() and message.startswith(f"{visible(word)}: ")):
         return True
     whole = rf"(?<![\w-])(?<![\w]\.)(?:grid\.)?{re.escape(' '.join(word.split()))}(?![\w-])"
     return bool(re.search(r"\w", word)) and re.search(whole, message) is not None

@@ -6,8 +6,12 @@ prints it on one line and leaves with the error's exit code.
 
 import copy
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self
+
+_MOST = 20
+"""Mistakes that are named at once; of more, their number is said."""
 
 
 class ClnormError(Exception):
@@ -69,6 +73,65 @@ class UserError(ClnormError):
     """The user asked for something that cannot be: exit code 2."""
 
     exit_code = 2
+
+
+class SeveralMistakesError(UserError):
+    """Several mistakes of the user's, found together.
+
+    Args:
+        errors: each by itself.
+    """
+
+    def __init__(self, errors: Iterable[UserError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__(f"{len(self.errors)} mistakes")
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.what}:", *map(str, self.errors)])
+
+    def within(self, where: str, *, joint: str = ": ") -> Self:
+        """Each mistake seen from further out."""
+        seen = copy.copy(self)
+        seen.errors = tuple(error.within(where, joint=joint) for error in self.errors)
+        return seen
+
+
+class Mistakes:
+    """Collects mistakes that can be known independently of each other, so that one error names all of them."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, UserError] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def add(self, error: UserError, *, leave_out: type[UserError] | None = None) -> None:
+        """Keep an error, or each of several, unless its message is known already or it is of the kind to leave out."""
+        for one in error.errors if isinstance(error, SeveralMistakesError) else [error]:
+            if leave_out is None or not isinstance(one, leave_out):
+                self._found.setdefault(str(one), one)
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """A context whose `UserError` is kept instead of raised."""
+        try:
+            yield
+        except UserError as error:
+            self.add(error)
+
+    def refuse(self) -> None:
+        """Raise what was found: one mistake as it is, several as one error, of many the first ones.
+
+        Raises:
+            UserError: there are mistakes.
+        """
+        found = list(self._found.values())
+        if len(found) == 1:
+            raise found[0]
+        if len(found) > _MOST:
+            found = [*found[:_MOST], UserError(f"{len(found) - _MOST} more mistakes", hint="mend these first")]
+        if found:
+            raise SeveralMistakesError(found)
 
 
 def nearest(given: str, legal: Iterable[str]) -> str | None:

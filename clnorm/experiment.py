@@ -2,10 +2,10 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clnorm.config.config import Config
-from clnorm.data.open import open_store, present_content, read_table
+from clnorm.data.open import decide_automatic, leave_automatic, open_store, present_content, read_table
 from clnorm.errors import ClnormError
 from clnorm.progress import Reporter
 from clnorm.ranks import Ranks, connect, place_on
@@ -13,7 +13,6 @@ from clnorm.results.clips import CLIPS_FILE, refuse_other_clips, write_clips
 from clnorm.results.folder import RunFolder, UnwrittenFolder, run_name
 from clnorm.results.record import RunRecord, share_record
 from clnorm.seeding import hold_process
-from clnorm.streams.fit import check_named_classes
 from clnorm.streams.stream import create_stream
 
 if TYPE_CHECKING:
@@ -50,19 +49,50 @@ def run(config: Config, *, reporter: Reporter | None = None) -> RunRecord:
     """
     ranks = connect()
     reporter = reporter if reporter is not None and ranks.first else Reporter()
-    check_named_classes(config)
     with ranks.first_ahead():
+        _check_before_making(config)
+        config = _settle_precision(config, reporter)
         table = read_table(config, reporter)
+    config = leave_automatic(config, table)
     if config.data.clips is not None:
         refuse_other_clips(Path(config.data.clips).expanduser(), table.frame, table.classes)
-    path = Path(config.out).expanduser() / run_name(config, data=table.fingerprint)
-    folder = RunFolder(path) if ranks.first else UnwrittenFolder(path)
+    folder = find_folder(config, table)
+    folder = folder if ranks.first else UnwrittenFolder(folder.path)
     if record := share_record(_load_finished(config, table, folder, reporter), ranks):
         return record
     with folder.locked(), hold_process(on_wait=lambda: reporter.note(_WAITING)):
         # Another process may have finished it just before this one took the lock.
         record = share_record(_load_finished(config, table, folder, reporter), ranks)
         return record or _execute(config, table, folder, reporter, ranks)
+
+
+def find_folder(config: Config, table: "ClipTable") -> RunFolder:
+    """The folder of a run on the clips of a table, whether it is there or not."""
+    config = leave_automatic(_settle_precision(config, Reporter()), table)
+    return RunFolder(Path(config.out).expanduser() / run_name(config, data=table.fingerprint))
+
+
+def _check_before_making(config: Config) -> None:
+    """Refuse what does not fit before the videos of the synthetic dataset are made."""
+    if config.dataset.name != "synthetic":
+        return
+    from clnorm.data.synthetic.reader import is_made
+
+    if not is_made(**config.dataset.kwargs):
+        from clnorm.training.fit import FitCheck
+
+        FitCheck().check(config)
+
+
+def _settle_precision(config: Config, reporter: Reporter) -> Config:
+    """The configuration with what `train.precision=auto` is on this machine: other arithmetic is another run."""
+    if config.train.precision != "auto":
+        return config
+    from clnorm.execution.precision import resolve_device, settle_precision
+
+    precision = settle_precision("auto", resolve_device(config.train.device, "auto"))
+    reporter.note(f"train.precision=auto: {precision}")
+    return replace(config, train=replace(config.train, precision=precision))
 
 
 def _load_finished(config: Config, table: "ClipTable", folder: RunFolder, reporter: Reporter) -> RunRecord | None:
@@ -117,26 +147,32 @@ def _prepare(
     """The strategy, ready to train, and the record of the run that begins, which is written."""
     from clnorm.data.augment.mirrored import describe_mirrored
     from clnorm.data.augment.presets import create_augmentation
+    from clnorm.data.datasets.match import describe_substitutes, substitutes_of
     from clnorm.data.datasets.sources import describe_sources
     from clnorm.data.store.device import check_choice, keep_on_device
+    from clnorm.execution.execution import prepare_model
     from clnorm.training.describe import begin_record
-    from clnorm.training.norm_statistics import calibrate_at_start
+    from clnorm.training.fit import check_parts
     from clnorm.training.setup import Setup
 
     if unknown := describe_sources(table):
         reporter.note(unknown)
+    if substituted := describe_substitutes(substitutes_of(table)):
+        reporter.note(substituted)
     # Before anything is decoded: what the configuration alone gets wrong is said at once.
     check_choice(config.data.device_cache, device=device)
-    create_stream(table, config.protocol, seed=config.seed, bad={})
+    stream = create_stream(table, config.protocol, seed=config.seed, bad={})
     augment = create_augmentation(config.data.augment, table.classes)
     if mirrored := describe_mirrored(config.data.augment, table.classes):
         reporter.note(mirrored)
     model, swap, loaded = _build_model(config, len(table.classes), reporter)
+    execution = _choose_execution(config, model, folder, device)
+    check_parts(config, model, stream, execution=execution, augment=augment)
+    prepare_model(model, config.train, execution)
     with ranks.first_ahead():  # which decodes
         store = keep_on_device(open_store(config, table, reporter), config.data.device_cache, device=device)
     _refuse_changed_files(folder, store)
     stream = create_stream(table, config.protocol, seed=config.seed, bad=store.bad)
-    execution = _choose_execution(config, model, folder, device, reporter)
     setup = Setup(config, model, store, stream, device, reporter, folder.log, execution, augment, ranks)
     strategy = config.strategy.build(setup)
     record = begin_record(
@@ -145,13 +181,24 @@ def _prepare(
         run=folder.path.name,
         weights=loaded.to_dict() if loaded is not None else {},
         swap=swap.to_dict(),
-        calibration=asdict(calibrate_at_start(strategy)) if config.model.calibrate else {},
+        calibration=_calibrate(strategy, folder),
     )
     if ranks.first:
         write_clips(folder.path, table.frame, table.classes)
-    folder.write("config.yaml", replace(config, data=replace(config.data, clips=CLIPS_FILE)).to_yaml())
+    kept = decide_automatic(config, table)
+    folder.write("config.yaml", replace(kept, data=replace(kept.data, clips=CLIPS_FILE)).to_yaml())
     folder.write("record.json", record.to_json())
     return strategy, record
+
+
+def _calibrate(strategy: "ClipStrategy", folder: RunFolder) -> dict[str, Any]:
+    """The report on statistics estimated before training; in a run that goes on, its state holds them already."""
+    from clnorm.training.norm_statistics import calibrate_at_start
+
+    begun = folder.load()
+    if begun is not None and begun.calibration and folder.state.exist():
+        return begun.calibration
+    return asdict(calibrate_at_start(strategy)) if strategy.setup.config.model.calibrate else {}
 
 
 def _refuse_changed_files(folder: RunFolder, store: "ClipStore") -> None:
@@ -189,21 +236,14 @@ def _build_model(
     return model, swap, loaded
 
 
-def _choose_execution(
-    config: Config, model: "nn.Module", folder: RunFolder, device: "torch.device", reporter: Reporter
-) -> "Execution":
-    """How the run executes its model, which is made ready for it."""
-    from clnorm.execution.execution import Execution, choose_execution, prepare_model
+def _choose_execution(config: Config, model: "nn.Module", folder: RunFolder, device: "torch.device") -> "Execution":
+    """How the run executes its model."""
+    from clnorm.execution.execution import Execution, choose_execution
 
     begun = folder.load()
     if begun is not None and begun.execution:  # what was settled once holds for the whole run
-        execution = Execution.from_dict(begun.execution)
-    else:
-        execution = choose_execution(model, config.train, device)
-    if config.train.precision == "auto":
-        reporter.note(f"train.precision=auto: {execution.precision}, with {execution.attention} attention")
-    prepare_model(model, config.train, execution)
-    return execution
+        return Execution.from_dict(begun.execution)
+    return choose_execution(model, config.train, device)
 
 
 def _keep_model(strategy: "ClipStrategy", table: "ClipTable", folder: RunFolder) -> None:

@@ -1,6 +1,7 @@
 """Reading what somebody else may have written: JSON and YAML of bounded size and depth, and the types of values."""
 
 import json
+import re
 import types
 from collections.abc import Mapping
 from typing import Any, Union, get_args, get_origin
@@ -9,13 +10,15 @@ import yaml
 
 _JSON_BYTES, _YAML_BYTES = 64_000_000, 200_000
 _DEPTH, _VALUES = 40, 20_000
+_HALVES = re.compile(r"\\u[dD][89a-fA-F]")  # of a character beyond 16 bits, legal in pairs
 
 
 def read_json(content: bytes | str) -> Any:
     """The value in a JSON text.
 
     Raises:
-        ValueError: it is no JSON, over 64 MB, nested over 40 deep, or holds a number that is not finite.
+        ValueError: it is no JSON, over 64 MB, nested over 40 deep, or holds a number that is not finite or a text that
+            is no UTF-8.
     """
     if len(content) > _JSON_BYTES:
         raise ValueError(f"it is larger than {_JSON_BYTES // 1_000_000} MB")
@@ -28,6 +31,11 @@ def read_json(content: bytes | str) -> Any:
         depth += 1
         if depth > _DEPTH:
             raise _too_deep()
+    if _HALVES.search(content if isinstance(content, str) else content.decode("latin-1")):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"it holds half a character, {error.object[error.start]!a}") from error
     return value
 
 

@@ -1,11 +1,14 @@
 """What all tests share: threads, real clips and who may do without them, a cache, and tiny runs.
 
-Without real clips the tests marked `real_data` are left out by name. Any other skip is a failure where `CI` is set.
+Without real clips the tests marked `real_data` are left out by name, and without Slurm those marked `slurm`. Any other
+skip is a failure where `CI` is set.
 """
 
 import os
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +31,7 @@ hypothesis.settings.load_profile("clnorm")
 SHARED = Path(os.environ.get("CLNORM_TEST_DATA") or Path(__file__).parents[2] / "shared")
 REQUIRED = bool(os.environ.get("CLNORM_TEST_DATA")) or os.environ.get("CLNORM_REQUIRE_DATA") == "1"
 LEFT_OUT = f"real_data: there are no real clips in {SHARED}"
+NO_SLURM = "slurm: no cluster can be started here, which takes root, and what make slurm installs"
 
 
 def _missing_data() -> list[str]:
@@ -47,14 +51,25 @@ def shared_data() -> Path:
     return SHARED
 
 
+def _is_slurm_missing() -> bool:
+    """Whether the tests with a Slurm cluster of their own are left out."""
+    daemons = ("munged", "slurmctld", "slurmd")
+    found = [shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin") for name in daemons]
+    return (None in found or os.geteuid() != 0) and os.environ.get("CLNORM_REQUIRE_SLURM") != "1"
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    leave_out = bool(_missing_data()) and not REQUIRED
+    left_out = {
+        "real_data": ("shared_data", LEFT_OUT if _missing_data() and not REQUIRED else ""),
+        "slurm": ("cluster", NO_SLURM if _is_slurm_missing() else ""),
+    }
     for item in items:
-        if "shared_data" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.real_data)
-            if leave_out:
-                item.add_marker(pytest.mark.skip(reason=LEFT_OUT))
+        for mark, (fixture, reason) in left_out.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(mark)
+                if reason:
+                    item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -64,7 +79,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def _is_left_out(report: pytest.TestReport | pytest.CollectReport) -> bool:
-    return isinstance(report.longrepr, tuple) and report.longrepr[2] == f"Skipped: {LEFT_OUT}"
+    return isinstance(report.longrepr, tuple) and report.longrepr[2] in (f"Skipped: {LEFT_OUT}", f"Skipped: {NO_SLURM}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -83,8 +98,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     left_out, others = [], []
     for report in reporter.stats.get("skipped", []):
         (left_out if _is_left_out(report) else others).append(report)
-    if left_out:
-        reporter.write_line(f"\n{len(left_out)} tests were left out, {LEFT_OUT}; CONTRIBUTING.md says how to get them")
+    for reason, count in Counter(report.longrepr[2].removeprefix("Skipped: ") for report in left_out).items():
+        reporter.write_line(f"\n{count} tests were left out, {reason}; CONTRIBUTING.md says how to get them")
     if os.environ.get("CI") and others:
         names = ", ".join(report.nodeid for report in others)
         reporter.write_line(f"\na skipped test is a failure here: {names}", red=True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clnorm.errors import ClnormError, UserError
+from clnorm.errors import ClnormError, Mistakes, SeveralMistakesError, UserError
 
 TEXTS = st.text(max_size=12)
 MAYBE = st.none() | TEXTS
@@ -101,3 +101,36 @@ def test_raised_from_the_error_itself_the_first_cause_is_still_told():
     names = [entry.name for entry in caught.traceback]
     assert names[-1] == "place", "the new error begins where it was placed"
     assert inner.__traceback__.tb_next.tb_frame.f_code.co_name == "fail"
+
+
+def test_mistakes_are_collected_each_once_and_one_alone_stays_what_it_is():
+    mistakes = Mistakes()
+    mistakes.refuse()
+    assert not mistakes
+    first = UserError("a", where="x")
+    for error in (first, UserError("a", where="x")):
+        with mistakes.collected():
+            raise error
+    with pytest.raises(UserError) as caught:
+        mistakes.refuse()
+    assert caught.value is first
+    mistakes.add(SeveralMistakesError([UserError("b"), first, UserError("c", hint="d")]))
+    with pytest.raises(SeveralMistakesError) as several:
+        mistakes.refuse()
+    assert str(several.value) == "3 mistakes:\nx: a\nb\nc; d"
+    inside = pickle.loads(pickle.dumps(several.value.within("train", joint=".")))
+    assert (str(inside), inside.exit_code) == (
+        "3 mistakes:\ntrain.x: a\ntrain.b\ntrain.c; d".replace(".b", ": b").replace(".c", ": c"),
+        2,
+    )
+    with pytest.raises(ClnormError), mistakes.collected():
+        raise ClnormError("a failure is none")
+
+
+def test_of_many_mistakes_the_first_ones_are_named_and_the_rest_counted():
+    mistakes = Mistakes()
+    for index in range(50):
+        mistakes.add(UserError(f"mistake {index}"))
+    with pytest.raises(SeveralMistakesError, match="mistake 19\n30 more mistakes") as caught:
+        mistakes.refuse()
+    assert len(caught.value.errors) == 21

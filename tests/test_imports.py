@@ -99,6 +99,18 @@ def test_no_print(path):
     assert not any(getattr(call, "id", "") == "print" for call in calls)
 
 
+@pytest.mark.parametrize("path", FILES.values(), ids=FILES)
+def test_one_function_makes_text_for_the_terminal(path):
+    """`as_text`, which shows control characters as escapes; and consoles are opened in few places."""
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    names = {getattr(call, "id", "") for call in calls}
+    place = path.relative_to(ROOT).as_posix()
+    assert "Text" not in names or place == "console.py"
+    assert "Console" not in names or place in ("console.py", "cli/output.py", "cli/table.py", "results/formats.py")
+    written = [ast.unparse(call.value) for call in calls if getattr(call, "attr", "") == "write"]
+    assert not {"sys.stdout", "sys.stderr"} & set(written) or place == "cli/output.py"
+
+
 def test_no_folder_is_crowded():
     folders = [folder for folder in [ROOT, *ROOT.rglob("*")] if folder.is_dir()]
     crowded = {str(folder): len(list(folder.glob("*.py"))) for folder in folders}

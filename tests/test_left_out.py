@@ -40,9 +40,11 @@ def fork(pytester, monkeypatch):
     tests.mkdir()
     (tests / "conftest.py").write_text((Path(__file__).parent / "conftest.py").read_text())
     (tests / "test_it.py").write_text(TESTS)
-    pytester.makeini("[pytest]\naddopts = --strict-markers\nmarkers =\n  real_data: needs clips\n")
+    pytester.makeini(
+        "[pytest]\naddopts = --strict-markers\nmarkers =\n  real_data: needs clips\n  slurm: needs a cluster\n"
+    )
     monkeypatch.setenv("CI", "true")
-    for name in ("CLNORM_TEST_DATA", "CLNORM_REQUIRE_DATA", "PYTEST_ADDOPTS"):
+    for name in ("CLNORM_TEST_DATA", "CLNORM_REQUIRE_DATA", "CLNORM_REQUIRE_SLURM", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
 
     def run(*arguments, more="", **environment):
@@ -95,6 +97,27 @@ def test_an_empty_folder_of_clips_is_a_missing_one(fork, pytester):
 
 def test_the_mark_comes_with_the_fixture(fork):
     fork("-m", "not real_data").assert_outcomes(passed=1, deselected=1)
+
+
+OF_SLURM = """
+import pytest
+
+@pytest.fixture
+def cluster():
+    pass
+
+def test_of_slurm(cluster):
+    pass
+"""
+
+
+def test_without_slurm_its_tests_are_left_out_unless_they_are_asked_for(fork, monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    result = fork(more=OF_SLURM)
+    result.assert_outcomes(passed=1, skipped=2)
+    result.stdout.fnmatch_lines(["1 tests were left out, slurm: no cluster can be started here*make slurm*"])
+    assert result.ret == 0
+    fork("-m", "slurm", CLNORM_REQUIRE_SLURM="1").assert_outcomes(passed=1, deselected=2)
 
 
 @WORKERS

@@ -62,3 +62,11 @@ def test_types_are_compared_to_the_depth_of_lists_and_mappings():
     for wrong in ({"a": [[True]]}, {"a": [1]}, {"b": {"x": 1}}, {"b": []}, {"c": 1.0}, {"c": True}, {"e": ["a"]}):
         with pytest.raises(ValueError, match=f"{next(iter(wrong))} is "):
             check_types(wrong, kinds)
+
+
+def test_half_a_character_is_refused_and_a_whole_one_is_read():
+    assert read_json(r'{"a": "\ud83d\ude00"}') == {"a": "😀"}
+    assert read_json(r'"a path C:\\users\\ud"') == r"a path C:\users\ud"
+    for text in (r'{"a": ["\ud83d"]}', r'{"\udcff": 1}', rb'"\uDE00\uD83D"'):
+        with pytest.raises(ValueError, match=r"half a character, '.ud"):
+            read_json(text)

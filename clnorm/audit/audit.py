@@ -1,5 +1,8 @@
 """The audit of a dataset, from a configuration to a report."""
 
+from datetime import date
+from pathlib import Path
+
 from clnorm.audit import appearance, counts, drift, duplicates, leakage
 from clnorm.audit import neighbours as probe
 from clnorm.audit import video_files as files
@@ -10,6 +13,7 @@ from clnorm.config.config import Config
 from clnorm.data.open import open_store, read_table
 from clnorm.errors import UserError
 from clnorm.progress import Reporter, count_steps
+from clnorm.streams.stream import cut_classes
 
 IMAGE_SIZE = 112
 """Height and width in pixels that clips are looked at in unless told otherwise."""
@@ -44,8 +48,11 @@ def audit_dataset(config: Config, *, reporter: Reporter | None = None) -> AuditR
         measures = measure_store(store, progress=progress)
     experiences, no_stream = _cut(config, len(table.classes))
     subject = Subject(table, store, measures, experiences, no_stream, config.seed)
+    root = config.data.root
     return AuditReport(
         dataset=config.dataset.short,
+        root=None if root is None else str(Path(root).expanduser().absolute()),
+        date=date.today().isoformat(),
         protocol=str(config.protocol),
         seed=config.seed,
         clips=len(table),
@@ -59,7 +66,7 @@ def audit_dataset(config: Config, *, reporter: Reporter | None = None) -> AuditR
 def _cut(config: Config, classes: int) -> tuple[tuple[tuple[int, ...], ...], str]:
     """The classes of each experience; or none, and why: what no protocol fits is audited all the same."""
     try:
-        groups = config.protocol.build(classes, seed=config.seed)
+        groups = cut_classes(config.protocol, classes, seed=config.seed)
     except UserError as error:
         return (), str(error)
     return tuple(tuple(group) for group in groups), ""

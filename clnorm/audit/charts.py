@@ -1,6 +1,7 @@
 """Drawings of an audit as SVG: nothing from elsewhere, and colours by class names of the page's style.
 
-Series differ in more than their colour: the second one is hatched or drawn as a line. Text is escaped by ElementTree.
+Series differ in more than their colour: the second one is hatched or drawn as a line. Text is escaped by ElementTree,
+and control characters, which are no XML, stand as escapes.
 """
 
 import math
@@ -10,9 +11,12 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 import numpy as np
 import numpy.typing as npt
 
+from clnorm.console import visible
+
 Floats = npt.NDArray[np.float64]
 _CHAR = 6.6  # width of a character of 12 px, about
 _ROW, _BINS = 18, 24
+_LONGEST = 36  # characters of a name
 
 
 def draw_bars(names: Sequence[str], series: Mapping[str, npt.NDArray[np.int64]]) -> str:
@@ -96,7 +100,7 @@ def draw_intervals(rows: Sequence[tuple[str, float, float, float]], *, chance: f
 
 def _svg(width: float, height: float) -> Element:
     box = f"0 0 {_n(width)} {_n(height)}"
-    style = f"max-width:{_n(width)}px"
+    style = f"max-width:{_n(width)}px;min-width:{_n(0.8 * width)}px"  # narrower pages scroll: the text stays legible
     return Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "viewBox": box, "style": style})
 
 
@@ -110,7 +114,7 @@ def _legend(svg: Element, names: Sequence[str], x: float) -> None:
     for index, name in enumerate(names):
         _rect(svg, (x, 4, 12, 12), kind=f"s{index}")
         _text(svg, x + 17, 14, name)
-        x += 34 + _CHAR * len(name)
+        x += 34 + _CHAR * len(_label(name))
 
 
 def _steps(svg: Element, heights: Floats, box: tuple[float, float, float, float], *, filled: bool, kind: str) -> None:
@@ -134,7 +138,13 @@ def _axis(svg: Element, box: tuple[float, float, float, float], low: float, high
 
 
 def _room(names: Sequence[str]) -> float:
-    return 12 + _CHAR * max(map(len, names))
+    return 12 + _CHAR * max(len(_label(name)) for name in names)
+
+
+def _label(name: str) -> str:
+    """A name as it is drawn: visible, and its end left out where it is long; the tables have it in full."""
+    shown = visible(name)
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
 
 
 def _rect(parent: Element, box: tuple[float, float, float, float], *, kind: str) -> None:
@@ -149,7 +159,7 @@ def _line(parent: Element, ends: tuple[float, float, float, float], *, kind: str
 
 def _text(svg: Element, x: float, y: float, text: str, *, anchor: str = "start", kind: str = "") -> None:
     places = {"x": _n(x), "y": _n(y), "text-anchor": anchor} | ({"class": kind} if kind else {})
-    SubElement(svg, "text", places).text = text
+    SubElement(svg, "text", places).text = _label(text)
 
 
 def _n(number: float) -> str:

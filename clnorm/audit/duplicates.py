@@ -88,6 +88,7 @@ def examine(subject: Subject) -> Section:
     }
     flat = int((descriptors[torch.from_numpy(subject.good)] == 0).all(1).sum())
     shown = [match for own in found.values() for match in _first_of_each_test_clip(own)[:PICTURED]]
+    shown.sort(key=lambda match: -match.score)
     return Section(
         "duplicates",
         title,

@@ -77,7 +77,8 @@ def examine(subject: Subject) -> Section:
     outside = tuple((name_of[leak.source], leak.train, leak.test) for leak in across[:SHOWN])
     grids = []
     if inside:
-        grids.append(Grid(_caption("within a class", len(within)), ("source", "class", "train", "test"), inside))
+        caption = _caption("within a class, class by class", len(within))
+        grids.append(Grid(caption, ("source", "class", "train", "test"), inside))
     if outside:
         grids.append(Grid(_caption("across classes", len(across)), ("source", "train", "test"), outside))
     return Section(
@@ -86,7 +87,7 @@ def examine(subject: Subject) -> Section:
         _judge(inside, outside, within=[leak for _, leak in within], across=across, subject=subject),
         _METHOD,
         values={
-            "within": len(within),
+            "within": len({leak.source for _, leak in within}),
             "within_test_clips": sum(leak.test for _, leak in within),
             "across": len(across),
             "across_test_clips": sum(leak.test for leak in across),
@@ -110,9 +111,11 @@ def _judge(
     subject: Subject,
 ) -> Verdict:
     tests = len(subject.test)
-    parts = [f"within a class: {len(within)} sources in both training and test"]
+    count = len({leak.source for leak in within})
+    parts = [f"within a class: {count} source{'s' * (count != 1)} in both training and test"]
     if inside:
         worst = f"{inside[0][0]} in {inside[0][1]}, {inside[0][2]} training and {inside[0][3]} test clips"
+        parts[0] += f" ({len(within)} counted class by class)" if len(within) > count else ""
         parts[0] += f", {sum(leak.test for leak in within)} of {tests} test clips; worst: {worst}"
     parts.append(f"across classes: {len(across)}")
     if outside:

@@ -88,6 +88,8 @@ class AuditReport:
 
     Args:
         dataset: its name with the options given.
+        root: the folder that it lies in, in full; None for one that is made.
+        date: the day of the audit, as 2026-01-31.
         protocol: the protocol that cut it into experiences, with every option.
         seed: of the class order and of what the audit draws.
         clips: the number of clips in the table, bad ones included.
@@ -98,6 +100,8 @@ class AuditReport:
     """
 
     dataset: str
+    root: str | None
+    date: str
     protocol: str
     seed: int
     clips: int
@@ -108,7 +112,8 @@ class AuditReport:
 
     def to_dict(self) -> dict[str, Any]:
         """The report in JSON's types."""
-        about = {key: getattr(self, key) for key in ("dataset", "protocol", "seed", "clips", "frames", "size")}
+        names = ("dataset", "root", "date", "protocol", "seed", "clips", "frames", "size")
+        about = {key: getattr(self, key) for key in names}
         sections = [section.to_dict() for section in self.sections]
         return {**about, "fingerprint": self.fingerprint, "sections": sections}
 

@@ -18,7 +18,7 @@ from typing import Any
 from clnorm.catalogue.entry import Entry
 from clnorm.catalogue.option import Option, Value, write_value
 from clnorm.catalogue.plugins import FIND_MODULE, ForeignText, import_module, import_target, read_options
-from clnorm.errors import UserError
+from clnorm.errors import Mistakes, UserError
 
 _PLUGIN = re.compile(r"^(?P<target>[A-Za-z_][\w.]*:[A-Za-z_]\w*)(?::(?P<options>.*))?$")
 _DOTTED = re.compile(r"(?P<module>[A-Za-z_][\w.]*)\.(?P<attribute>[A-Za-z_]\w*)")
@@ -159,8 +159,8 @@ class Registry:
         What is decided already is returned as it is.
 
         Raises:
-            UserError: an unknown name or option, an illegal value, an object that is unfit for its use here, or a
-                plug-in that a file names (`ForeignText`) and the user does not.
+            UserError: an unknown name; unknown options and illegal values, all of them; an object that is unfit for its
+                use here; or a plug-in that a file names (`ForeignText`) and the user does not.
         """
         if isinstance(text, Spec):
             if text.kind == self.kind:
@@ -174,21 +174,21 @@ class Registry:
         foreign = text if isinstance(text, ForeignText) else None
         name, given = self._split(text.strip(), where=where, foreign=foreign)
         entry = self.get(name, where=where, foreign=foreign)
-        decided, changed = {}, {}
+        decided, mistakes = dict[str, Value](), Mistakes()
         for key in given:
             if key not in entry.options:
-                raise self._no_option(entry, key, where=where)
+                mistakes.add(self._no_option(entry, key, where=where))
         for key, option in entry.options.items():
             if key in given:
-                decided[key] = option.parse(given[key], where=f"{where}: option {key!r} of {name!r}")
-                if decided[key] != option.default:
-                    changed[key] = decided[key]
+                with mistakes.collected():
+                    decided[key] = option.parse(given[key], where=f"{where}: option {key!r} of {name!r}")
             elif option.default is None:
-                raise UserError(
-                    f"{name!r} needs a value for its option {key!r}", where=where, hint=f"write {name}:{key}=VALUE"
-                )
+                what, hint = f"{name!r} needs a value for its option {key!r}", f"write {name}:{key}=VALUE"
+                mistakes.add(UserError(what, where=where, hint=hint))
             else:
                 decided[key] = option.default
+        mistakes.refuse()
+        changed = {key: decided[key] for key, option in entry.options.items() if decided[key] != option.default}
         return Spec(self.kind, name, tuple(sorted(decided.items())), format_spec(name, changed), entry)
 
     def parse_own(self, text: str) -> Spec | None:
@@ -227,14 +227,16 @@ class Registry:
                     hint=f"see: clnorm list {self.plural}; a module of your own: {FIND_MODULE}",
                 )
             name = f"{match['module']}:{match['attribute']}"
-        pairs: dict[str, str] = {}
+        pairs, mistakes = dict[str, str](), Mistakes()
         for word in filter(None, options.split(",")):
             key, equals, value = (part.strip() for part in word.partition("="))
             if not (key and equals and value):
-                raise UserError(f"{word!r} is not option=value", where=where, hint=f"write {name}:option=value")
-            if key in pairs:
-                raise UserError(f"option {key!r} is given twice", where=where)
+                what, hint = f"{word!r} is not option=value", f"write {name}:option=value"
+                mistakes.add(UserError(what, where=where, hint=hint))
+            elif key in pairs:
+                mistakes.add(UserError(f"option {key!r} is given twice", where=where, hint="give it once"))
             pairs[key] = value
+        mistakes.refuse()
         return name, pairs
 
     def _import(self, name: str, target: str, *, where: str | None, foreign: ForeignText | None) -> Entry:

@@ -1,12 +1,13 @@
-"""`clnorm cache`: what the cache holds, and emptying it."""
+"""`clnorm cache`: what the cache holds."""
 
 import argparse
+import os
 import shutil
 from pathlib import Path
 
 from clnorm.cli.flags import Verbs
 from clnorm.cli.output import print_text
-from clnorm.errors import ClnormError, UserError
+from clnorm.errors import ClnormError
 
 
 def add_cache(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -14,10 +15,7 @@ def add_cache(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         "cache",
         parents=[common],
         help="what the cache holds: decoded clips, made videos",
-        description="What the cache holds, with sizes. All of it is made again when a run needs it.",
-    )
-    cache.add_argument(
-        "--clean", metavar="NAME", help="delete one part of it, such as stores, or all; no run may be at work"
+        description="What the cache holds, with sizes. All of it is made again when a run needs it; see: clnorm clean",
     )
     cache.set_defaults(verb=_cache)
 
@@ -27,34 +25,40 @@ def _cache(options: argparse.Namespace) -> None:
 
     folder = cache_dir()
     parts = sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
-    if options.clean is None:
-        print_text(_describe(folder, parts))
-        return
-    chosen = [part for part in parts if options.clean in (part.name, "all")]
-    if not chosen and options.clean != "all":
-        legal = [*(part.name for part in parts), "all"]
-        raise UserError(f"there is no {options.clean!r} in {folder}", where="--clean", legal=legal, given=options.clean)
-    freed = sum(_measure(part)[1] for part in chosen)
-    for part in chosen:
-        try:
-            shutil.rmtree(part)
-        except OSError as error:
-            raise ClnormError(f"cannot be deleted ({error.strerror})", where=str(part)) from error
-    print_text(f"deleted {', '.join(part.name for part in chosen) or 'nothing'}: {freed / 1e6:,.1f} MB")
+    unread: list[OSError] = []
+    print_text(_describe(folder, parts, unread))
+    if unread:
+        named = "; ".join(f"{error.filename}: {error.strerror}" for error in unread)
+        raise ClnormError(f"{len(unread)} in the cache cannot be read and are not counted: {named}")
 
 
-def _describe(folder: Path, parts: list[Path]) -> str:
+def _describe(folder: Path, parts: list[Path], unread: list[OSError]) -> str:
     lines = [str(folder)]
     total = 0
     for part in parts:
-        entries, size = _measure(part)
+        entries, size = measure(part, unread)
         total += size
         lines.append(f"  {part.name:<20}{size / 1e6:>12,.1f} MB  {entries:,} entries")
     free = shutil.disk_usage(folder).free
+    if others := sorted(path.name for path in folder.iterdir() if path not in parts):
+        lines.append(f"  {len(others)} links and files, which are not counted: {', '.join(others)}")
     return "\n".join([*lines, f"  {'all':<20}{total / 1e6:>12,.1f} MB  {free / 1e9:,.0f} GB are free on the disk"])
 
 
-def _measure(part: Path) -> tuple[int, int]:
-    """How many things stand in a folder, and the bytes of all files below it."""
-    files = (path for path in part.rglob("*") if path.is_file() and not path.is_symlink())
-    return sum(1 for _ in part.iterdir()), sum(path.stat().st_size for path in files)
+def measure(part: Path, unread: list[OSError]) -> tuple[int, int]:
+    """How many things stand in a folder, and the bytes of all files below it; links are counted, not followed.
+
+    Errors are added to `unread`, but for what another process deletes meanwhile.
+    """
+    entries, size = 0, 0
+    for place, folders, files in os.walk(part, onerror=unread.append):
+        if Path(place) == part:
+            entries = len(folders) + len(files)
+        for name in files:
+            try:
+                size += (Path(place) / name).lstat().st_size
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                unread.append(error)
+    return entries, size

@@ -4,7 +4,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from clnorm.cli.flags import FLAGS, Verbs, add_set, merge_flags
+from clnorm.cli.flags import FLAGS, Verbs, add_root, add_set, merge_flags, resolve_root
 from clnorm.cli.output import print_json, print_text
 from clnorm.errors import ClnormError, UserError
 
@@ -25,7 +25,7 @@ def _add_prepare(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         "folder: write clips.csv, the list of any folder of videos. Given again, it continues.",
     )
     prepare.add_argument("dataset", help="hmdb51, ucf101, or folder with its options, such as folder:group=prefix")
-    prepare.add_argument("root", help="the folder that the dataset is to lie in")
+    add_root(prepare)
     prepare.add_argument(
         "--from",
         dest="sources",
@@ -34,7 +34,17 @@ def _add_prepare(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="an archive (RAR, ZIP) or a folder to take clips and lists from; may be given several times",
     )
-    prepare.add_argument("--download", action="store_true", help="download the official archives to ROOT/archives")
+    prepare.add_argument(
+        "--download",
+        action="store_true",
+        help="download the archives to ROOT/archives, from the authors' server; HMDB51's is reported to be gone",
+    )
+    prepare.add_argument(
+        "--mirror",
+        action="store_true",
+        help="with --download: HMDB51 from a mirror on the Hugging Face hub, one commit of MichiganNLP/hmdb (4.2 GB); "
+        "needs clnorm[hub]",
+    )
     prepare.add_argument(
         "--accept",
         action="append",
@@ -42,15 +52,28 @@ def _add_prepare(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         metavar="MD5",
         help="take an archive of this md5 though it is not an official one",
     )
+    prepare.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="take archives with more in them: entries=50k, bytes=50G (unpacked) or ratio=100 (unpacked to packed) are "
+        "the most of each else; may be given several times",
+    )
     prepare.set_defaults(verb=_prepare_data)
 
 
 def _add_check(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     check = verbs.add_parser(
-        "check", parents=[common], help="count clips, splits and groups; name what is missing or superfluous"
+        "check",
+        parents=[common],
+        help="count clips, splits and groups; name what is missing, superfluous or damaged",
+        description="Counts clips, splits and groups, compares them with the lists and what is published, and reads "
+        "the header of every clip. No frame is decoded without --decode.",
     )
     check.add_argument("dataset", help=FLAGS["dataset"])
-    check.add_argument("--data-root", help=FLAGS["data-root"])
+    add_root(check)
+    check.add_argument("--decode", action="store_true", help="decode every frame of every clip; name what is damaged")
     check.add_argument("--json", action="store_true", help="print JSON")
     check.set_defaults(verb=_check_data)
 
@@ -58,11 +81,15 @@ def _add_check(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 def _prepare_data(options: argparse.Namespace) -> None:
     from clnorm.catalogue import DATASETS
     from clnorm.console import ConsoleReporter
+    from clnorm.data.datasets.match import describe_substitutes, substitutes_of
     from clnorm.data.prepare.any_folder import prepare_folder
+    from clnorm.data.prepare.limits import parse_limits
     from clnorm.data.prepare.official import READERS, prepare_archives
 
     dataset = DATASETS.parse(options.dataset, where="dataset")
-    root = Path(options.root).expanduser()
+    if (given := resolve_root(options)) is None:
+        raise UserError("no folder is given to prepare", where="clnorm data prepare", hint="pass --data-root FOLDER")
+    root = Path(given).expanduser()
     with ConsoleReporter() as reporter:
         if dataset.name in READERS:
             prepare_archives(
@@ -70,14 +97,19 @@ def _prepare_data(options: argparse.Namespace) -> None:
                 root,
                 sources=[Path(path).expanduser() for path in options.sources],
                 fetch=options.download,
+                mirror=options.mirror,
                 accept=[md5.lower() for md5 in options.accept],
+                limits=parse_limits(options.limit),
                 reporter=reporter,
             )
             table = dataset.build(root, progress=None)
+            if substituted := describe_substitutes(substitutes_of(table)):
+                reporter.note(substituted)
         elif dataset.name == "folder":
-            if options.sources or options.download or options.accept:
+            if options.sources or options.download or options.mirror or options.accept or options.limit:
                 what = "a folder of your own is prepared where it lies"
-                raise UserError(what, where="folder", hint="leave out --from, --download and --accept")
+                hint = "leave out --from, --download, --mirror, --accept and --limit"
+                raise UserError(what, where="folder", hint=hint)
             table = prepare_folder(root, reporter=reporter, **dataset.kwargs)
         else:
             raise UserError(f"{dataset.name!r} needs no preparing", where="dataset", legal=[*READERS, "folder"])
@@ -91,11 +123,15 @@ def _prepare_data(options: argparse.Namespace) -> None:
 
 def _check_data(options: argparse.Namespace) -> None:
     from clnorm.catalogue import DATASETS
-    from clnorm.data.check import check_dataset
+    from clnorm.console import ConsoleReporter
+    from clnorm.data.check.check import check_dataset
+    from clnorm.data.check.videos import check_videos
 
     dataset = DATASETS.parse(options.dataset, where="dataset")
-    root = Path(options.data_root).expanduser() if options.data_root is not None else None
+    root = Path(given).expanduser() if (given := resolve_root(options)) is not None else None
     survey = check_dataset(dataset, root)
+    with ConsoleReporter() as reporter:
+        check_videos(survey, reporter, decode=options.decode)
     if options.json:
         print_json(survey.to_dict())
     else:
@@ -113,7 +149,7 @@ def _add_audit(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         "audit", parents=[common], help="class counts, looks, motion, leaks, duplicates and drift of a dataset"
     )
     audit.add_argument("dataset", help=FLAGS["dataset"])
-    audit.add_argument("--data-root", help=FLAGS["data-root"])
+    add_root(audit)
     audit.add_argument("--protocol", help=FLAGS["protocol"])
     audit.add_argument("--seed", help="seed of the class order and of what the audit draws")
     audit.add_argument("--out", metavar="FILE", help="HTML file to write the whole report to")
@@ -129,6 +165,7 @@ def _audit(options: argparse.Namespace) -> None:
     from clnorm.config.load import load_config
     from clnorm.console import ConsoleReporter
 
+    options.data_root = resolve_root(options)
     given = merge_flags(options, ("dataset", "data-root", "protocol", "seed"))
     config = load_config(None, {"data.image_size": IMAGE_SIZE, **given})
     with ConsoleReporter() as reporter:

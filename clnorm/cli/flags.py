@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TypeAlias
 
 from clnorm.errors import UserError
@@ -32,6 +33,28 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     for flag, text in FLAGS.items():
         parser.add_argument(f"--{flag}", help=text)
     add_set(parser)
+
+
+def add_root(parser: argparse.ArgumentParser) -> None:
+    """Add the dataset's folder, as a position and as `--data-root`."""
+    parser.add_argument("root", nargs="?", help="the dataset's folder; --data-root is the same")
+    parser.add_argument("--data-root", metavar="ROOT", help=FLAGS["data-root"])
+
+
+def resolve_root(options: argparse.Namespace) -> str | None:
+    """The dataset's folder, whichever way it was given; None where it was not.
+
+    Raises:
+        UserError: it is empty, or two different ones are given.
+    """
+    given = [word for word in (options.root, options.data_root) if word is not None]
+    if not all(word.strip() for word in given):
+        # An empty path would be the current folder.
+        raise UserError("'' is no folder", where="--data-root", hint="name the dataset's folder")
+    if len({Path(word).expanduser().absolute() for word in given}) > 1:
+        what = f"{options.root!r} and {options.data_root!r} are two folders"
+        raise UserError(what, where="--data-root", hint="give the dataset's folder once")
+    return given[0] if given else None
 
 
 def add_allow_plugin(parser: argparse.ArgumentParser) -> None:

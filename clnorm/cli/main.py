@@ -3,29 +3,34 @@
 import argparse
 import errno
 import os
+import re
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from clnorm.cli.cache import add_cache
+from clnorm.cli.clean import add_clean
+from clnorm.cli.completion import add_completion
 from clnorm.cli.data import add_data
 from clnorm.cli.doctor import add_doctor
 from clnorm.cli.inference import add_inference
 from clnorm.cli.listing import add_listing
 from clnorm.cli.norms import add_norms
+from clnorm.cli.output import print_note
 from clnorm.cli.parsing import Parser
 from clnorm.cli.run import add_run
 from clnorm.cli.runs import add_runs
 from clnorm.cli.sweep import add_sweep
 from clnorm.cli.table import add_table
 from clnorm.cli.time import add_time
-from clnorm.errors import ClnormError, UserError
+from clnorm.errors import ClnormError, SeveralMistakesError, UserError
 from clnorm.ranks import read_place
 
 _PATIENCE = 20  # seconds in which the first of several processes tells what all find; then torchrun ends the others
-_INTERRUPTED = "interrupted; the same command given again goes on from the last state that was kept"
+_INTERRUPTED_RUN = "interrupted; the same command given again goes on from the last state that was kept"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,19 +51,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check_alone(options)
         options.verb(options)
     except KeyboardInterrupt:
-        return _fail(_INTERRUPTED, 130)
+        return _fail(_INTERRUPTED_RUN if {"run", "sweep", "worker"} & {*given} else "interrupted", code=130)
     except BrokenPipeError:
         # The reader of stdout left, as `head` does; nothing more can be written there.
         _drop_stdout()
         return 0
     except ClnormError as error:
-        if debug:
-            raise
-        return _fail(str(error), error.exit_code)
-    except Exception as error:
-        if debug:
-            raise
-        return _fail(*_describe(error))
+        found = error.errors if isinstance(error, SeveralMistakesError) else [error]
+        return _fail(*map(str, found), code=error.exit_code, debug=debug)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user gets a line
+        text, code = _describe(error)
+        return _fail(text, code=code, debug=debug)
     return 0
 
 
@@ -87,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
 
     add_listing(verbs, common)
     add_cache(verbs, common)
+    add_clean(verbs, common)
     add_doctor(verbs, common)
+    add_completion(verbs, common, parser)
     return parser
 
 
@@ -106,7 +111,9 @@ def _describe(error: Exception) -> tuple[str, int]:
     """The message and the exit code of an error that no part of clnorm raised on purpose."""
     if isinstance(error, OSError) and error.filename is not None:
         # Such as a name that is too long, which no single reader of files needs to know of.
-        return f"{error.filename}: {error.strerror or error}", 2 if error.errno == errno.ENAMETOOLONG else 1
+        if error.errno == errno.ENAMETOOLONG:
+            return f"{error.filename}: {error.strerror}; give a shorter name", 2
+        return f"{error.filename}: {error.strerror or error}", 1
     return f"{type(error).__name__}: {error}; add --debug for the traceback", 1
 
 
@@ -115,16 +122,20 @@ def _drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _fail(text: str, code: int) -> int:
+def _fail(*texts: str, code: int, debug: bool = False) -> int:
     with suppress(UserError):  # which is what is told here, then
         place = read_place()
         if not place.first:
             time.sleep(_PATIENCE)
         if place.size > 1:
-            text = f"process {place.rank + 1} of {place.size}: {text}"
+            texts = tuple(f"process {place.rank + 1} of {place.size}: {text}" for text in texts)
     try:
         sys.stdout.flush()
     except OSError:
         _drop_stdout()
-    sys.stderr.write(f"error: {' '.join(text.split())}\n")
+    if debug:
+        for line in traceback.format_exc().split("\n"):
+            print_note(line)
+    for text in texts:
+        print_note("error: " + re.sub(r"[ \t\r\n]+", " ", text.strip()))
     return code

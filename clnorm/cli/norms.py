@@ -40,11 +40,11 @@ def _check_norm(options: argparse.Namespace) -> None:
 
 
 def _audit_norms(options: argparse.Namespace) -> None:
-    from clnorm.cli.show.sites import print_audit
+    from clnorm.cli.show.sites import print_sites
     from clnorm.conformance.swap_audit import audit_norms
 
     audit = audit_norms(options.backbone, options.norm, image_size=options.image_size, num_frames=options.frames)
     if options.json:
         print_json(audit.to_dict())
     else:
-        print_audit(audit)
+        print_sites(audit)

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
+from clnorm.cli.output import print_text
 from clnorm.errors import UserError
 
 _AGAIN = ("resume", "continue", "restart")
@@ -15,6 +16,10 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # as argparse's, overloaded
         found, unknown = super().parse_known_args(args, namespace)
+        for action in self._get_positional_actions():
+            # Before Python 3.12.7 argparse leaves a word over that stands behind a flag and may be left out.
+            if action.nargs == "?" and getattr(found, action.dest) is None and unknown and unknown[0][:1] != "-":
+                setattr(found, action.dest, unknown.pop(0))
         if unknown:
             raise self._unknown(unknown, list(args or ()))
         for action in self._get_positional_actions():
@@ -25,6 +30,10 @@ class Parser(argparse.ArgumentParser):
                 # An empty path would be the current folder.
                 raise UserError(f"{value!r} is no {action.dest}", where=self.prog, hint=f"see: {self.prog} --help")
         return found, unknown
+
+    def _print_message(self, message, file=None):  # type: ignore[no-untyped-def]  # argparse's, which hides a full disk
+        """Help and the version, which are all that is printed: errors are raised."""
+        print_text(message)
 
     def error(self, message: str) -> NoReturn:
         """What argparse finds wrong, as the user's mistake."""

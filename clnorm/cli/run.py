@@ -13,6 +13,10 @@ from clnorm.ranks import read_place
 def add_run(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     run = verbs.add_parser("run", parents=[common], help="train and evaluate one configuration")
     add_configuration(run)
+    run.add_argument("--from-run", metavar="RUN", help="take over the first experiences of this run; see --experience")
+    run.add_argument(
+        "--experience", type=int, metavar="K", help="with --from-run: the first one that is trained anew (default: 2)"
+    )
     run.add_argument(
         "--dry-run", action="store_true", help="print the resolved configuration, check what needs no video, and stop"
     )
@@ -23,7 +27,11 @@ def add_run(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> None:
     from clnorm.config.load import load_config
 
-    config = load_config(options.config, merge_flags(options, FLAGS), allow_plugins=options.allow_plugin)
+    given = merge_flags(options, FLAGS)
+    for key, value in (("begin.run", options.from_run), ("begin.experience", options.experience)):
+        if value is not None:
+            given[key] = value
+    config = load_config(options.config, given, allow_plugins=options.allow_plugin)
     first = _read_processes(options)
     if options.dry_run and not first:
         return

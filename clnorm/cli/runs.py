@@ -3,6 +3,8 @@
 import argparse
 
 from clnorm.cli.flags import Verbs
+from clnorm.cli.output import refuse_unreadable
+from clnorm.errors import ClnormError
 
 
 def add_runs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -26,7 +28,10 @@ def _runs(options: argparse.Namespace) -> None:
     from clnorm.results.load import load_results
     from clnorm.results.selection import select
 
-    print_runs(select(load_results(options.folder, columns=["config", "cost", "folder"]), options.where))
+    unreadable: list[ClnormError] = []
+    loaded = load_results(options.folder, columns=["config", "cost", "folder"], on_unreadable=unreadable.append)
+    print_runs(select(loaded, options.where))
+    refuse_unreadable(unreadable)
 
 
 def _show(options: argparse.Namespace) -> None:

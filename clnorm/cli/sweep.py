@@ -20,10 +20,16 @@ def add_sweep(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     add_flags(sweep)
     add_allow_plugin(sweep)
     sweep.add_argument(
-        "--launcher", default="local", help="where runs are executed, such as local:processes=2 (default: local)"
+        "--launcher",
+        default="local",
+        help="where runs are executed, such as local:processes=2 (default: local); see: clnorm list launchers",
     )
     _add_retries(sweep)
-    sweep.add_argument("--dry-run", action="store_true", help="print the runs, check what needs no video, and stop")
+    sweep.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the runs and what would be started, check what needs no video, and stop",
+    )
     add_estimate(sweep)
     sweep.set_defaults(verb=_sweep)
 
@@ -35,6 +41,11 @@ def add_sweep(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     )
     worker.add_argument("manifest", help="the sweep's JSON file, in .sweep of its results folder")
     worker.add_argument("--index", metavar="I[,J-K]", help="which cells, from 0, in this order (default: all)")
+    worker.add_argument(
+        "--prepare",
+        action="store_true",
+        help="decode the clips that the cells need, compile what they ask for, and stop",
+    )
     add_allow_plugin(worker)
     _add_retries(worker)
     worker.set_defaults(verb=_worker)
@@ -75,7 +86,10 @@ def _sweep(options: argparse.Namespace) -> None:
     engine = LAUNCHERS.parse(options.launcher, where="--launcher")
     configs = read_sweep(options.file, merge_flags(options, FLAGS), allow_plugins=options.allow_plugin)
     if options.dry_run:
-        print_text("\n".join(name_cells(configs)))
+        from clnorm.launch.sweep import preview
+
+        text = preview(configs, str(engine), retries=options.retries)
+        print_text("\n".join([*name_cells(configs), "", text]))
         check_fits(configs)
         return
     check_fits(configs)
@@ -86,18 +100,26 @@ def _sweep(options: argparse.Namespace) -> None:
     with ConsoleReporter() as reporter, LiveStatus(sys.stderr) as live:
         if not is_affordable(options, configs, reporter):
             return
-        sweep(configs, launcher=str(engine), retries=options.retries, reporter=reporter, show=live.show)
-        reporter.note(f"{len(configs)} runs are finished; see: clnorm table {configs[0].out}")
+        records = sweep(configs, launcher=str(engine), retries=options.retries, reporter=reporter, show=live.show)
+        out = configs[0].out
+        if len(records) == len(configs):
+            reporter.note(f"{len(configs)} runs are finished; see: clnorm table {out}")
+        else:
+            reporter.note(f"{len(records)} of {len(configs)} runs are finished; to see the others: clnorm watch {out}")
 
 
 def _worker(options: argparse.Namespace) -> None:
     from clnorm.console import ConsoleReporter
     from clnorm.launch.manifest import read_cells
+    from clnorm.launch.prepare import prepare
     from clnorm.launch.worker import work
 
     indices = None if options.index is None else parse_indices(options.index)
     cells = read_cells(options.manifest, indices, allow_plugins=options.allow_plugin)
     with ConsoleReporter() as reporter:
+        if options.prepare:
+            prepare(cells, reporter=reporter)
+            return
         work(cells, retries=options.retries, reporter=reporter)
 
 

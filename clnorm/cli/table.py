@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from clnorm.cli.flags import Verbs
-from clnorm.cli.output import print_text
+from clnorm.cli.output import print_styled, print_text, refuse_unreadable
 from clnorm.errors import ClnormError
 
 
@@ -55,8 +55,5 @@ def _table(options: argparse.Namespace) -> None:
     if options.bib is not None:
         entries = make_bibliography(results).encode()
         replace_file(Path(options.bib), lambda file: file.write(entries))
-    print_text(text)
-    if unreadable:
-        count = "1 run is" if len(unreadable) == 1 else f"{len(unreadable)} runs are"
-        named = "; ".join(f"{error.where}: {error.what}" for error in unreadable)
-        raise ClnormError(f"{count} left out of this table, because the record cannot be read: {named}")
+    (print_styled if options.format == "rich" else print_text)(text)
+    refuse_unreadable(unreadable)

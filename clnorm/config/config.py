@@ -13,6 +13,7 @@ import yaml
 from clnorm.catalogue import BACKBONES, DATASETS, NORMS, PROTOCOLS, STRATEGIES
 from clnorm.catalogue.registry import Spec
 from clnorm.config.fields import (
+    ContradictionError,
     Open,
     Section,
     build_section,
@@ -24,8 +25,9 @@ from clnorm.config.fields import (
     section_field,
     value_field,
 )
-from clnorm.config.moved import refuse_moved
-from clnorm.config.sections import DataConfig, EvalConfig, ModelConfig, SaveConfig, TrainConfig
+from clnorm.config.moved import drop_moved, refuse_moved
+from clnorm.config.sections import BeginConfig, DataConfig, EvalConfig, ModelConfig, SaveConfig, TrainConfig
+from clnorm.errors import Mistakes, UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ class Config(Section):
     weights, and so has the backbone. `dataclasses.replace` leaves nothing open: what it does not change stays.
 
     Raises:
-        UserError: an unknown name or key, or a value of the wrong type or range.
+        UserError: unknown names or keys, and values of a wrong type or range, all of them.
     """
 
     norm: Spec = name_field(NORMS, "ln", "normalization layer")
@@ -53,20 +55,32 @@ class Config(Section):
     train: TrainConfig = section_field()
     eval: EvalConfig = section_field()
     save: SaveConfig = section_field()
+    begin: BeginConfig = section_field()
 
     def __post_init__(self) -> None:
-        start = build_section(ModelConfig, self.model, where="model.")
-        pretrained = start.pretrained or start.weights is not None
+        mistakes = Mistakes()
+        with mistakes.collected():
+            object.__setattr__(self, "model", build_section(ModelConfig, self.model, where="model."))
+        known = isinstance(self.model, ModelConfig)
+        pretrained = known and (self.model.pretrained or self.model.weights is not None)
         for name, default in pretrained_recipe(Config).items():
             if pretrained and getattr(self, name) is Open.OPEN:
                 object.__setattr__(self, name, default)
-        super().__post_init__()
-        refuse_moved(self.norm, {name: getattr(self, name) for name in list_sections(Config)})
-        for name, section in list_sections(Config).items():
-            given = getattr(self, name)
+        with mistakes.collected():
+            super().__post_init__()
+        kinds = {name: kind for name, kind in list_sections(Config).items() if known or name != "model"}
+        sections = {name: getattr(self, name) for name in kinds}
+        with mistakes.collected():
+            refuse_moved(self.norm if isinstance(self.norm, Spec) else None, sections)
+        for name, section in kinds.items():
+            given = drop_moved(name, sections[name])
             if pretrained and isinstance(given, Mapping):
                 given = {**pretrained_recipe(section), **given}
-            object.__setattr__(self, name, build_section(section, given, where=f"{name}."))
+            try:
+                object.__setattr__(self, name, build_section(section, given, where=f"{name}."))
+            except UserError as error:
+                mistakes.add(error, leave_out=None if known else ContradictionError)
+        mistakes.refuse()
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain values; names in full, with every option."""

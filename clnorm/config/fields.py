@@ -13,7 +13,10 @@ from typing import Any, get_type_hints
 from clnorm.catalogue.option import Option, Value
 from clnorm.catalogue.plugins import ForeignText
 from clnorm.catalogue.registry import Registry, Spec
-from clnorm.errors import UserError
+from clnorm.errors import Mistakes, UserError, nearest
+
+_MOST_KEYS = 20
+"""Unknown keys that a message names."""
 
 
 class Open(Enum):
@@ -52,14 +55,21 @@ def _field(default: Any, doc: str, *, pretrained: Any = None, **legal: Any) -> A
     return field(default=default if pretrained is None else Open.OPEN, metadata=metadata)
 
 
+class ContradictionError(UserError):
+    """Values that are legal each by itself and not together, which cannot be known while another key is wrong."""
+
+
 class Section:
     """A group of fields that checks and converts each of them when it is built."""
 
     def __post_init__(self) -> None:
+        mistakes = Mistakes()
         for item in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
             given = getattr(self, item.name)
             given = item.metadata["default"] if given is Open.OPEN else given
-            object.__setattr__(self, item.name, _check(item.metadata, given, where=item.name))
+            with mistakes.collected():
+                object.__setattr__(self, item.name, _check(item.metadata, given, where=item.name))
+        mistakes.refuse()
 
 
 def _check(metadata: Mapping[str, Any], given: Any, *, where: str) -> Any:
@@ -82,7 +92,11 @@ def _check(metadata: Mapping[str, Any], given: Any, *, where: str) -> Any:
 
 
 def build_section(cls: type, given: Any, *, where: str = "") -> Any:
-    """An instance of a section from a mapping, refusing unknown keys; an instance passes through."""
+    """An instance of a section from a mapping; an instance passes through.
+
+    Raises:
+        UserError: unknown keys and illegal values, all of them.
+    """
     if isinstance(given, cls):
         return given
     given = {} if given is None else given
@@ -90,18 +104,34 @@ def build_section(cls: type, given: Any, *, where: str = "") -> Any:
         raise UserError(
             f"{given!r} is not a mapping of keys", where=where.rstrip(".") or "config", legal=list_keys(cls)
         )
+    mistakes = Mistakes()
+    with mistakes.collected():
+        _refuse_unknown(cls, given, where=where)
     known = {item.name for item in fields(cls)}
-    for key in given:
-        if key not in known:
-            legal = [*list_keys(cls, where), *([] if where else list_keys(cls, deep=True))]
-            hint = "write it nested, as section: {key: value}" if where + str(key) in legal else None
-            raise UserError(f"unknown key {where + str(key)!r}", legal=legal, given=where + str(key), hint=hint)
     try:
-        return cls(**given)
+        built = cls(**{key: value for key, value in given.items() if key in known})
     except UserError as error:
-        if not where:
-            raise
-        raise error.within(where.rstrip("."), joint=".") from error
+        placed = error.within(where.rstrip("."), joint=".") if where else error
+        mistakes.add(placed, leave_out=ContradictionError if mistakes else None)
+    mistakes.refuse()
+    return built
+
+
+def _refuse_unknown(cls: type, given: Mapping[Any, Any], *, where: str) -> None:
+    """Refuse keys that a section does not have; `where` goes before them."""
+    keys = [where + str(key) for key in given if key not in list_keys(cls)]
+    if not keys:
+        return
+    legal = [*list_keys(cls, where), *([] if where else list_keys(cls, deep=True))]
+    hint = "write it nested, as section: {key: value}" if any(key in legal for key in keys) else None
+    if len(keys) == 1:
+        raise UserError(f"unknown key {keys[0]!r}", legal=legal, given=keys[0], hint=hint)
+    near = {key: nearest(key, legal) for key in keys[:_MOST_KEYS]}
+    named = [
+        f"{key!r}" + (f" (did you mean {match!r}?)" if match not in (None, key) else "") for key, match in near.items()
+    ]
+    more = f" and {len(keys) - len(named)} more" if len(keys) > len(named) else ""
+    raise UserError(f"unknown keys {', '.join(named)}{more}", legal=legal, hint=hint)
 
 
 def list_keys(cls: type, prefix: str = "", *, deep: bool = False) -> list[str]:

@@ -25,10 +25,13 @@ NOT_IDENTITY = {
     "data.device_cache",
     "model.weights",
     "train.device",
-    "save.minutes",
-    "save.epochs",
+    "save.every_minutes",
+    "save.every_epochs",
     "save.prefixes",
     "save.prefixes_gb",
+    "save.experiences",
+    "begin.run",
+    "begin.experience",
 }
 
 
@@ -97,6 +100,10 @@ def describe(config: Config, *, leave_out: Collection[str]) -> dict[str, Any]:
     flat |= {f"{key}.source": source for key, source in _plugin_sources(config).items() if key in flat}
     if "strategy" in flat and (version := _VERSIONS.get(config.strategy.name)):
         flat["strategy.version"] = version
+    if config.begin.run is not None:
+        state = state_after(config.begin.run, config.begin.experience - 1)
+        hint = "give the folder of a run that was made with save.experiences=true"
+        flat["begin"] = [config.begin.experience, _digest_file(str(state), where="begin.run", hint=hint)]
     return {**flat, "weights": _digest_file(config.model.weights) if config.model.weights else ""}
 
 
@@ -126,15 +133,18 @@ def _plugin_sources(section: Section, prefix: str = "") -> dict[str, str]:
     return sources
 
 
-def _digest_file(path: str) -> str:
+def state_after(run: str | Path, experiences: int) -> Path:
+    """Where a run with `save.experiences=true` keeps its state after so many experiences."""
+    return Path(run).expanduser() / "states" / f"after_{experiences}.pt"
+
+
+def _digest_file(path: str, *, where: str = "model.weights", hint: str = "give an existing file") -> str:
     file = Path(path).expanduser()
     try:
         status = file.stat()
         return _digest_content(file, (status.st_ino, status.st_size, status.st_mtime_ns))
     except OSError as error:
-        raise UserError(
-            f"cannot be read ({error.strerror})", where=f"model.weights {path}", hint="give an existing file"
-        ) from error
+        raise UserError(f"cannot be read ({error.strerror})", where=f"{where} {path}", hint=hint) from error
 
 
 @lru_cache(maxsize=64)

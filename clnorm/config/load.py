@@ -11,7 +11,7 @@ from clnorm import reading
 from clnorm.catalogue.plugins import mark_foreign, parse_allowed
 from clnorm.config.config import Config
 from clnorm.config.fields import build_section, list_keys
-from clnorm.errors import UserError
+from clnorm.errors import Mistakes, UserError
 
 
 def load_config(
@@ -29,7 +29,7 @@ def load_config(
             its code, so that a file alone does not decide it. What `overrides` name is imported.
 
     Raises:
-        UserError: an unreadable file, an unknown key, an illegal value, or a plug-in that is not allowed.
+        UserError: an unreadable file; or unknown keys, illegal values and plug-ins that are not allowed, all of them.
     """
     if not isinstance(overrides, Mapping):
         overrides = parse_overrides(overrides)
@@ -41,10 +41,17 @@ def load_config(
 
 def merge_config(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> Config:
     """A configuration from nested values and overrides by dotted key, which win; raises as `load_config`."""
-    merged = deepcopy(dict(values))
+    merged, mistakes = deepcopy(dict(values)), Mistakes()
     for dotted, value in overrides.items():
-        _set(merged, dotted, value)
-    config: Config = build_section(Config, merged)
+        inner = [key for key in overrides if key.startswith(f"{dotted}.")]
+        if inner and not isinstance(value, Mapping):
+            hint = "give one of them"
+            mistakes.add(UserError(f"{dotted!r} is given a value, and {inner[0]!r} too", where=dotted, hint=hint))
+        with mistakes.collected():
+            _set(merged, dotted, value)
+    with mistakes.collected():
+        config: Config = build_section(Config, merged)
+    mistakes.refuse()
     return config
 
 
@@ -86,16 +93,19 @@ def parse_overrides(texts: Iterable[str]) -> dict[str, str]:
     """`key=value` texts as a mapping.
 
     Raises:
-        UserError: a text of another form, or a key given twice.
+        UserError: texts of another form, and keys given twice, all of them.
     """
     overrides: dict[str, str] = {}
+    mistakes = Mistakes()
     for text in texts:
         key, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not key:
-            raise UserError(f"{text!r} is not of the form key=value", where="--set", hint="write --set train.epochs=5")
-        if key in overrides:
-            raise UserError(f"{key!r} is given twice", where="--set", hint="give it once")
-        overrides[key] = value
+            what = f"{text!r} is not of the form key=value"
+            mistakes.add(UserError(what, where="--set", hint="write --set train.epochs=5"))
+        elif key in overrides:
+            mistakes.add(UserError(f"{key!r} is given twice", where="--set", hint="give it once"))
+        overrides.setdefault(key, value)
+    mistakes.refuse()
     return overrides
 
 

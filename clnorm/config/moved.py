@@ -27,11 +27,18 @@ def moved_options(config: Mapping[str, Any]) -> dict[str, str]:
     return {option: value for option, usual, value in given if value not in (usual, "task")}
 
 
-def refuse_moved(norm: Spec, sections: Mapping[str, Any]) -> None:
+def drop_moved(name: str, section: Any) -> Any:
+    """A section as it was given, without the keys of an earlier version."""
+    if not isinstance(section, Mapping):
+        return section
+    return {key: value for key, value in section.items() if f"{name}.{key}" not in _MOVED}
+
+
+def refuse_moved(norm: Spec | None, sections: Mapping[str, Any]) -> None:
     """Refuse the keys of an earlier version.
 
     Args:
-        norm: of the configuration.
+        norm: of the configuration; None where that is wrong itself.
         sections: its sections as they were given.
 
     Raises:
@@ -41,6 +48,8 @@ def refuse_moved(norm: Spec, sections: Mapping[str, Any]) -> None:
     if not given:
         return
     what = f"{' and '.join(given)} {'are options' if len(given) > 1 else 'is an option'} of the norm now"
+    if norm is None:
+        raise UserError(what, hint="write them as --norm NAME:OPTION=VALUE; see: clnorm list norms")
     options, leave = moved_options(sections), "leave them out" if len(given) > 1 else "leave it out"
     wanted = norm
     if given.get("eval.stats") == "task" and norm.kwargs.get("eval") != "task":

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from clnorm.catalogue import AUGMENTATIONS, IMBALANCE, MIXES
 from clnorm.catalogue.registry import Spec
-from clnorm.config.fields import Section, name_field, path_field, value_field
-from clnorm.errors import UserError
+from clnorm.config.fields import ContradictionError, Section, name_field, path_field, value_field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +47,13 @@ class DataConfig(Section):
         super().__post_init__()
         if self.jitter and self.keep == "T":
             what = "of T kept frames each is a segment of its own, so that there is nothing to draw from"
-            raise UserError(what, where="jitter", hint="use --set data.keep=2T, data.keep=all, or data.jitter=false")
+            raise ContradictionError(
+                what, where="jitter", hint="use --set data.keep=2T, data.keep=all, or data.jitter=false"
+            )
         if self.device_cache is True and self.cache == "none":
-            raise UserError("with data.cache=none there is no store to keep", where="device_cache", legal="auto, false")
+            raise ContradictionError(
+                "with data.cache=none there is no store to keep", where="device_cache", legal="auto, false"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +136,7 @@ class TrainConfig(Section):
         if self.kernels == "native" and (device == "cuda" or self.compile is True):
             other = "train.device=cuda" if device == "cuda" else "train.compile=true"
             what = f"native is for a CPU without torch.compile, and would do nothing with {other}"
-            raise UserError(what, where=where, hint="use --set train.kernels=torch")
+            raise ContradictionError(what, where=where, hint="use --set train.kernels=torch")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,11 +151,20 @@ class EvalConfig(Section):
 class SaveConfig(Section):
     """What is kept of an unfinished run, to go on from, and of its beginning, for other runs that begin alike."""
 
-    minutes: float = value_field(10.0, "minutes between two states within an experience; 0 keeps none", low=0.0)
-    epochs: int = value_field(0, "epochs between two states within an experience; 0 keeps none", low=0)
+    every_minutes: float = value_field(10.0, "minutes between two states within an experience; 0 keeps none", low=0.0)
+    every_epochs: int = value_field(0, "epochs between two states within an experience; 0 keeps none", low=0)
+    experiences: bool = value_field(False, "keep the state after every experience in the run's folder, for begin.run")
     prefixes: str = value_field(
         "first",
         "experiences after whose training the state is kept in the cache, for runs that are the same up to there",
         words=("none", "first", "all"),
     )
     prefixes_gb: float = value_field(8.0, "most GB of these; the least recently used go", low=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeginConfig(Section):
+    """The run that this one branches off from."""
+
+    run: str | None = path_field(None, "folder of a run with save.experiences=true, whose first experiences are taken")
+    experience: int = value_field(2, "the first experience that is trained here, counted from 1", low=2)

@@ -8,7 +8,16 @@ from torch.autograd import gradcheck
 from torch.func import functional_call
 
 from clnorm.conformance.compare import require_close, require_same
-from clnorm.conformance.norm_under_test import MODES, NOW, Subject, create_context, draw, evaluate, list_state, step
+from clnorm.conformance.norm_under_test import (
+    MODES,
+    NOW,
+    NormUnderTest,
+    create_context,
+    draw,
+    evaluate,
+    list_state,
+    step,
+)
 from clnorm.conformance.report import NotApplicable, Violation
 from clnorm.norms.context import provide_context
 from clnorm.norms.sites.build import build_norm
@@ -20,18 +29,18 @@ _LARGE_MEAN = 1e4
 _COST_SHAPE, _COST_RUNS = (64, 65), 7  # samples and positions
 
 
-def check_autocast(subject: Subject) -> None:
+def check_autocast(subject: NormUnderTest) -> None:
     """Under autocast it computes in float32 and returns the input's dtype; parameters and buffers stay float32."""
     for dtype in (torch.float32, torch.bfloat16):
         _require_float32_inside(subject, dtype, autocast=True)
 
 
-def check_bfloat16(subject: Subject) -> None:
+def check_bfloat16(subject: NormUnderTest) -> None:
     """A bfloat16 input is computed in float32 and returned as bfloat16."""
     _require_float32_inside(subject, torch.bfloat16, autocast=False)
 
 
-def _require_float32_inside(subject: Subject, dtype: torch.dtype, *, autocast: bool) -> None:
+def _require_float32_inside(subject: NormUnderTest, dtype: torch.dtype, *, autocast: bool) -> None:
     """Compare an input of `dtype` with the same numbers in float32, without autocast."""
     given = f"for a {str(dtype).removeprefix('torch.')} input" + (" under autocast" if autocast else "")
     tolerance = _TOLERANCE if dtype == torch.float32 else _BFLOAT16
@@ -56,7 +65,7 @@ def _pass(norm: nn.Module, x: Tensor, *, training: bool) -> Tensor:
     return step(norm, x, NOW, backward=False).y if training else evaluate(norm, x)
 
 
-def check_compile(subject: Subject) -> None:
+def check_compile(subject: NormUnderTest) -> None:
     """torch.compile takes it as one graph, with the same outputs, gradients and buffers up to rounding."""
     norm, plain = subject.build(), subject.build()
     torch.compiler.reset()
@@ -80,7 +89,7 @@ def _of_mean(mean: float) -> str:
     return f", for a mean of {mean:,.0f}" if mean else ""
 
 
-def check_gradients(subject: Subject) -> str:
+def check_gradients(subject: NormUnderTest) -> str:
     """Gradients of the input and of each parameter are those of finite differences, in float64."""
     norm = subject.train().double()
     stopped = bool(getattr(norm, "stop_gradient", False))
@@ -114,7 +123,7 @@ def _trainable(norm: nn.Module) -> list[tuple[str, Tensor]]:
     return [(name, parameter) for name, parameter in norm.named_parameters() if parameter.requires_grad]
 
 
-def check_parameters(subject: Subject) -> None:
+def check_parameters(subject: NormUnderTest) -> None:
     """Each parameter gets a gradient in training."""
     norm = subject.train()
     if not (parameters := _trainable(norm)):
@@ -124,7 +133,7 @@ def check_parameters(subject: Subject) -> None:
         raise Violation(f"{' and '.join(without)} gets no gradient")
 
 
-def measure_cost(subject: Subject) -> str:
+def measure_cost(subject: NormUnderTest) -> str:
     """The time of forward and backward in training, beside that of `bn`."""
     samples, length = _COST_SHAPE
     norms = [subject.train(), build_norm("bn", subject.num_channels).train()]

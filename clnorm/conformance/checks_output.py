@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from clnorm.conformance.compare import require_close, require_finite, require_same
-from clnorm.conformance.norm_under_test import MODES, NOW, SAMPLES, Outcome, Subject, evaluate, list_state, step
+from clnorm.conformance.norm_under_test import MODES, NOW, SAMPLES, NormUnderTest, Outcome, evaluate, list_state, step
 from clnorm.conformance.report import NotApplicable, Violation
 from clnorm.errors import ClnormError
 from clnorm.norms.base import needs_of
@@ -15,12 +15,12 @@ from clnorm.norms.base import needs_of
 _ROUNDING = 1e-5
 
 
-def check_build(subject: Subject) -> None:
+def check_build(subject: NormUnderTest) -> None:
     """It can be built for so many channels."""
     subject.build()
 
 
-def check_output(subject: Subject) -> None:
+def check_output(subject: NormUnderTest) -> None:
     """(S, L, C) becomes a finite tensor of the same shape and dtype, with finite gradients."""
     fresh = subject.build()
     outcome = step(fresh, subject.draw(), 0, call=_Checked(fresh, MODES[True]))
@@ -47,7 +47,7 @@ class _Checked(nn.Module):
         return y
 
 
-def check_layout(subject: Subject) -> None:
+def check_layout(subject: NormUnderTest) -> None:
     """How the input lies in memory makes no difference."""
     contiguous = subject.draw()
     wide = torch.zeros(*contiguous.shape[:2], 2 * subject.num_channels)
@@ -65,19 +65,19 @@ def check_layout(subject: Subject) -> None:
         require_close(*outputs, what="the output", when=f"in evaluation {when}", tolerance=_ROUNDING)
 
 
-def check_training_repeats(subject: Subject) -> None:
+def check_training_repeats(subject: NormUnderTest) -> None:
     """The same input and state give the same output, gradients and buffers, to the bit, in training."""
     once, again = (_repeat(subject) for _ in range(2))
     require_same(again, once, when="when the same training step is done again")
 
 
-def _repeat(subject: Subject) -> Outcome:
+def _repeat(subject: NormUnderTest) -> Outcome:
     norm = subject.train()
     torch.default_generator.manual_seed(0)
     return step(norm, subject.draw(), NOW)
 
 
-def check_evaluation_repeats(subject: Subject) -> None:
+def check_evaluation_repeats(subject: NormUnderTest) -> None:
     """The same input gives the same output, to the bit, in evaluation, which changes no buffer."""
     norm = subject.train()
     once = evaluate(norm, subject.draw())
@@ -88,7 +88,7 @@ def check_evaluation_repeats(subject: Subject) -> None:
         require_close(buffer, before[name], what=f"the buffer {name}", when="through an evaluation")
 
 
-def check_composition(subject: Subject) -> None:
+def check_composition(subject: NormUnderTest) -> None:
     """In evaluation, a sample's output does not depend on the other samples of its batch."""
     norm = subject.train()
     tasks = torch.arange(SAMPLES) % 2
@@ -105,18 +105,18 @@ def check_composition(subject: Subject) -> None:
             require_close(y, whole[part], what="its output", when=when, tolerance=_ROUNDING)
 
 
-def check_one_sample(subject: Subject) -> None:
+def check_one_sample(subject: NormUnderTest) -> None:
     """A batch of one sample trains, unless the norm refuses it."""
     _tell_refusal(_train_small(subject, samples=1, length=4))
 
 
-def check_one_position(subject: Subject) -> None:
+def check_one_position(subject: NormUnderTest) -> None:
     """Samples of one position train and are evaluated, unless the norm refuses them."""
     in_training = _train_small(subject, samples=4, length=1)
     _tell_refusal(_evaluate_small(subject, samples=4) or in_training)
 
 
-def check_one_value(subject: Subject) -> None:
+def check_one_value(subject: NormUnderTest) -> None:
     """One sample of one position is evaluated, unless the norm refuses it."""
     _tell_refusal(_evaluate_small(subject, samples=1))
 
@@ -127,7 +127,7 @@ def _tell_refusal(why: str) -> None:
         raise NotApplicable(why)
 
 
-def _train_small(subject: Subject, *, samples: int, length: int) -> str:
+def _train_small(subject: NormUnderTest, *, samples: int, length: int) -> str:
     try:
         outcome = step(subject.train(), subject.draw(samples=samples, length=length), NOW)
     except ClnormError as error:
@@ -136,7 +136,7 @@ def _train_small(subject: Subject, *, samples: int, length: int) -> str:
     return ""
 
 
-def _evaluate_small(subject: Subject, *, samples: int) -> str:
+def _evaluate_small(subject: NormUnderTest, *, samples: int) -> str:
     try:
         y = evaluate(subject.train(), subject.draw(samples=samples, length=1))
     except ClnormError as error:
@@ -145,7 +145,7 @@ def _evaluate_small(subject: Subject, *, samples: int) -> str:
     return ""
 
 
-def check_degenerate(subject: Subject) -> None:
+def check_degenerate(subject: NormUnderTest) -> None:
     """Large means, constant inputs and zeros give finite outputs and gradients."""
     shape = subject.draw().shape
     inputs = {
@@ -159,7 +159,7 @@ def check_degenerate(subject: Subject) -> None:
         require_finite(Outcome(evaluate(norm, x)), when=f"in evaluation for {name}")
 
 
-def check_input_kept(subject: Subject) -> None:
+def check_input_kept(subject: NormUnderTest) -> None:
     """The input is left as it is."""
     norm = subject.train()
     for training, when in MODES.items():
@@ -171,7 +171,7 @@ def check_input_kept(subject: Subject) -> None:
         require_close(x, subject.draw(), what="the input", when=f"after a pass {when}")
 
 
-def check_random_numbers(subject: Subject) -> None:
+def check_random_numbers(subject: NormUnderTest) -> None:
     """No number is drawn from the global generators."""
     norm = subject.train()
     for training, when in MODES.items():
@@ -194,7 +194,7 @@ def _generator_states() -> dict[str, object]:
     }
 
 
-def check_no_context(subject: Subject) -> None:
+def check_no_context(subject: NormUnderTest) -> None:
     """A norm that declares no `needs` works without a context."""
     norm = subject.build()
     if needs := needs_of(norm):

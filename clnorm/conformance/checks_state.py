@@ -11,8 +11,8 @@ from clnorm.conformance.norm_under_test import (
     NOW,
     SAMPLES,
     STEPS,
+    NormUnderTest,
     Outcome,
-    Subject,
     create_context,
     evaluate,
     list_state,
@@ -26,7 +26,7 @@ from clnorm.norms.context import provide_context
 from clnorm.norms.running import give_statistics, running_norms, statistics_of
 
 
-def check_state_dict(subject: Subject) -> None:
+def check_state_dict(subject: NormUnderTest) -> None:
     """Saved in the middle of a run and loaded into a new norm, training goes on as without, to the bit."""
     norm, other = subject.train(NOW), subject.build(seed=1)
     state = copy.deepcopy(norm.state_dict())
@@ -45,7 +45,7 @@ def check_state_dict(subject: Subject) -> None:
 
 
 @torch.no_grad()
-def _evaluate_bare(norm: nn.Module, subject: Subject) -> Tensor | None:
+def _evaluate_bare(norm: nn.Module, subject: NormUnderTest) -> Tensor | None:
     """The output in evaluation before any new context could mend what was not loaded; None where it needs a context."""
     provide_context(norm, None)
     norm.eval()
@@ -60,7 +60,7 @@ def _evaluate_bare(norm: nn.Module, subject: Subject) -> Tensor | None:
         norm.train()
 
 
-def check_tracking_off(subject: Subject) -> None:
+def check_tracking_off(subject: NormUnderTest) -> None:
     """With `update=none`, a batch leaves running statistics as they are, to the bit."""
     norm = subject.train()
     _require_statistics(norm, subject)
@@ -71,7 +71,7 @@ def check_tracking_off(subject: Subject) -> None:
         raise Violation(f"{' and '.join(changed)} changed though the norm was given update=none")
 
 
-def check_freezing(subject: Subject) -> None:
+def check_freezing(subject: NormUnderTest) -> None:
     """With `frozen`, training goes by running statistics, not the batch's, and keeps them, also after eval()."""
     norm = subject.train()
     _require_statistics(norm, subject)
@@ -88,12 +88,12 @@ def check_freezing(subject: Subject) -> None:
         norm.train()
 
 
-def _require_statistics(norm: nn.Module, subject: Subject) -> None:
+def _require_statistics(norm: nn.Module, subject: NormUnderTest) -> None:
     if not _changed_by_step(copy.deepcopy(norm), subject):
         raise NotApplicable("a training step changes no buffer")
 
 
-def _changed_by_step(norm: nn.Module, subject: Subject) -> list[str]:
+def _changed_by_step(norm: nn.Module, subject: NormUnderTest) -> list[str]:
     """The buffers that a training step changes, beside those that its context changes, such as a schedule."""
     provide_context(norm, create_context(NOW, len(subject.draw())))
     before = list_state(norm)
@@ -101,7 +101,7 @@ def _changed_by_step(norm: nn.Module, subject: Subject) -> list[str]:
     return [name for name, buffer in after.items() if not torch.equal(buffer, before[name])]
 
 
-def check_checkpointing(subject: Subject) -> None:
+def check_checkpointing(subject: NormUnderTest) -> None:
     """Computed a second time in the backward pass, gradients and buffers are those of the plain pass, to the bit."""
     plain, block = subject.build(), subject.build()
     checkpoint_blocks(_Backbone(block))

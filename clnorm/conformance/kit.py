@@ -8,7 +8,7 @@ from clnorm.catalogue import NORMS
 from clnorm.catalogue.option import Option
 from clnorm.catalogue.registry import Spec
 from clnorm.conformance import checks_numerics, checks_output, checks_state
-from clnorm.conformance.norm_under_test import Subject, step
+from clnorm.conformance.norm_under_test import NormUnderTest, step
 from clnorm.conformance.report import ConformanceReport, Finding, NotApplicable, Status, Violation
 from clnorm.errors import ClnormError
 from clnorm.seeding import seeded_torch
@@ -30,7 +30,7 @@ class Check:
     """
 
     name: str
-    examine: Callable[[Subject], str | None]
+    examine: Callable[[NormUnderTest], str | None]
     needed: bool = False
     measures: bool = False
 
@@ -75,7 +75,7 @@ def check_norm(spec: str | Spec, num_channels: int | str = 48) -> ConformanceRep
     Raises:
         UserError: an unknown norm or option, an illegal value, or an illegal number of channels.
     """
-    subject = Subject(NORMS.parse(spec), int(_CHANNELS.parse(num_channels, where="channels")))
+    subject = NormUnderTest(NORMS.parse(spec), int(_CHANNELS.parse(num_channels, where="channels")))
     findings: list[Finding] = []
     broken = ""
     for check in CHECKS:
@@ -89,7 +89,7 @@ def check_norm(spec: str | Spec, num_channels: int | str = 48) -> ConformanceRep
     return ConformanceReport(str(subject.spec), subject.num_channels, tuple(findings))
 
 
-def _calibrate_if_asked(subject: Subject) -> tuple[Subject, str]:
+def _calibrate_if_asked(subject: NormUnderTest) -> tuple[NormUnderTest, str]:
     """The subject, with statistics to begin with where its norm refuses to train without; then with why, as well."""
     try:
         step(subject.build(), subject.draw(), 0)
@@ -100,7 +100,7 @@ def _calibrate_if_asked(subject: Subject) -> tuple[Subject, str]:
     return subject, ""
 
 
-def _examine(check: Check, subject: Subject) -> Finding:
+def _examine(check: Check, subject: NormUnderTest) -> Finding:
     status, detail = Status.MEASURED if check.measures else Status.PASSED, ""
     try:
         with seeded_torch(0), warnings.catch_warnings():

@@ -38,7 +38,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Subject:
+class NormUnderTest:
     """A norm, as it is named, and the number of its channels.
 
     Args:

@@ -2,10 +2,12 @@
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clnorm.catalogue import DATASETS
+from clnorm.catalogue.registry import format_spec
 from clnorm.config.config import Config
 from clnorm.progress import Reporter, count_steps
 
@@ -20,6 +22,25 @@ def read_table(config: Config, reporter: Reporter) -> "ClipTable":
     with count_steps(reporter, "making clips") as progress:
         table: ClipTable = config.dataset.build(root, progress=progress)
     return table
+
+
+def decide_automatic(config: Config, table: "ClipTable") -> Config:
+    """The configuration with what `auto` stands for in the options of its dataset, where no list decides that."""
+    asked = {key for key, value in config.dataset.options if value == "auto"} - table.listed
+    return _with_options(config, {key: value for key, value in table.automatic.items() if key in asked})
+
+
+def leave_automatic(config: Config, table: "ClipTable") -> Config:
+    """The configuration with `auto` for what that stands for: what decides the run's id is the same either way."""
+    kwargs = config.dataset.kwargs
+    return _with_options(config, {key: "auto" for key, value in table.automatic.items() if kwargs[key] == value})
+
+
+def _with_options(config: Config, options: dict[str, Any]) -> Config:
+    if not options:
+        return config
+    text = format_spec(config.dataset.name, config.dataset.kwargs | options)
+    return replace(config, dataset=DATASETS.parse(text))
 
 
 def _store_shape(config: Config) -> dict[str, Any]:
@@ -84,3 +105,10 @@ def present_content(config: Config, table: "ClipTable") -> str | None:
 
     meta = naming.describe_store(table, **_store_shape(config))
     return naming.present_content(meta, table, workers=config.data.workers)
+
+
+def has_store(config: Config, table: "ClipTable") -> bool:
+    """Whether the clips of a table are decoded already, as the configuration says."""
+    from clnorm.data.store import naming
+
+    return naming.locate_store(naming.describe_store(table, **_store_shape(config))).exists()

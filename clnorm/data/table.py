@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from clnorm.catalogue.option import Value
 from clnorm.errors import UserError
 
 SPLITS = ("train", "test", "unused")
@@ -30,6 +32,8 @@ class ClipTable:
             relative to root), `label` (int64), `split` ("train", "test" or "unused"), `group` (the source that a
             clip was cut from: clips of one group are not independent), `bytes` (int64, the file's size), then
             whatever else the reader knows of a clip.
+        automatic: what the reader's options at `auto` stand for where no list of the dataset decides.
+        listed: those of them that a list decides.
 
     Raises:
         UserError: the frame breaks this contract; the column and the first offending row are named.
@@ -39,6 +43,8 @@ class ClipTable:
     root: Path
     classes: tuple[str, ...]
     frame: pd.DataFrame
+    automatic: Mapping[str, Value] = field(default_factory=dict)
+    listed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self._check_classes()

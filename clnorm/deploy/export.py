@@ -18,7 +18,7 @@ from clnorm.errors import ClnormError, UserError
 from clnorm.files import replace_file
 from clnorm.seeding import torch_generator
 
-_FORMATS = Option("safetensors", "what is written", words=("safetensors", "onnx"))
+FORMATS = Option("safetensors", "what is written", words=("safetensors", "onnx"))
 _CHECKED = 4  # clips that an export is checked on
 _TOLERANCE = 1e-2  # of the largest logit, and beside what rounding does to the trained model itself
 
@@ -82,7 +82,7 @@ def export_model(
         UserError: an unknown format, a file to write that is the one to read, or as `load_model`.
         ClnormError: the export failed, computes something else, or cannot be written; `out` is then as it was.
     """
-    kind = str(_FORMATS.parse(format, where="format"))
+    kind = str(FORMATS.parse(format, where="format"))
     if kind == "onnx":
         require_onnx()
     loaded = load_model(run, allow_plugins=allow_plugins)

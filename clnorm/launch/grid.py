@@ -1,19 +1,21 @@
 """The grid of a sweep: its configurations, all checked, and their names."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from clnorm.catalogue.plugins import parse_allowed
 from clnorm.config.config import Config
-from clnorm.config.fields import list_keys
+from clnorm.config.fields import ContradictionError, list_keys
 from clnorm.config.identity import list_values
 from clnorm.config.load import merge_config, read_yaml
-from clnorm.errors import UserError
+from clnorm.errors import Mistakes, UserError
 from clnorm.results.selection import plain_text
 
 _KEYS = ("config", "grid")
+_MOST = 10_000  # runs of a grid
 
 
 def read_sweep(path: str | Path, overrides: Mapping[str, Any], *, allow_plugins: Iterable[str] = ()) -> list[Config]:
@@ -28,31 +30,50 @@ def read_sweep(path: str | Path, overrides: Mapping[str, Any], *, allow_plugins:
         allow_plugins: as in `load_config`.
 
     Raises:
-        UserError: an unknown key, a list that is none or empty, an illegal configuration, or a plug-in that is not
-            allowed.
+        UserError: unknown keys, lists that are none or empty, illegal configurations and plug-ins that are not allowed,
+            all of them; or a grid of over 10,000 runs.
     """
     loaded = read_yaml(path, allowed=parse_allowed(allow_plugins))
     if loaded and loaded.keys() <= set(list_keys(Config)):
         hint = f"write clnorm run --config {path}; a sweep has `grid`, lists of values by key"
         raise UserError("holds the configuration of one run", where=str(path), hint=hint)
+    mistakes, grid, shared = Mistakes(), loaded.get("grid"), loaded.get("config") or {}
     for key in loaded:
         if key not in _KEYS:
-            raise UserError(f"unknown key {key!r}", where=str(path), legal=_KEYS, given=str(key))
-    grid = loaded.get("grid")
+            mistakes.add(UserError(f"unknown key {key!r}", where=str(path), legal=_KEYS, given=str(key)))
+    if not isinstance(shared, dict):
+        what, hint = f"{shared!r} is not a mapping of keys", "such as config: {train: {epochs: 5}}"
+        mistakes.add(UserError(what, where=f"{path}: config", hint=hint))
+        shared = {}
+    points = _read_points(grid, mistakes, where=str(path), overrides=overrides)
+    configs, leave_out = [], ContradictionError if mistakes else None
+    for point in points:
+        try:
+            configs.append(merge_config(shared, {**overrides, **point}))
+        except UserError as error:
+            mistakes.add(error, leave_out=leave_out)
+    mistakes.refuse()
+    return configs
+
+
+def _read_points(grid: object, mistakes: Mistakes, *, where: str, overrides: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each point of a grid, as values by dotted key; of what is legal in it, where something is not."""
     if not isinstance(grid, dict) or not grid:
-        raise UserError("needs lists of values under `grid`", where=str(path), hint="such as grid: {norm: [bn, cn]}")
+        hint = "such as grid: {norm: [bn, cn]}"
+        mistakes.add(UserError("needs lists of values under `grid`", where=where, hint=hint))
+        return [{}]
+    legal = {}
     for key, values in grid.items():
         if not isinstance(values, list) or not values:
-            what, legal = f"{values!r} is not a list of values", "a list, not empty, such as [0, 1, 2]"
-            raise UserError(what, where=f"{path}: grid.{key}", legal=legal)
-        if key in overrides:
-            raise UserError(f"{key!r} is varied by the grid", where="--set", hint=f"change it in {path}")
-    shared = loaded.get("config") or {}
-    if not isinstance(shared, dict):
-        raise UserError(
-            f"{shared!r} is not a mapping of keys", where=f"{path}: config", hint="such as config: {train: {epochs: 5}}"
-        )
-    return [merge_config(shared, {**overrides, **point}) for point in _points(grid)]
+            what, wanted = f"{values!r} is not a list of values", "a list, not empty, such as [0, 1, 2]"
+            mistakes.add(UserError(what, where=f"{where}: grid.{key}", legal=wanted))
+        elif key in overrides:
+            mistakes.add(UserError(f"{key!r} is varied by the grid", where="--set", hint=f"change it in {where}"))
+        else:
+            legal[str(key)] = values
+    if (count := prod(map(len, legal.values()))) > _MOST:
+        raise UserError(f"makes {count:,} runs", where=f"{where}: grid", legal=f"at most {_MOST:,}")
+    return [dict(zip(legal, values, strict=True)) for values in product(*legal.values())]
 
 
 def name_cells(configs: Sequence[Config]) -> list[str]:
@@ -62,7 +83,3 @@ def name_cells(configs: Sequence[Config]) -> list[str]:
     differing = [key for key in flat[0] if len({str(values[key]) for values in flat}) > 1] if flat else []
     keys = differing or ["norm", "strategy", "seed"]
     return [" ".join(f"{key}={plain_text(values[key])}" for key in keys) for values in flat]
-
-
-def _points(grid: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    return (dict(zip(grid, values, strict=True)) for values in product(*grid.values()))

@@ -1,7 +1,7 @@
 """What a launcher is given: the cells that are left, and the command that runs them anywhere."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ class Job:
         retries: how often a failed cell is tried again.
         reporter: told of the progress.
         show: shown the status of the sweep every second or so, while it runs here.
+        preview: given what would be started, as text, in a dry run; nothing is started then.
     """
 
     manifest: Path
@@ -29,6 +30,7 @@ class Job:
     retries: int
     reporter: Reporter
     show: Callable[[SweepStatus], None]
+    preview: Callable[[str], None] | None = None
 
     @property
     def out(self) -> str:
@@ -37,11 +39,28 @@ class Job:
 
     def command(self, indices: Sequence[int]) -> list[str]:
         """The command that runs some of the cells, in the order given."""
+        return self.write_command(write_indices(indices))
+
+    def write_command(self, index: str) -> list[str]:
+        """The command with a text in the place of the indices."""
         # What the user named for the sweep, this command's own manifest may name.
         plugins = sorted({name for cell in self.cells.values() for name in list_plugins(cell.config)})
         allowed = [word for name in plugins for word in ("--allow-plugin", name)]
-        words = ["worker", str(self.manifest.absolute()), "--index", write_indices(indices)]
+        words = ["worker", str(self.manifest.absolute()), "--index", index]
         return [sys.executable, "-m", "clnorm", *words, "--retries", str(self.retries), *allowed]
+
+    def bundle(self, size: int, *, at_once: int = 0, only: Iterable[int] | None = None) -> list[list[int]]:
+        """The cells, or only some of them, in parts of `size`.
+
+        Cells that begin alike stand one after the other; where `at_once` parts run at a time, these are of different
+        places, so that none waits for the beginning that another one trains.
+        """
+        indices = list(self.cells if only is None else only)
+        parts = [indices[start : start + size] for start in range(0, len(indices), size)]
+        if not at_once:
+            return parts
+        stride = -(-len(parts) // at_once)
+        return [parts[place] for first in range(stride) for place in range(first, len(parts), stride)]
 
 
 def list_plugins(config: Config) -> list[str]:

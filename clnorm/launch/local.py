@@ -1,6 +1,7 @@
 """A sweep on this machine: one process, or several that share its cores or its GPUs."""
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -19,8 +20,8 @@ _EVERY = 1.0  # seconds between two looks
 _DONE = (0, 1)  # exit codes of a worker that tried all of its cells
 
 
-def local(job: Job, *, processes: int, threads: int) -> None:
-    """Run the cells of a job, and wait for them.
+def local(job: Job, *, processes: int = 0, threads: int = 0) -> bool:
+    """Run the cells of a job, and wait for them: True.
 
     Raises:
         FailedCellsError: some failed.
@@ -30,9 +31,15 @@ def local(job: Job, *, processes: int, threads: int) -> None:
     gpus = list_gpus()
     count = min(processes or max(len(gpus), 1), len(job.cells))
     if count == 1 and not threads:
-        work(list(job.cells.values()), retries=job.retries, reporter=job.reporter)
-        return
+        if job.preview is not None:
+            job.preview(shlex.join(job.command(list(job.cells))))
+        else:
+            work(list(job.cells.values()), retries=job.retries, reporter=job.reporter)
+        return True
     crew = _Crew(job, count=count, threads=threads or max(len(os.sched_getaffinity(0)) // count, 1), gpus=gpus)
+    if job.preview is not None:
+        job.preview(crew.describe())
+        return True
     watch = Watch(job.out)
     with wait_for_signals(job.reporter) as request:
         crew.start()
@@ -46,6 +53,7 @@ def local(job: Job, *, processes: int, threads: int) -> None:
         hint = "give the same command again, which goes on from here"
         raise StoppedError(f"stopped by {request.name}; the states of the runs at work are kept", hint=hint)
     refuse_failures(list(job.cells.values()), job.reporter)
+    return True
 
 
 def list_gpus() -> list[str]:
@@ -70,6 +78,14 @@ class _Crew:
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
         self._stopping = False
 
+    def describe(self) -> str:
+        """The commands of all workers, a line each."""
+        lines = []
+        for number, order in enumerate(self._orders):
+            settings = [f"{name}={shlex.quote(value)}" for name, value in self._settings(number).items()]
+            lines.append(" ".join([*settings, shlex.join(self._job.command(order))]))
+        return "\n".join(lines)
+
     def start(self) -> None:
         self._logs.mkdir(parents=True, exist_ok=True)
         for number in range(len(self._orders)):
@@ -93,10 +109,12 @@ class _Crew:
                 self._replace(number, worker.pid, code)
         return bool(self._workers)
 
+    def _settings(self, number: int) -> dict[str, str]:
+        """What a worker finds in its environment beside what this process has there."""
+        gpu = {"CUDA_VISIBLE_DEVICES": self._gpus[number % len(self._gpus)]} if self._gpus else {}
+        return {"OMP_NUM_THREADS": str(self._threads), **gpu}
+
     def _start(self, number: int) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": str(self._threads)}
-        if self._gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = self._gpus[number % len(self._gpus)]
         with (self._logs / f"worker-{number}.log").open("ab") as log:
             # In a session of its own, so that Ctrl-C reaches it through this process alone.
             self._workers[number] = subprocess.Popen(  # noqa: S603 - this Python, and words of clnorm's own
@@ -104,7 +122,7 @@ class _Crew:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env={**os.environ, **self._settings(number)},
                 start_new_session=True,
             )
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from clnorm.config.config import Config
 from clnorm.config.identity import NOT_IDENTITY, describe
 from clnorm.data.open import read_table
+from clnorm.data.table import ClipTable
 from clnorm.errors import ClnormError
+from clnorm.experiment import find_folder
 from clnorm.launch.grid import name_cells
 from clnorm.progress import Reporter
-from clnorm.results.folder import RunFolder, run_name
+from clnorm.results.folder import RunFolder
 from clnorm.results.record import RunRecord
 
 _VARIES = {*NOT_IDENTITY, "strategy", "protocol"}  # what cells that begin alike may differ in
@@ -68,6 +70,13 @@ class Plan:
         folders = {cell.run: cell.folder for cell in self.cells}
         return [_load(folders[run]) for run in self.runs]
 
+    @property
+    def finished_records(self) -> list[RunRecord]:
+        """As `records`, of the runs that are finished."""
+        loaded = [cell.folder.load() for cell in self.cells]
+        found = {record.run: record for record in loaded if record is not None and record.status == "finished"}
+        return [found[run] for run in self.runs if run in found]
+
 
 def plan_sweep(configs: Sequence[Config], *, reporter: Reporter) -> Plan:
     """Plan a sweep.
@@ -84,13 +93,13 @@ def plan_sweep(configs: Sequence[Config], *, reporter: Reporter) -> Plan:
         UserError: data that cannot be used.
     """
     runs: list[str] = []
-    tables: dict[tuple[str, str | None], str] = {}
+    tables: dict[tuple[str, str | None], ClipTable] = {}
     groups: dict[str, dict[str, Cell]] = {}
     for name, config in zip(name_cells(configs), configs, strict=True):
         key = (str(config.dataset), config.data.root)
         if key not in tables:
-            tables[key] = read_table(config, reporter).fingerprint
-        run = run_name(config, data=tables[key])
+            tables[key] = read_table(config, reporter)
+        run = find_folder(config, tables[key]).path.name
         runs.append(run)
         beginning = json.dumps([describe(config, leave_out=_VARIES), key], sort_keys=True)
         groups.setdefault(beginning, {}).setdefault(run, Cell(name, run, config))

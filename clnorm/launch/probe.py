@@ -75,7 +75,7 @@ def probe(config: Config, table: ClipTable, *, seconds: float) -> Probe:
         UserError: options that cannot be used.
     """
     began = time.perf_counter()
-    strategy = _create(config, table)
+    strategy = create_strategy(config, table)
     if config.model.calibrate:
         calibrate_at_start(strategy)
     start = time.perf_counter() - began
@@ -103,7 +103,7 @@ def probe(config: Config, table: ClipTable, *, seconds: float) -> Probe:
     )
 
 
-def _create(config: Config, table: ClipTable) -> ClipStrategy:
+def create_strategy(config: Config, table: ClipTable) -> ClipStrategy:
     """The strategy of a run on noise, with a few clips an experience and one epoch."""
     device = resolve_device(config.train.device, config.train.precision)
     size, frames = config.data.image_size, config.data.frames

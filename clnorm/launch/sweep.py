@@ -1,13 +1,15 @@
 """A sweep: all of its cells are finished where it returns, whatever ran them."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from clnorm.catalogue import LAUNCHERS
 from clnorm.catalogue.registry import Spec
 from clnorm.config.config import Config
 from clnorm.errors import UserError
+from clnorm.launch.grid import name_cells
 from clnorm.launch.job import Job
-from clnorm.launch.manifest import write_manifest
+from clnorm.launch.manifest import FOLDER, write_manifest
 from clnorm.launch.notes import Failures
 from clnorm.launch.plan import Cell, plan_sweep
 from clnorm.launch.status import SweepStatus
@@ -36,7 +38,7 @@ def sweep(
         show: shown the status of a sweep with several processes every second or so.
 
     Returns:
-        The records, in the same order.
+        The records, in the same order; of a launcher that submits and does not wait, those of the finished runs.
 
     Raises:
         UserError: configurations with several results folders, or an unknown launcher.
@@ -51,8 +53,18 @@ def sweep(
         what = f"the runs go into {configs[0].out} and {min(others)}"
         raise UserError(what, where="out", hint="give one results folder to all runs of a sweep")
     plan = plan_sweep(configs, reporter=reporter)
-    launch(plan.cells, engine, retries=retries, reporter=reporter, show=show or (lambda status: None))
-    return plan.records
+    is_over = launch(plan.cells, engine, retries=retries, reporter=reporter, show=show or (lambda status: None))
+    return plan.records if is_over else plan.finished_records
+
+
+def preview(configs: Sequence[Config], launcher: str, *, retries: int = 1) -> str:
+    """What a launcher would start for configurations, none of which is finished; nothing is made, read or started."""
+    texts: list[str] = []
+    cells = [Cell(name, "", config) for name, config in zip(name_cells(configs), configs, strict=True)]
+    manifest = Path(configs[0].out).expanduser() / FOLDER / "MANIFEST.json"
+    job = Job(manifest, dict(enumerate(cells)), retries, Reporter(), lambda status: None, texts.append)
+    LAUNCHERS.parse(launcher, where="launcher").build(job)
+    return "\n".join(texts)
 
 
 def launch(
@@ -62,13 +74,13 @@ def launch(
     retries: int,
     reporter: Reporter,
     show: Callable[[SweepStatus], None],
-) -> None:
-    """Have a launcher run those of the cells that are not finished; raises as `sweep`."""
+) -> bool:
+    """Have a launcher run those of the cells that are not finished; whether all are now. Raises as `sweep`."""
     left = {index: cell for index, cell in enumerate(cells) if not cell.is_finished}
     reporter.note(f"{len(cells)} runs, of which {len(cells) - len(left)} are finished. {cells[0].config.out}")
     if not left:
-        return
+        return True
     manifest, failures = write_manifest(cells), Failures(cells[0].config.out)
     for cell in left.values():
         failures.forget(cell.run)  # whoever gives the command again has mended something
-    engine.build(Job(manifest, left, retries, reporter, show))
+    return engine.build(Job(manifest, left, retries, reporter, show)) is not False

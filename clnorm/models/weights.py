@@ -4,7 +4,6 @@ Nothing here runs code that a file brings along: a file is read as safetensors, 
 """
 
 import hashlib
-import json
 import math
 import pickle
 import warnings
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from clnorm.errors import ClnormError, UserError
+from clnorm.reading import read_json
 from clnorm.seeding import hold_process
 
 Triple = tuple[float, float, float]
@@ -67,17 +67,24 @@ def read_model_weights(
         UserError: both are asked for, or an input without either; else as `read_weights` and `fetch_weights`.
         ClnormError: the hub failed.
     """
-    if pretrained and weights is not None:
-        raise UserError("pretrained weights and a file of weights", where="model", hint="give one of the two")
+    check_start(pretrained=pretrained, weights=weights, input=input)
     if weights is not None:
         return read_weights(weights, input=input)
-    if pretrained:
-        return fetch_weights(backbone, input=input)
-    if input != "auto":
+    return fetch_weights(backbone, input=input) if pretrained else None
+
+
+def check_start(*, pretrained: bool, weights: str | Path | None, input: str) -> None:  # noqa: A002
+    """Refuse what contradicts itself before any weights are read; the arguments are those of `read_model_weights`.
+
+    Raises:
+        UserError: both are asked for, or an input without either.
+    """
+    if pretrained and weights is not None:
+        raise UserError("pretrained weights and a file of weights", where="model", hint="give one of the two")
+    if not pretrained and weights is None and input != "auto":
         raise UserError(
             f"{input!r} without weights", where="model.input", hint="give model.weights=FILE or model.pretrained=true"
         )
-    return None
 
 
 def read_weights(path: str | Path, *, input: str = "auto") -> Weights:  # noqa: A002
@@ -193,21 +200,21 @@ def _read_header(header: Mapping[str, str], where: str) -> tuple[Triple, Triple]
     if not {"mean", "std"} & set(header):
         return None
     try:
-        mean, std = (json.loads(header.get(key, "null")) for key in ("mean", "std"))
-    except json.JSONDecodeError as error:
-        raise _bad_input(header.get("mean"), header.get("std"), where) from error
+        mean, std = (read_json(header.get(key, "null")) for key in ("mean", "std"))
+    except ValueError as error:
+        raise _bad_input(header.get("mean"), header.get("std"), where, reason=f" ({error})") from error
     return _check_input(mean, std, where)
 
 
 def _read_config(path: Path) -> tuple[Triple, Triple] | None:
     """Mean and std of a timm `config.json`; None where there is no such file, or it states neither."""
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = read_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         hint = "mend it, or move the weights to a folder without it"
-        raise UserError("cannot be read as JSON", where=str(path), hint=hint) from error
+        raise UserError(f"cannot be read as JSON ({error})", where=str(path), hint=hint) from error
     stated = config.get("pretrained_cfg") if isinstance(config, Mapping) else None
     if not isinstance(stated, Mapping) or not {"mean", "std"} & set(stated):
         return None
@@ -224,8 +231,10 @@ def _check_input(mean: Any, std: Any, where: str) -> tuple[Triple, Triple]:
     return tuple(map(float, mean)), tuple(map(float, std))  # type: ignore[return-value]  # three each
 
 
-def _bad_input(mean: Any, std: Any, where: str) -> UserError:
-    return UserError(f"states mean {mean} and std {std}", where=where, legal="three numbers each, those of std above 0")
+def _bad_input(mean: Any, std: Any, where: str, *, reason: str = "") -> UserError:
+    shown_mean, shown_std = (text if len(text := str(value)) <= 60 else f"{text[:60]}..." for value in (mean, std))
+    what = f"states mean {shown_mean} and std {shown_std}{reason}"
+    return UserError(what, where=where, legal="three numbers each, those of std above 0")
 
 
 def _decide_input(stated: tuple[Triple, Triple] | None, asked: str, where: str) -> tuple[Triple, Triple]:

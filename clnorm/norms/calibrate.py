@@ -53,14 +53,7 @@ def calibrate_norms(
         UserError: no norm has running statistics, or there is no batch.
         ClnormError: a norm with running statistics is not reached by the batches.
     """
-    trackers = _find_trackers(model)
-    if not trackers:
-        raise UserError(
-            "no norm of the model has running statistics, so there is nothing to calibrate",
-            where="model.calibrate",
-            legal="a norm with running statistics, such as bn or cn; ln and gn have none",
-            hint="leave model.calibrate=false",
-        )
+    trackers = require_statistics(model)
     clips = 0
     at_start = ((batch, _first_context(batch)) for batch in batches)
     pairs = at_start if contexts is None else zip(batches, contexts, strict=True)
@@ -115,12 +108,25 @@ def _first_context(batch: Tensor) -> StepContext:
     return StepContext(tasks=tasks, experience=0, progress=0.0)
 
 
-def _find_trackers(model: nn.Module) -> list[_Tracker]:
-    return [
+def require_statistics(model: nn.Module) -> list[_Tracker]:
+    """The modules of a model whose running statistics can be estimated.
+
+    Raises:
+        UserError: there is none.
+    """
+    trackers = [
         _Tracker(name, module)
         for name, module in model.named_modules()
         if isinstance(getattr(module, "running_mean", None), Tensor) and hasattr(module, "momentum")
     ]
+    if not trackers:
+        raise UserError(
+            "no norm of the model has running statistics, so there is nothing to calibrate",
+            where="model.calibrate",
+            legal="a norm with running statistics, such as bn or cn; ln and gn have none",
+            hint="leave model.calibrate=false",
+        )
+    return trackers
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 from clnorm.catalogue.reference import Reference
+from clnorm.console import visible
 from clnorm.evaluation.metrics import Metric
 from clnorm.evaluation.stats import FEWEST
 from clnorm.results.grid import SIGNIFICANT, Cell, Grid, rounded
@@ -20,18 +21,20 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
+    "[": "{[}",  # at the start of a row, `\\` of the row before would take it for its own option
+    "*": "{*}",
     **{character: f"\\{character}" for character in "_&%#${}"},
 }
 
 
 def escape_latex(text: str) -> str:
     """`text` as LaTeX prints it literally, outside math mode."""
-    return "".join(_LATEX.get(character, character) for character in text)
+    return "".join(_LATEX.get(character, character) for character in visible(text))
 
 
 def escape_markdown(text: str) -> str:
     """`text` as GitHub's Markdown prints it literally, in a table cell too."""
-    return re.sub(r"([\\`*_\[\]<>|~$#])", r"\\\1", text)
+    return re.sub(r"([\\`*_\[\]<>|~$#])", r"\\\1", visible(text))
 
 
 def _same(text: str) -> str:
@@ -80,7 +83,7 @@ class Dialect:
 
 
 PLAIN = Dialect(
-    escape=_same,
+    escape=visible,
     heading=lambda metric: metric.title,
     definition=lambda metric: f"{metric.title} = {metric.formula}",
     number=_same,

@@ -12,6 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from clnorm.console import as_text, csv_text
 from clnorm.results.captions import explain_marks, write_caption
 from clnorm.results.dialects import (
     LATEX,
@@ -42,9 +43,9 @@ def to_rich(grid: Grid, console: Console | None = None) -> str:
     table = Table()
     table.add_column("norm", overflow="fold")
     for heading in _headings(grid, PLAIN, separator="\n"):
-        table.add_column(Text(heading), justify="right", overflow="fold")
+        table.add_column(as_text(*heading.split("\n")), justify="right", overflow="fold")
     for norm in grid.norms:
-        table.add_row(Text(write_name(grid, "norm", norm, PLAIN)), *_styled(grid, norm))
+        table.add_row(as_text(write_name(grid, "norm", norm, PLAIN)), *_styled(grid, norm))
     if console is None or not console.is_terminal:
         console = Console(file=io.StringIO(), width=WIDTH)
         widest = Measurement.get(console, console.options.update(max_width=sys.maxsize), table).maximum
@@ -53,7 +54,7 @@ def to_rich(grid: Grid, console: Console | None = None) -> str:
     legend = f"Bold best, underlined second within a strategy{explain_marks(grid, PLAIN)}. " if marked else ""
     with console.capture() as capture:
         console.print(table)
-        console.print(Text(legend + write_caption(grid, PLAIN)))
+        console.print(as_text(legend + write_caption(grid, PLAIN)))
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
@@ -155,7 +156,7 @@ def _print_width(cell: str) -> float:
 def to_csv(grid: Grid) -> str:
     """One line a cell, at full precision, in the unit that a column says; what an incomplete cell lacks is empty.
 
-    `n` counts the finished seeds that have a value, so that a gap shows what is missing.
+    `n` counts the finished seeds that have a value, so that a gap shows what is missing. Names are those of `csv_text`.
     """
     compared = ["difference", "difference_half_width", "p", "p_holm"] if grid.versus else []
     text = io.StringIO()
@@ -165,7 +166,7 @@ def to_csv(grid: Grid) -> str:
         mean, half_width = (cell.interval.mean, cell.interval.half_width) if cell.interval else (None, None)
         numbers = [_number(mean), _number(half_width), len(cell.values), str(cell.complete).lower(), "fraction"]
         names = [grid.names.get(place, place[1]) for place in (("norm", norm), ("strategy", strategy))]
-        writer.writerow([*names, metric, *numbers, *(_compared(cell) if compared else [])])
+        writer.writerow([*map(csv_text, (*names, metric)), *numbers, *(_compared(cell) if compared else [])])
     return text.getvalue()
 
 
@@ -205,8 +206,8 @@ def _texts(grid: Grid, norm: str, dialect: Dialect) -> Iterator[str]:
 def _styled(grid: Grid, norm: str) -> Iterator[Text]:
     styles = {"best": "bold", "second": "underline", "": ""}
     for cell in _row(grid, norm):
-        text = Text(write_mean(cell, PLAIN))
+        text = as_text(write_mean(cell, PLAIN))
         text.stylize(styles[cell.mark], 0, len(text.plain.partition(" ")[0]))
         yield text
         if grid.versus is not None:
-            yield Text("" if norm == grid.versus else write_difference(cell, PLAIN))
+            yield as_text("" if norm == grid.versus else write_difference(cell, PLAIN))

@@ -19,6 +19,7 @@ from clnorm.results.selection import EXPERIMENT, SETTING, check_one_setting, pla
 
 Mark = Literal["best", "second", ""]
 SIGNIFICANT = 0.05
+_ROUNDING = 1e-9  # by which a share may pass 1
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ def create_grid(
     A cell is complete when every seed of the table has a finished run and a value; otherwise it has no mean.
 
     Raises:
-        UserError: no run, several settings, two runs for one place, or an unknown metric, label, norm to compare to or
-            name to replace.
+        UserError: no run, several settings, two runs for one place, a value that is no share, or an unknown metric,
+            label, norm to compare to or name to replace.
     """
     if not metrics:
         raise UserError("no metric is named", where="table", legal=METRICS)
@@ -98,6 +99,7 @@ def create_grid(
             raise UserError(f"unknown metric {key!r}", where="table", legal=METRICS, given=key)
     check_one_setting(df)
     df = df.astype({"norm": str, "strategy": str, "label": str, "metric": str})
+    df = df.assign(value=_read_shares(df, metrics))
     labels = tuple(sorted(set(df["label"]) - {""}))
     for label in labels:
         if label not in NOTES:
@@ -123,6 +125,18 @@ def create_grid(
         cited=papers if cite else {},
     )
     return replace(grid, cells=_cells(df, grid))
+
+
+def _read_shares(df: pd.DataFrame, metrics: Sequence[str]) -> "pd.Series[Any]":
+    """The values as numbers, those of `metrics` checked: each is a share or a difference of shares, or undefined."""
+    values = pd.to_numeric(df["value"], errors="coerce")
+    wrong = df[df["metric"].isin(metrics) & ~((values.abs() <= 1 + _ROUNDING) | df["value"].isna())]
+    if not wrong.empty:
+        first = wrong.iloc[0]
+        raise UserError(
+            f"{first['metric']} is {first['value']}", where=str(first["run"]), legal="a share from -1 to 1, or none"
+        )
+    return values
 
 
 def _join(column: "pd.Series[Any]") -> str:

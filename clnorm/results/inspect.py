@@ -8,6 +8,7 @@ from clnorm.config.config import Config
 from clnorm.config.identity import flatten
 from clnorm.config.load import merge_config
 from clnorm.errors import ClnormError, UserError
+from clnorm.results.find import describe_lack
 from clnorm.results.folder import RunFolder
 from clnorm.results.record import RunRecord
 
@@ -54,11 +55,13 @@ def read_run(folder: str | Path) -> RunRecord:
 
     Raises:
         UserError: the folder is none of a run; where runs are in it, one is named.
-        ClnormError: the record is damaged.
+        ClnormError: the record is damaged, or there is none beside files of a run.
     """
     path = Path(folder)
     record = RunFolder(path).load()
     if record is None:
+        if lack := describe_lack(path):
+            raise lack
         runs = sorted(file.parent for file in path.glob("*/record.json"))
         hint = f"give one of the runs in it, such as {runs[0]}" if runs else f"see: clnorm runs {path.parent}"
         raise UserError("is not the folder of a run", where=str(path), hint=hint)

@@ -1,7 +1,7 @@
 """All runs under a folder, as one long table."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from clnorm.catalogue import AUGMENTATIONS, IMBALANCE, MIXES
 from clnorm.config.identity import flatten
 from clnorm.config.moved import moved_options
 from clnorm.errors import ClnormError, UserError
+from clnorm.results.find import find_records
 from clnorm.results.record import UNKNOWN, RunRecord, read_record
 from clnorm.results.selection import EXPERIMENT
 
@@ -34,7 +35,8 @@ def load_results(
         columns: further groups of columns. `config`: every key of the configuration by its dotted name, such as
             `train.epochs`, and `data.fingerprint`, the hash of the clips; `unknown` where an older record has no such
             key. `cost`: `cost.seconds`, `cost.clips_trained`, `cost.peak_memory_mb`. `folder`: the run's folder.
-        on_unreadable: told of each record that cannot be read, which is then left out; by default it is an error.
+        on_unreadable: told of each record that cannot be read, and of whatever else `find_records` cannot take, which
+            is then left out; by default it is an error.
 
     Returns:
         `retention` is filled in where joint training with the same norm, label and seed is among the runs. Columns run,
@@ -46,7 +48,7 @@ def load_results(
 
     Raises:
         UserError: there is no such folder, or no run in it, or no such group of columns.
-        ClnormError: a record is damaged.
+        ClnormError: a record is damaged, or none can be read.
     """
     import pandas as pd
 
@@ -56,10 +58,8 @@ def load_results(
     root = Path(folder)
     if not root.is_dir():
         raise UserError("there is no such folder", where=str(root), hint="give the --out of your runs")
-    read = list(_read_records(sorted(root.rglob("record.json")), on_unreadable))
+    read = _read_records(root, on_unreadable)
     files, records = [file for file, _ in read], [_named_anew(record) for _, record in read]
-    if not records:
-        raise UserError("holds no run", where=str(root), hint=f"make one: clnorm run --out {root}")
     joint = {
         _pair(record): record.metrics.get(_A_BAR)
         for record in records
@@ -90,16 +90,29 @@ def _wide(record: RunRecord, file: Path, columns: Sequence[str]) -> dict[str, An
     return values
 
 
-def _read_records(
-    files: Iterable[Path], on_unreadable: Callable[[ClnormError], None] | None
-) -> Iterator[tuple[Path, RunRecord]]:
-    for file in files:
+def _read_records(root: Path, on_unreadable: Callable[[ClnormError], None] | None) -> list[tuple[Path, RunRecord]]:
+    """Each record with its file, one at least."""
+    read, problems = list[tuple[Path, RunRecord]](), list[ClnormError]()
+    for file in find_records(root, problems.append):
         try:
-            yield file, read_record(file)
+            read.append((file, read_record(file)))
         except ClnormError as error:
-            if on_unreadable is None:
-                raise
-            on_unreadable(error)
+            problems.append(error)
+    if problems and on_unreadable is None:
+        raise problems[0]
+    if problems and not read:
+        raise ClnormError(f"holds no run that can be read: {list_unreadable(problems)}", where=str(root))
+    if not read:
+        raise UserError("holds no run", where=str(root), hint=f"make one: clnorm run --out {root}")
+    for problem in problems:
+        if on_unreadable is not None:
+            on_unreadable(problem)
+    return read
+
+
+def list_unreadable(problems: Sequence[ClnormError]) -> str:
+    """Each with its place, in one line."""
+    return "; ".join(f"{problem.where}: {problem.what}" for problem in problems)
 
 
 def _named_anew(record: RunRecord) -> RunRecord:

@@ -44,7 +44,8 @@ class RunRecord:
         untrained: the accuracies before any training, where they were asked for.
         metrics: by name, None where undefined.
         data: the number of sources of all clips, or `unknown` where nothing tells them; clips trained and tested on,
-            and of each class in training (by class id), bad clips by path with the reason, and the store's sampling.
+            and of each class in training (by class id), how many files have another name than official lists say, for
+            each way in which they do (`.mp4 for .avi`), bad clips by path with the reason, and the store's sampling.
         memory: clips, frames and megabytes that the strategy keeps.
         weights: the report on pretrained weights, empty without.
         swap: the report on every norm site.
@@ -99,10 +100,12 @@ def read_record(path: Path) -> RunRecord:
     """A record from its file.
 
     Raises:
-        ClnormError: it is damaged or was changed, it has no checksum and is not of an earlier version that wrote none,
-            or it is of a newer schema.
+        ClnormError: it cannot be read, it is damaged or was changed, it has no checksum and is not of an earlier
+            version that wrote none, or it is of a newer schema.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no regular file")
         content = path.read_bytes()
         sealed = check_seal(content)
         loaded = read_json(content)
@@ -114,7 +117,9 @@ def read_record(path: Path) -> RunRecord:
         check_types(loaded, kinds)
         record = RunRecord(**{key: value for key, value in loaded.items() if key in kinds})
         _check(record)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise ClnormError(f"cannot be read ({error.strerror or error})", where=str(path)) from error
+    except (ValueError, KeyError, TypeError) as error:
         hint = "delete the folder to run it again"
         raise ClnormError(f"is no record of a run ({error})", where=str(path), hint=hint) from error
     if newer:

@@ -5,6 +5,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from clnorm.config.identity import state_after
 from clnorm.errors import ClnormError
 from clnorm.files import UNSEALED, check_seal, replace_file, seal
 
@@ -26,11 +27,20 @@ class StateFiles:
 
     def exist(self) -> bool:
         """Whether a run that was stopped can go on from here."""
-        return any(file.exists() for file in self._files())
+        return bool(self.found())
 
-    def save(self, state: dict[str, Any]) -> None:
-        """Keep a state of tensors, numbers and texts, and the newest one so far beside it."""
+    def save(self, state: dict[str, Any], *, forever: bool = False) -> None:
+        """Keep a state of tensors, numbers and texts, and the newest one so far beside it.
+
+        Args:
+            state: of the run.
+            forever: keep it also as the state after as many experiences as are `done`, for runs that branch off.
+        """
         sealed = pack_state(state)
+        if forever:
+            branch = state_after(self.newest.parent, state["done"])
+            branch.parent.mkdir(exist_ok=True)
+            replace_file(branch, lambda file: file.write(sealed))
         replace_file(self.next, lambda file: file.write(sealed))
         if self.newest.exists():
             self.newest.replace(self.before)
@@ -46,7 +56,7 @@ class StateFiles:
             ClnormError: no state is whole: the newest one's fault.
         """
         faults: list[ClnormError] = []
-        for file in filter(Path.exists, self._files()):
+        for file in self.found():
             try:
                 state = unpack_state(file)
             except ClnormError as error:
@@ -60,6 +70,10 @@ class StateFiles:
         if faults:
             raise faults[0]
         return None
+
+    def found(self) -> tuple[Path, ...]:
+        """The files that are there, the newest first."""
+        return tuple(filter(Path.exists, self._files()))
 
     def drop(self) -> None:
         """Remove all."""
@@ -77,7 +91,7 @@ class UnkeptState(StateFiles):
     def exist(self) -> bool:
         return False
 
-    def save(self, state: dict[str, Any]) -> None: ...
+    def save(self, state: dict[str, Any], *, forever: bool = False) -> None: ...
 
     def load(self, note: Callable[[str], None]) -> None: ...
 

@@ -1,7 +1,10 @@
 """A stream: the clips of a table, cut into experiences by a protocol."""
 
+import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import index
 
 import numpy as np
 
@@ -56,6 +59,12 @@ class ClipStream:
         return np.bincount(self.targets[ids], minlength=self.num_classes)[np.argsort(self.order)]
 
     @property
+    def digests(self) -> list[str]:
+        """Of each experience, sha256 (hex) of its training clips and the outputs that stand for their classes."""
+        parts = [np.stack([part.train_ids, self.targets[part.train_ids]]) for part in self.experiences]
+        return [hashlib.sha256(part.astype(np.int64).tobytes()).hexdigest() for part in parts]
+
+    @property
     def test_ids(self) -> np.ndarray:
         """The test clips of all experiences, in their order."""
         return np.concatenate([experience.test_ids for experience in self.experiences])
@@ -91,7 +100,7 @@ def create_stream(table: ClipTable, protocol: Spec, *, seed: int, bad: Mapping[i
     Raises:
         UserError: a protocol that does not fit the classes, or a class left without training or test clips.
     """
-    groups = protocol.build(len(table.classes), seed=seed)
+    groups = cut_classes(protocol, len(table.classes), seed=seed)
     order = np.array([label for group in groups for label in group], dtype=np.int64)
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
@@ -110,6 +119,30 @@ def create_stream(table: ClipTable, protocol: Spec, *, seed: int, bad: Mapping[i
         for index, (group, *clips) in enumerate(zip(groups, *parts, strict=True))
     )
     return ClipStream(experiences, place[table.labels], order, table.groups)
+
+
+def cut_classes(protocol: Spec, num_classes: int, *, seed: int) -> list[list[int]]:
+    """The class ids of each experience, in the order of training.
+
+    Raises:
+        UserError: a protocol that does not fit the classes, or a plug-in that does not put each class into one
+            experience.
+    """
+    given = protocol.build(num_classes, seed=seed)
+    where, legal = f"protocol {protocol.name}", f"a list of experiences, each a list of ids from 0 to {num_classes - 1}"
+    try:
+        groups = [[index(label) for label in group] for group in given]
+    except TypeError:
+        raise UserError(f"gave {str(given)[:80]}", where=where, legal=legal) from None
+    counts = Counter(label for group in groups for label in group)
+    for label in range(num_classes):
+        if counts[label] != 1:
+            fault = "in no experience" if not counts[label] else "there more than once"
+            raise UserError(f"class {label} is {fault}", where=where, legal=legal)
+    if len(counts) > num_classes or not all(groups):
+        what = "an experience is empty" if not all(groups) else f"there is no class {max(counts)}"
+        raise UserError(what, where=where, legal=legal)
+    return groups
 
 
 def _by_experience(ids: np.ndarray, owner: np.ndarray, count: int) -> list[np.ndarray]:

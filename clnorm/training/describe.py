@@ -57,8 +57,11 @@ def begin_record(
 
 
 def describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream") -> dict[str, Any]:
-    paths = table.frame["path"]
+    from clnorm.data.datasets.match import substitutes_of
+
+    paths, substituted = table.frame["path"], substitutes_of(table)
     return {
+        **({"substituted": substituted} if substituted else {}),
         "fingerprint": table.fingerprint,
         "content": store.content,
         "sources": "unknown" if len(table.without_source) == len(table) else int(table.frame["group"].nunique()),

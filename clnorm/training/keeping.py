@@ -38,8 +38,9 @@ class Keeper:
             StoppedError: the run was asked to stop.
         """
         strategy = self._strategy
-        by_epoch = self._save.epochs and strategy.ends_epoch and (strategy.epoch + 1) % self._save.epochs == 0
-        by_time = self._save.minutes and time.monotonic() - self._kept >= 60 * self._save.minutes
+        epochs, minutes = self._save.every_epochs, self._save.every_minutes
+        by_epoch = epochs and strategy.ends_epoch and (strategy.epoch + 1) % epochs == 0
+        by_time = minutes and time.monotonic() - self._kept >= 60 * minutes
         # A signal may come at any moment, and the clocks of several processes differ: all do what one is to do.
         due, asked = self._agree(due=bool(by_epoch or by_time))
         if not (due or asked):
@@ -78,11 +79,21 @@ class Keeper:
 
     def _keep(self, place: str, **state: Any) -> None:
         self.costs.count(self._strategy.monitor.clips_trained, self._strategy.device)
-        made = {"until": place, "versions": self._versions}
-        self._folder.state.save(
-            {"run": self._folder.path.name, "costs": self.costs.state_dict(), "made": made, **state}
-        )
+        held = {
+            "run": self._folder.path.name,
+            "stream": self._strategy.training_stream.digests,
+            "names": name_parts(self._strategy),
+            "costs": self.costs.state_dict(),
+            "made": {"until": place, "versions": self._versions},
+        }
+        self._folder.state.save({**held, **state}, forever=self._save.experiences and "position" not in state)
         self._kept = time.monotonic()
+
+
+def name_parts(strategy: ClipStrategy) -> dict[str, str]:
+    """What a run that branches off must have in common with this one; options may differ."""
+    config = strategy.setup.config
+    return {kind: getattr(config, kind).name for kind in ("norm", "strategy", "backbone")}
 
 
 def _stopped(signal: str, place: str) -> StoppedError:

@@ -16,6 +16,7 @@ from clnorm.execution.predictions import predict_clips
 from clnorm.norms.running import evaluate_by_batch, statistics_of
 from clnorm.results.folder import RunFolder
 from clnorm.seeding import numpy_generator
+from clnorm.training.branch import begin_from
 from clnorm.training.cost import Costs
 from clnorm.training.keeping import Keeper
 from clnorm.training.prefixes import Prefixes
@@ -129,7 +130,11 @@ def _restore(strategy: ClipStrategy, folder: RunFolder) -> tuple[int, dict[str, 
     state = share_state(folder.state.load(note), strategy.ranks)
     if state is None:
         folder.write("log.jsonl", "")
-        return 0, None, costs
+        begin = strategy.setup.config.begin
+        if begin.run is None:
+            return 0, None, costs
+        done, costs = begin_from(begin, strategy, folder)
+        return done, None, costs
     try:
         position: dict[str, Any] | None = state.get("position")
         strategy.load_state_dict(state["strategy"] if position is None else position["strategy"])

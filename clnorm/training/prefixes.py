@@ -13,8 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from clnorm.config.identity import NOT_IDENTITY, describe
 from clnorm.environment import read_versions
 from clnorm.errors import ClnormError
@@ -81,10 +79,7 @@ class Prefixes:
         parts = {
             "options": describe(setup.config, leave_out={*NOT_IDENTITY, "protocol", *(["strategy"] if shared else [])}),
             "store": [setup.store.content, setup.store.frames, setup.store.size],
-            "experiences": [
-                [_digest(experience.train_ids), _digest(setup.stream.targets[experience.train_ids])]
-                for experience in strategy.training_stream.experiences[: index + 1]
-            ],
+            "experiences": strategy.training_stream.digests[: index + 1],
             "steps": strategy.statistics.total if uses_progress(strategy.model) else None,
             "execution": setup.execution.to_dict(),
             "versions": read_versions(strategy.device),
@@ -149,10 +144,6 @@ def _trim(folder: Path, most_gb: float) -> None:
         total += file.stat().st_size
         if total > most_gb * 1e9:
             file.unlink(missing_ok=True)
-
-
-def _digest(values: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(values, dtype=np.int64).tobytes()).hexdigest()
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -10,6 +11,7 @@ from clnorm.errors import ClnormError
 from clnorm.progress import Reporter
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SAME = 1.0  # seconds in which a SIGTERM that comes again is the same: sent to all of a job, and passed on by its shell
 SIGNALS = tuple(each.name for each in _SIGNALS)
 
 
@@ -33,6 +35,8 @@ class StopRequest:
 def wait_for_signals(reporter: Reporter, *, shared: bool = False) -> Iterator[StopRequest]:
     """Within it SIGINT and SIGTERM only leave a request; a second one does what it did before.
 
+    A batch system may send SIGTERM to a job's script and to what the script runs, and then it comes twice at once.
+
     Where several processes share the run, a second one is left, too: who starts them passes signals on that each has
     already, and ends them by itself when they take long.
 
@@ -46,16 +50,23 @@ def wait_for_signals(reporter: Reporter, *, shared: bool = False) -> Iterator[St
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before, first = {number: signal.getsignal(number) for number in _SIGNALS}, 0.0
 
     def restore() -> None:
         for number, handler in before.items():
             signal.signal(number, handler)
 
     def receive(number: int, frame: FrameType | None) -> None:
-        request.name = request.name or signal.Signals(number).name
-        if not shared:
+        nonlocal first
+        if request.name == "SIGTERM" and number == signal.SIGTERM and time.monotonic() - first < _SAME:
+            return
+        if request.name and shared:
+            return
+        if request.name:
             restore()
+            signal.raise_signal(number)
+            return
+        request.name, first = signal.Signals(number).name, time.monotonic()
         again = "" if shared else "; again: at once"
         reporter.note(f"{request.name}: stopping when this step is done and the state is kept{again}.")
 

@@ -30,9 +30,9 @@ from clnorm.training.imbalance.base import TrainedExperience, create_balancing
 from clnorm.training.imbalance.samplers import count_classes
 from clnorm.training.loss import compute_loss
 from clnorm.training.monitor import MonitorPlugin
+from clnorm.training.norm_options import check_norm_options
 from clnorm.training.norm_statistics import StatisticsPlugin, recalibrate
 from clnorm.training.optim import create_optimizer, create_schedule
-from clnorm.training.policies import check_policies
 from clnorm.training.processes import check_processes, draws_together, share_model
 from clnorm.training.resuming import ResumingTemplate
 from clnorm.training.setup import Setup
@@ -77,7 +77,7 @@ class ClipStrategy(ResumingTemplate):
         self.accumulate = check_pieces(self.recipe)
         model, experiences = setup.model.to(setup.device), self.training_stream.experiences
         note_pieces(model, self.recipe, setup.reporter)
-        check_policies(model, setup.config, has_memory=share > 0, experiences=len(experiences))
+        check_norm_options(model, setup.config, has_memory=share > 0, experiences=len(experiences))
         check_processes(model, setup.config, setup.execution, self.ranks, methods=[self, *plugins])
         self.balancing = create_balancing(setup)
         shown = tuple(self.balancing.epoch_length(experience.train_ids) for experience in experiences)

@@ -25,7 +25,7 @@ TABLES = {
 
 def audit(subject):
     sections = tuple(examine(subject) for examine in EXAMINERS)
-    return AuditReport("made", "even", 0, len(subject.table), 4, 28, "f" * 64, sections)
+    return AuditReport("made", None, "2026-01-31", "even", 0, len(subject.table), 4, 28, "f" * 64, sections)
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -33,7 +33,7 @@ def test_odd_tables_are_audited(make_subject, random_clips, name):
     labels, splits, options = TABLES[name]
     report = audit(make_subject(random_clips(len(labels)), labels, splits, **options))
     json.dumps(report.to_dict(), allow_nan=False)
-    assert "<title>Audit of made</title>" in render_html(report)
+    assert "<title>Audit of made, 2026-01-31</title>" in render_html(report)
     unknown = [section.name for section in report.sections if section.verdict.mark is Mark.UNKNOWN]
     assert "drift" in unknown
     for section in report.sections:

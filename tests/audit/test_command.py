@@ -1,5 +1,6 @@
 """`clnorm data audit` on real video files, from the shell and back."""
 
+import datetime
 import json
 import subprocess
 import sys
@@ -42,6 +43,18 @@ def audit(root, *arguments):
     return main(["data", "audit", "hmdb51", "--data-root", str(root), *SMALL, *arguments])
 
 
+@pytest.fixture(autouse=True)
+def one_day(monkeypatch):
+    """A day that does not end within a test."""
+
+    class Day(datetime.date):
+        @classmethod
+        def today(cls):
+            return cls(2026, 1, 31)
+
+    monkeypatch.setattr("clnorm.audit.audit.date", Day)
+
+
 @pytest.mark.slow
 def test_the_terminal_the_page_and_json_say_the_same(root, tmp_path, capsys):
     page = tmp_path / "a.html"
@@ -53,6 +66,7 @@ def test_the_terminal_the_page_and_json_say_the_same(root, tmp_path, capsys):
     assert audit(root, "--protocol", "even:experiences=2", "--seed", "3", "--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert [section["name"] for section in report["sections"]] == SECTIONS
+    assert (report["root"], report["date"]) == (str(root), "2026-01-31")
     assert (report["seed"], report["frames"], report["size"], report["clips"]) == (3, 4, 28, 12)
     (duplicates,) = (section for section in report["sections"] if section["name"] == "duplicates")
     assert duplicates["mark"] == "warning"

@@ -77,6 +77,19 @@ def test_a_clip_in_both_splits_is_found_named_and_shown(clean):
     np.testing.assert_array_equal(shown, clean().store.gather([0])[0, 2].permute(1, 2, 0))
 
 
+def test_pictures_are_sorted_by_likeness_over_both_kinds_of_pairs(clean):
+    def change(clips, splits):
+        rng = np.random.default_rng(0)
+        for train, test, noise in ((0, 12, 12), (1, 30, 2), (2, 13, 7), (3, 31, 18)):
+            clips[test] = np.clip(clips[train] + rng.normal(0, noise, clips[train].shape), 0, 255)
+        return clips
+
+    section = examine(clean(change))
+    assert [pair.paths[1].partition("/")[2] for pair in section.pairs] == ["30.avi", "13.avi", "12.avi", "31.avi"]
+    scores = [pair.score for pair in section.pairs]
+    assert scores == sorted(scores, reverse=True)
+
+
 def test_a_clip_under_two_classes_is_a_note(clean):
     section = examine(clean(plant(30)))
     assert section.verdict.mark is Mark.NOTE

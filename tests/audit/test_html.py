@@ -2,6 +2,8 @@
 
 import math
 import re
+import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -30,7 +32,7 @@ def make_report(mark=Mark.WARNING):
         figures=(Figure(f"figure {EVIL}", draw_bars([EVIL], {"train": np.array([3])})),),
         pairs=(Pair((EVIL, "b.avi"), (EVIL, "c"), 0.987, (b"\x89PNG", b"\x89PNG")),),
     )
-    return AuditReport(f"folder:{EVIL}", "even", 0, 3, 16, 112, "f" * 64, (section,))
+    return AuditReport(f"folder:{EVIL}", f"/data/{EVIL}", "2026-01-31", "even", 0, 3, 16, 112, "f" * 64, (section,))
 
 
 class Reader(HTMLParser):
@@ -76,6 +78,48 @@ def test_the_page_takes_nothing_from_elsewhere_and_is_accessible():
     assert [a["aria-label"] for _, a in page.tags if a.get("role") == "img"] == [f"figure {EVIL}"]
     ids = [a["id"] for _, a in page.tags if "id" in a]
     assert len(ids) == len(set(ids))
+
+
+def test_control_characters_are_escapes_on_the_page_and_in_the_terminal(monkeypatch, capsys):
+    name = "a\x1b[2J\u202eb\n\udcff\x00"
+    monkeypatch.setattr(sys.modules[__name__], "EVIL", name)
+    report = make_report()
+    page = render_html(report)
+    page.encode()
+    print_audit(report)
+    for shown in (page, capsys.readouterr().out):
+        assert not set("\x1b\u202e\udcff\x00") & set(shown)
+        assert r"a\x1b[2J\u202eb\n\udcff\x00" in shown
+
+
+def test_the_title_has_the_folder_and_the_date():
+    report = replace(make_report(), dataset="hmdb51", root="/data/hmdb51")
+    assert "<title>Audit of hmdb51 in /data/hmdb51, 2026-01-31</title>" in (page := render_html(report))
+    assert "Audit of hmdb51\n/data/hmdb51, 2026-01-31" in Reader(page).text
+    made = Reader(render_html(replace(report, root=None))).text
+    assert "Audit of hmdb51, 2026-01-31" in made
+    assert "None" not in made
+
+
+def test_on_a_phone_verdicts_and_pairs_are_blocks_and_only_long_cells_are_broken():
+    long = "videos/brush_hair/" + "x" * 80
+    section = replace(make_report().sections[0], grids=(Grid("g", ("a", "b"), ((long, "short"), ("short", long))),))
+    page = render_html(replace(make_report(), sections=(section,)))
+    tags = Reader(page).tags
+    assert sum("stacked" in a.get("class", "").split() for tag, a in tags if tag == "table") == 2
+    assert [a.get("class") for tag, a in tags if tag in ("td", "th") and a.get("class") == "long"] == ["long"] * 2
+    rules = page.partition("@media (max-width: 40rem) {")[2]
+    assert ".stacked tr { display: flex;" in rules
+    for svg in (a["style"] for tag, a in tags if tag == "svg" and "max-width" in a.get("style", "")):
+        most, least = (float(re.search(rf"{side}-width:([0-9.]+)px", svg)[1]) for side in ("max", "min"))
+        assert least == pytest.approx(0.8 * most, abs=0.1), "text is not made smaller than that"
+
+
+def test_a_long_name_is_cut_in_drawings_alone():
+    drawing = draw_bars(["x" * 100], {"train": np.array([3])})
+    assert f">{'x' * 35}…<" in drawing
+    width = float(re.search(r'viewBox="0 0 ([0-9.]+)', drawing)[1])
+    assert width < 900
 
 
 @pytest.mark.parametrize(("mark", "sign"), [(Mark.OK, "✓"), (Mark.NOTE, "i"), (Mark.WARNING, "!"), (Mark.UNKNOWN, "?")])

@@ -56,6 +56,21 @@ def test_a_planted_leak_is_a_warning_that_names_it(clean):
     assert section.values["within"] == 1
 
 
+def test_a_source_that_spans_classes_counts_once(clean):
+    groups = [f"film{k // 2}" for k in range(48)]
+    for clip in (0, 12, 16, 28, 44):  # a subject in training and test of two classes, and in the test clips of a third
+        groups[clip] = "subject"
+    section = examine(clean(groups=groups))
+    assert (section.values["within"], section.values["across"]) == (1, 1)
+    assert "within a class: 1 source in both training and test (2 counted class by class), 2 of 18 test clips" in (
+        section.verdict.text
+    )
+    within, across = section.grids
+    assert within.caption == "Sources in training and test within a class, class by class (all 2)"
+    assert [row[:2] for row in within.rows] == [("subject", "class0"), ("subject", "class1")]
+    assert across.rows == (("subject", 2, 3),)
+
+
 def test_a_leak_across_classes_is_a_note(clean):
     groups = [f"film{k // 2}" for k in range(48)]
     groups[30] = groups[0]  # a test clip of class 1, training clips of class 0

@@ -15,6 +15,9 @@ from clnorm.catalogue import NORMS, register_strategy
 from clnorm.errors import ClnormError, UserError
 from clnorm.strategies.replay import replay
 from clnorm.training.trainer import ClipStrategy
+from tests.training.kills import run_killed
+
+PROTOCOL = "def pairs(num_classes, *, seed, size=2): return [[each] for each in range(num_classes)]\n"
 
 
 @pytest.mark.slow
@@ -104,18 +107,8 @@ def test_a_strategy_that_cannot_be_continued_says_so(tiny, monkeypatch):
         """Naive with a plug-in that keeps no state."""
         return ClipStrategy(setup=setup, plugins=[SupervisedPlugin()])
 
-    train = ClipStrategy.train_experience
-
-    def killed(self, index):
-        train(self, index)
-        if index == 1:
-            raise KeyboardInterrupt
-
     config = tiny(strategy="stateless_in_test", train__epochs=1)
-    with monkeypatch.context() as patch:
-        patch.setattr(ClipStrategy, "train_experience", killed)
-        with pytest.raises(KeyboardInterrupt):
-            clnorm.run(config)
+    run_killed(config, monkeypatch, after=1)
     with pytest.raises(ClnormError, match="SupervisedPlugin has no state_dict and load_state_dict"):
         clnorm.run(config)
 
@@ -153,7 +146,7 @@ assert sys.path == before, "a library leaves Python's path alone"
 def test_a_script_finds_a_module_where_python_does(tmp_path, lies_in, prints):
     for folder in ("script", "path", "current"):
         (tmp_path / folder).mkdir()
-    (tmp_path / lies_in / "lying_here.py").write_text("def pairs(num_classes, *, seed, size=2): pass\n")
+    (tmp_path / lies_in / "lying_here.py").write_text(PROTOCOL)
     (tmp_path / "script" / "run.py").write_text(SCRIPT)
     done = run_python(tmp_path / "script" / "run.py", cwd=tmp_path / "current", path=tmp_path / "path")
     assert re.fullmatch(prints + "\n", done.stdout), done.stderr
@@ -162,7 +155,7 @@ def test_a_script_finds_a_module_where_python_does(tmp_path, lies_in, prints):
 @pytest.mark.parametrize("safe", [False, True])
 def test_the_command_finds_a_module_in_the_current_folder_unless_python_is_told_not_to(tmp_path, safe):
     (tmp_path / "bin").mkdir()
-    (tmp_path / "lying_here.py").write_text("def pairs(num_classes, *, seed, size=2): pass\n")
+    (tmp_path / "lying_here.py").write_text(PROTOCOL)
     # As an installed `clnorm` is: a script of another folder.
     (tmp_path / "bin" / "clnorm").write_text("import sys\nfrom clnorm.cli.main import main\nsys.exit(main())\n")
     arguments = ["run", "--set", "protocol=lying_here:pairs", "--dry-run"]

@@ -52,6 +52,13 @@ def test_what_was_meant_must_be_in_the_message(fuzzer):
     assert fuzzer.judge_message(draw, "unknown key 'train.lrr'; see: clnorm list config") == "without what was meant"
 
 
+@pytest.mark.parametrize("word", ["\x1b[31m", "\u202e"])
+def test_a_control_character_is_named_by_its_escape(fuzzer, word):
+    escape = repr(word).strip("'")
+    assert fuzzer.is_named(word, f"{escape}: there is no such folder")
+    assert not fuzzer.is_named(word, "there is no such folder")
+
+
 @pytest.mark.slow
 def test_fifty_wrong_inputs_end_as_they_should(fuzzer, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -102,16 +102,20 @@ def test_list_alone_lists_what_can_be_listed(capsys):
 @pytest.mark.parametrize("verb", ["table", "runs", "show", "export"])
 def test_a_name_that_is_too_long_is_named(verb, capsys):
     assert main([verb, "1" * 400]) == 2
-    assert ": File name too long\n" in capsys.readouterr().err
+    assert ": File name too long; give a shorter name\n" in capsys.readouterr().err
 
 
-def test_an_interruption_says_what_is_done_again(monkeypatch, capsys):
-    def interrupt(what):
+@pytest.mark.parametrize(("words", "trains"), [(["run", "--dry-run"], True), (["list", "norms"], False)])
+def test_an_interruption_says_what_is_done_again(monkeypatch, capsys, words, trains):
+    def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
+    monkeypatch.setattr("clnorm.config.load.load_config", interrupt)
     monkeypatch.setattr("clnorm.cli.listing.list_names", interrupt)
-    assert main(["list", "norms"]) == 130
-    assert "is trained again from its start, the first one included" in capsys.readouterr().err
+    assert main(words) == 130
+    told = capsys.readouterr().err
+    assert told.startswith("error: interrupted")
+    assert ("is trained again from its start, the first one included" in told) == trains
 
 
 @pytest.mark.parametrize("words", [["export", ""], ["sweep", "--dry-run", " "], ["table", ""], ["compare", "a", ""]])
@@ -137,3 +141,13 @@ def test_what_is_not_yaml_says_how_to_write_it(text, said, tmp_path, capsys):
     message = capsys.readouterr().err
     assert said in message
     assert "in quotes" in message
+
+
+def test_each_mistake_has_a_line_of_its_own(tmp_path, capsys):
+    assert main(["run", "--dry-run", "--set", "train.ephocs=1", "--set", "train.lr=x\ty", "--norm", "cm"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(";")[0] for line in lines] == [
+        "error: norm: unknown norm 'cm'",
+        "error: unknown key 'train.ephocs'",
+        "error: train.lr: 'x\\ty' is not legal",
+    ]

@@ -1,5 +1,6 @@
 """`runs`, `show` and `compare`: what they tell of runs."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def test_damaged_predictions_are_named(tmp_path, capsys):
     assert "predictions.parquet: cannot be read" in capsys.readouterr().err
 
 
-def test_the_cache_is_measured_and_emptied_part_by_part(tmp_path, monkeypatch, capsys):
+def test_the_cache_is_measured(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("CLNORM_CACHE", str(tmp_path))
     for part, size in (("stores", 1_500_000), ("synthetic", 10)):
         (tmp_path / part / "a").mkdir(parents=True)
@@ -86,10 +87,40 @@ def test_the_cache_is_measured_and_emptied_part_by_part(tmp_path, monkeypatch, c
     assert main(["cache"]) == 0
     out = capsys.readouterr().out
     assert "1.5 MB  1 entries" in out
-    assert main(["cache", "--clean", "store"]) == 2
-    assert "did you mean 'stores'?" in capsys.readouterr().err
-    assert main(["cache", "--clean", "stores"]) == 0
-    assert capsys.readouterr().out == "deleted stores: 1.5 MB\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["synthetic"]
-    assert main(["cache", "--clean", "all"]) == 0
-    assert list(tmp_path.iterdir()) == []
+
+
+def test_links_and_files_in_the_cache_are_named_and_left(tmp_path, monkeypatch, capsys):
+    cache, other = tmp_path / "cache", tmp_path / "other"
+    (cache / "stores").mkdir(parents=True)
+    (cache / "stores" / "file").write_bytes(b"0" * 2_000_000)
+    other.mkdir()
+    (other / "precious").write_bytes(b"0" * 5_000_000)
+    (cache / "stores" / "linked").symlink_to(other)
+    (cache / "linked").symlink_to(other)
+    (cache / "loose\x1b").touch()
+    monkeypatch.setenv("CLNORM_CACHE", str(cache))
+    assert main(["cache"]) == 0
+    out = capsys.readouterr().out
+    assert "2.0 MB  2 entries" in out
+    assert "2 links and files, which are not counted: linked, loose\\x1b" in out
+    assert main(["clean", "--unused", "0", "--delete"]) == 0
+    assert {path.name for path in cache.iterdir()} == {"stores", "linked", "loose\x1b"}
+    assert {path.name for path in (cache / "stores").iterdir()} >= {"linked"}
+    assert (other / "precious").exists()
+
+
+def test_what_cannot_be_read_in_the_cache_is_named(tmp_path, monkeypatch, capsys):
+    (tmp_path / "stores" / "shut").mkdir(parents=True)
+    monkeypatch.setenv("CLNORM_CACHE", str(tmp_path))
+    scan = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "shut":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert main(["cache"]) == 1
+    captured = capsys.readouterr()
+    assert "stores" in captured.out
+    assert f"1 in the cache cannot be read and are not counted: {tmp_path / 'stores' / 'shut'}" in captured.err

@@ -15,7 +15,7 @@ from clnorm.config.fields import Section, list_sections
 from clnorm.config.identity import run_id, setting_id
 from clnorm.config.load import merge_config
 from clnorm.config.sections import TrainConfig
-from clnorm.errors import UserError
+from clnorm.errors import SeveralMistakesError, UserError
 
 
 def test_yaml_and_overrides_are_merged_and_overrides_win(tmp_path):
@@ -62,6 +62,57 @@ def test_bad_overrides_are_refused_by_name(override, words):
         load_config(None, [override])
     for word in words:
         assert word in str(caught.value)
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path):
+    file = tmp_path / "bad.yaml"
+    file.write_text(
+        "out: here\nnrm: cn\nnorm: cn:groups=x,axsi=token\ndata: {frames: 0.5, jitter: true}\nmodel: {wieghts: w}\n"
+        "train: {ephocs: 3, los: all, lr: fast, batch_size: 4, stats_update: balanced}\n"
+    )
+    starts = [
+        "out.x: 'out' holds",
+        "unknown key 'nrm'; did you mean 'norm'?",
+        "unknown key 'model.wieghts'; did you mean 'model.weights'?",
+        "norm: 'cn' has no option 'axsi'; did you mean 'axis'?",
+        "norm: option 'groups' of 'cn': 'x' is not legal",
+        "seed: 'two' is not legal",
+        "train.stats_update is an option of the norm now",
+        "data.frames: 0.5 is not legal",
+        "unknown keys 'train.ephocs' (did you mean 'train.epochs'?), 'train.los' (did you mean 'train.loss'?); legal: ",
+        "train.lr: 'slow' is not legal; legal: a number >= 0",
+    ]
+    with pytest.raises(SeveralMistakesError) as caught:
+        load_config(file, ["seed=two", "train.lr=slow", "out.x=1"])
+    said = list(map(str, caught.value.errors))
+    for start in starts:
+        assert [text for text in said if text.startswith(start)], (start, said)
+    assert len(said) == len(starts), said
+
+
+@pytest.mark.parametrize(
+    "text", ["data: {kep: 2T, jitter: true}", "model: {wieghts: w}\ndata: {jitter: true}", "data: {jitter: 1, seed: 1}"]
+)
+def test_what_contradicts_another_value_is_not_said_while_a_key_is_wrong(tmp_path, text):
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)  # with the key as it was meant there is something to draw from, perhaps
+    with pytest.raises(UserError) as caught:
+        load_config(file)
+    assert "nothing to draw from" not in str(caught.value)
+
+
+def test_of_many_wrong_keys_the_first_are_named(tmp_path):
+    file = tmp_path / "bad.yaml"
+    file.write_text("".join(f"k{index}: 1\n" for index in range(300)))
+    with pytest.raises(UserError, match=r"'k0', .*'k19' and 280 more; legal: backbone, ") as caught:
+        load_config(file)
+    assert "'k20'" not in str(caught.value)
+
+
+@pytest.mark.parametrize("texts", [["seed.x=1", "seed=3"], ["seed=3", "seed.x=1"], ["train=", "train.lr=1"]])
+def test_a_value_and_a_key_inside_of_it_are_two_values(texts):
+    with pytest.raises(UserError, match=r"is given a value, and '.*' too; give one of them"):
+        load_config(None, texts)
 
 
 @pytest.mark.parametrize(

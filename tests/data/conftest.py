@@ -4,13 +4,13 @@ import shutil
 import stat
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import pytest
 
 WriteVideo = Callable[..., Path]
-STORED, COMPRESSED, SOLID = 0x30, 0x33, 0x0008
+STORED, COMPRESSED, SOLID, ENCRYPTED = 0x30, 0x33, 0x0008, 0x0004
 
 
 @pytest.fixture(scope="session")
@@ -63,20 +63,23 @@ def make_rar() -> Callable[..., bytes]:
     """Makes a RAR archive by hand, because nothing free writes them: version 4, files stored without compression.
 
     The blocks are those of the format's published technical note: a 2-byte CRC of the header, its type, flags and
-    size, then its fields, then the file's bytes. Any name is taken as it is. `compressed` claims that the bytes are.
+    size, then its fields, then the file's bytes. Any name is taken as it is. `compressed` and `encrypted` claim
+    that the bytes are.
     """
 
     def make(
         files: Mapping[str, bytes],
         *,
         links: Mapping[str, str] | None = None,
+        encrypted: Collection[str] = (),
         solid: bool = False,
         compressed: bool = False,
     ) -> bytes:
         method = COMPRESSED if compressed else STORED
         data = b"Rar!\x1a\x07\x00" + _rar_block(0x73, SOLID if solid else 0, struct.pack("<HI", 0, 0))
         for name, content in files.items():
-            data += _rar_entry(name, content, mode=stat.S_IFREG | 0o644, method=method)
+            flags = ENCRYPTED * (name in encrypted)
+            data += _rar_entry(name, content, mode=stat.S_IFREG | 0o644, method=method, flags=flags)
         for name, target in (links or {}).items():
             data += _rar_entry(name, target.encode(), mode=stat.S_IFLNK | 0o777, method=STORED)
         return data + _rar_block(0x7B, 0x4000, b"")
@@ -84,11 +87,11 @@ def make_rar() -> Callable[..., bytes]:
     return make
 
 
-def _rar_entry(name: str, content: bytes, *, mode: int, method: int) -> bytes:
+def _rar_entry(name: str, content: bytes, *, mode: int, method: int, flags: int = 0) -> bytes:
     encoded, unix, version, time = name.encode(), 3, 29, 0x21 << 16
     sizes = (len(content), len(content))
     fields = struct.pack("<IIBIIBBHI", *sizes, unix, zlib.crc32(content), time, version, method, len(encoded), mode)
-    return _rar_block(0x74, 0x8000 | 0x0200, fields + encoded) + content
+    return _rar_block(0x74, 0x8000 | 0x0200 | flags, fields + encoded) + content
 
 
 def _rar_block(kind: int, flags: int, fields: bytes) -> bytes:

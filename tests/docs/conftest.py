@@ -24,7 +24,7 @@ SIZES = {
     "train.batch_size": "4",
 }
 CLASSES = ("cartwheel", "dive", "golf", "wave")  # of HMDB51
-SLOW = {"docs/extend/norm.md", "docs/guide/audit.md", "docs/guide/predict.md"}  # a sweep, three audits, ONNX
+SLOW = {"docs/extend/norm.md", "docs/guide/audit.md", "docs/guide/many-runs.md", "docs/guide/predict.md"}
 
 
 @dataclass(frozen=True)

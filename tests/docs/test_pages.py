@@ -10,8 +10,8 @@ from clnorm.cli.main import main
 from clnorm.config.load import load_config
 
 ROOT = Path(__file__).parents[2]
-# What is asked of the network, of files that are not here, or of a compiler is checked, but not run.
-NOT_RUN = ("pretrained=true", "model.weights", "kernels=native", "--dry-run")
+# What is asked of the network, of files that are not here, of a cluster or of a compiler is checked, but not run.
+NOT_RUN = ("pretrained=true", "model.weights", "kernels=native", "launcher slurm", "launcher ray", "--dry-run")
 # `data check` finds that a made-up HMDB51 has not the published number of clips.
 MAY_FAIL = "data check hmdb51"
 

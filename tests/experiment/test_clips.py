@@ -6,9 +6,12 @@ import pandas as pd
 import pytest
 
 import clnorm
+from clnorm.config.identity import flatten
 from clnorm.config.load import load_config
+from clnorm.data.datasets.clip_list import write_clip_list
 from clnorm.errors import ClnormError, UserError
 from clnorm.results.clips import CLIPS_FILE, refuse_other_clips, write_clips
+from clnorm.results.folder import run_name
 
 CLASSES = ["run", "jump"]
 FRAME = pd.DataFrame(
@@ -85,3 +88,58 @@ def test_a_state_that_a_kill_left_beside_a_finished_record_is_removed_at_the_nex
     state.write_bytes(b"left")
     clnorm.run(config)
     assert not state.exists()
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """Real videos of four classes, from two sources each, without any list."""
+    from clnorm.data.synthetic.reader import read
+
+    table = read(None, classes=4, train=4, test=2)
+    for path, label in zip(table.paths(), table.labels, strict=True):
+        folder = tmp_path / "videos" / table.classes[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / f"take {len(list(folder.iterdir()))}.avi")
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_a_run_keeps_what_auto_was_under_the_id_that_it_has_with_auto(tiny, videos, monkeypatch):
+    config = tiny(dataset="folder", data__root=str(videos), train__epochs=1)
+    record = clnorm.run(config)
+    table = config.dataset.build(videos)
+    assert record.run == run_name(config, data=table.fingerprint), "ids of earlier runs stay"
+    assert (record.data["sources"], record.names["dataset"]) == ("unknown", "folder")
+    kept = load_config(videos / "runs" / record.run / "config.yaml")
+    assert kept.dataset.short == "folder:group=name,test_share=0.3,split_seed=0"
+    monkeypatch.setattr("clnorm.experiment._execute", lambda *parts: pytest.fail("another run", pytrace=False))
+    by_hand = load_config(videos / "runs" / record.run / "config.yaml", {"data.clips": ""})
+    for same in (kept, by_hand):
+        assert clnorm.run(same) == record
+    other = load_config(None, {**flatten(kept.to_dict()), "dataset": "folder:split_seed=1", "data.clips": ""})
+    with pytest.raises(pytest.fail.Exception, match="another run"):
+        clnorm.run(other)
+
+
+@pytest.mark.slow
+def test_known_sources_are_counted_in_the_record(tiny, videos):
+    record = clnorm.run(tiny(dataset="folder:group=prefix", data__root=str(name_sources(videos)), train__epochs=1))
+    assert record.data["sources"] == 8
+    kept = load_config(videos / "runs" / record.run / "config.yaml")
+    assert kept.dataset.short == "folder:group=prefix,test_share=0.3,split_seed=0"
+    # A list that says the same later changes nothing; one that says something else is refused.
+    clips = pd.read_parquet(videos / "runs" / record.run / CLIPS_FILE).drop(columns=["id", "label"])
+    clips = clips.rename(columns={"class": "label"})
+    write_clip_list(videos, clips)
+    assert clnorm.run(kept) == record
+    write_clip_list(videos, clips.assign(group=clips["path"]))
+    with pytest.raises(UserError, match=r"group=prefix, but clips\.csv has other groups"):
+        clnorm.run(kept)
+
+
+def name_sources(root):
+    """The names of each class's videos, so that they state two sources."""
+    for folder in (root / "videos").iterdir():
+        for index, path in enumerate(sorted(folder.iterdir())):
+            path.rename(folder / f"{folder.name}-{index % 2}_{index}.avi")
+    return root

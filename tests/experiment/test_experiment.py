@@ -198,6 +198,19 @@ def test_a_bad_clip_stops_the_run_unless_it_is_skipped_and_recorded(tiny, broken
 
 
 @pytest.mark.slow
+def test_copies_in_another_container_are_said_and_stand_in_the_record(tiny, copied_root):
+    """Six of them; the rest has the names that the lists say, and then nothing is said."""
+    root, path = copied_root
+    assert "substituted" not in clnorm.run(tiny(dataset="hmdb51", data__root=str(root), train__epochs=1)).data
+    for file in list((root / path).parent.iterdir()):
+        file.rename(file.with_suffix(".mkv"))
+    notes = Notes()
+    record = clnorm.run(tiny(dataset="hmdb51", data__root=str(root), train__epochs=1), reporter=notes)
+    assert record.data["substituted"] == {".mkv for .avi": 6}
+    assert any("6 with .mkv for .avi" in text for text in notes.texts)
+
+
+@pytest.mark.slow
 def test_ewc_with_single_frames_has_parameters_without_gradient(tiny):
     record = clnorm.run(tiny(strategy="ewc:lam=10", data__frames=1, train__epochs=1))
     assert record.status == "finished"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clnorm.errors import UserError
+from clnorm.errors import SeveralMistakesError, UserError
 from clnorm.launch.grid import name_cells, read_sweep
 
 
@@ -35,6 +35,30 @@ def test_the_grid_is_every_combination_last_key_fastest(tmp_path):
 def test_bad_sweeps_are_refused_before_the_first_run(tmp_path, text, word):
     with pytest.raises(UserError, match=word):
         read_sweep(write(tmp_path, text), {})
+
+
+def test_all_that_is_wrong_in_a_sweep_is_said_at_once(tmp_path):
+    text = (
+        "config: {train: {ephocs: 3}}\ngrids: 1\n"
+        "grid: {norm: bn, seed: [0, -1], strategy: [naive, relpay], data.jitter: [true]}\n"
+    )
+    with pytest.raises(SeveralMistakesError) as caught:
+        read_sweep(write(tmp_path, text), {"seed": 3})
+    for word in (
+        "unknown key 'grids'; did you mean 'grid'?",
+        "grid.norm: 'bn' is not a list",
+        "'seed' is varied by the grid",
+        "unknown key 'train.ephocs'; did you mean 'train.epochs'?",
+        "unknown strategy 'relpay'; did you mean 'replay'?",
+    ):
+        assert word in str(caught.value)
+    assert len(caught.value.errors) == 5
+
+
+def test_a_grid_is_bounded_before_it_is_made(tmp_path):
+    keys = "".join(f"  k{index}: [{', '.join('0123456789')}]\n" for index in range(12))
+    with pytest.raises(UserError, match="grid: makes 1,000,000,000,000 runs; legal: at most 10,000"):
+        read_sweep(write(tmp_path, f"grid:\n{keys}"), {})
 
 
 def test_what_the_grid_varies_cannot_be_set(tmp_path):

@@ -213,3 +213,23 @@ def test_counters_in_a_file_are_read_so_that_another_architecture_is_named_as_su
     assert read_weights(path).tensors["bn1.num_batches_tracked"].item() == 3
     with pytest.raises(UserError, match=r"do not fit the backbone: .*unexpected \(2\): bn1\.num_batches_tracked"):
         create_model("lsvit_nano", num_classes=2, image_size=16, weights=path)
+
+
+DEEP = "[" * 5000 + "]" * 5000
+
+
+def test_what_a_file_states_is_read_within_bounds(tmp_path):
+    file = tmp_path / "w.safetensors"
+    for header in ({"mean": DEEP, "std": "[1, 1, 1]"}, {"mean": "[0, 0, 0]", "std": "[NaN, 1, 1]"}):
+        safetensors.torch.save_file(state(), file, header)
+        with pytest.raises(UserError, match=r"states mean .*nested more than 40 deep|holds the number NaN") as caught:
+            read_weights(file)
+        assert len(str(caught.value)) < 500
+    safetensors.torch.save_file(state(), file)
+    (tmp_path / "config.json").write_text(f'{{"pretrained_cfg": {DEEP}}}')
+    with pytest.raises(UserError, match=r"config\.json: cannot be read as JSON \(it is nested more than 40 deep\)"):
+        read_weights(file)
+    (tmp_path / "config.json").write_text(json.dumps({"pretrained_cfg": {"mean": [1] * 9999, "std": [1, 1, 1]}}))
+    with pytest.raises(UserError, match="states mean") as caught:
+        read_weights(file)
+    assert len(str(caught.value)) < 500

@@ -247,7 +247,7 @@ def test_a_table_shows_what_can_be_read_and_fails_with_the_names_of_the_others(t
     assert main(["table", str(tmp_path)]) == 1
     shown = capsys.readouterr()
     assert "62.5" in shown.out
-    assert "2 runs are left out of this table" in shown.err
+    assert "2 runs are left out" in shown.err
     assert "bad/record.json" in shown.err
     assert "worse/record.json" in shown.err
     told = []

@@ -1,5 +1,6 @@
 import io
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,27 @@ def test_latex_prints_odd_names_literally():
     )
 
 
+def test_a_row_of_latex_never_begins_with_what_the_row_before_takes_for_its_option():
+    names = {"bn": "[2pt] BN", "cn": "*CN"}
+    text = make_table(runs({(norm, "naive"): [0.5, 0.6, 0.7] for norm in names}), format="latex", names=names)
+    assert "\n{[}2pt] BN & " in text
+    assert "\n{*}CN & " in text
+    assert r"\\" + "\n[" not in text
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), 1e308, 1.5, -1.1, "x"])
+def test_a_value_that_is_no_share_is_refused_with_its_run(value):
+    df = runs({("bn", "naive"): [0.5, value, 0.7], ("ln", "naive"): [0.1, 0.2, 0.3]})
+    with pytest.raises(
+        UserError, match=rf"bn-naive-1: accuracy is {re.escape(str(value))}; legal: a share from -1 to 1, or none"
+    ):
+        make_table(df, metrics=["accuracy"], versus="ln")
+
+
+def test_a_share_may_pass_one_by_rounding():
+    assert "100.0" in make_table(runs({("bn", "naive"): [1 + 1e-15]}), metrics=["accuracy"])
+
+
 def test_markdown_prints_odd_names_literally():
     text = make_table(runs({("a|b*c_d`e<f>\\g", "naive"): [0.5]}), format="markdown", metrics=["accuracy"])
     assert "| a\\|b\\*c\\_d\\`e\\<f\\>\\\\g | 50.0 |" in text
@@ -197,3 +219,19 @@ def test_no_run_is_refused(format_):
 def test_a_frame_without_a_column_is_refused():
     with pytest.raises(UserError, match="columns setting, seed are missing"):
         make_table(SMALL.drop(columns=["seed", "setting"]))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_names_are_visible_in_every_format(kind):
+    df = runs({("bn\x1b[2J\u202e", "na\u2028ive\x9b"): SWING, ("=1+1", "na\u2028ive\x9b"): SWING})
+    for options in ({}, {"versus": "=1+1"}):
+        text = make_table(df, format=kind, metrics=["accuracy"], **options)
+        assert not set("\x1b\u202e\u2028\x9b\x07") & set(text)
+        assert "x1b" in text
+
+
+def test_csv_has_no_formulas_and_negative_numbers_stay_numbers():
+    df = runs({("=cmd()", "-2+3"): [0.1, 0.2, 0.3], ("bn", "-2+3"): [0.3, 0.5, 0.6]})
+    table = read_csv(df, metrics=["accuracy"], versus="bn")
+    assert set(table.index) == {("'=cmd()", "'-2+3", "accuracy"), ("bn", "'-2+3", "accuracy")}
+    assert table["difference"].loc["'=cmd()"].item() == pytest.approx(-0.8 / 3)

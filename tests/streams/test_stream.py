@@ -1,6 +1,7 @@
 """Streams: clips of a table in experiences, and the Avalanche benchmark of their ids."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,25 @@ def test_every_clip_of_the_split_is_in_exactly_one_experience(table):
         for ids in (experience.train_ids, experience.test_ids):
             assert set(table.labels[ids]) == set(experience.classes)
             assert ids.tolist() == sorted(ids)
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        (None, "gave None; legal: a list of experiences, each a list of ids from 0 to 3"),
+        ([0, 1, 2, 3], r"gave \[0, 1, 2, 3\]"),
+        ([[0, 1], [2.5, 3]], "gave"),
+        ([["a", "b"], [2, 3]], "gave"),
+        ([[0, 1], [2]], "class 3 is in no experience"),
+        ([[0, 1], [1, 2, 3]], "class 1 is there more than once"),
+        ([[0, 1], [2, 3, 4]], "there is no class 4"),
+        ([[0, 1, 2, 3], []], "an experience is empty"),
+    ],
+)
+def test_a_protocol_that_is_no_partition_of_the_classes_is_refused(table, given, word):
+    plugin = SimpleNamespace(name="mine:cut", build=lambda num_classes, *, seed: given)
+    with pytest.raises(UserError, match=f"protocol mine:cut: {word}"):
+        create_stream(table, plugin, seed=0, bad={})
 
 
 def test_targets_are_places_in_the_order_so_that_seen_classes_come_first(table):

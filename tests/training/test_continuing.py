@@ -9,27 +9,10 @@ import pytest
 import clnorm
 from clnorm.data.synthetic.reader import read
 from clnorm.errors import ClnormError
-from clnorm.training.trainer import ClipStrategy
 from tests.training.continued import DRAWS, POLICIES, STORE, UNEQUAL, Notes, results
+from tests.training.kills import run_killed
 
 pytestmark = pytest.mark.slow
-
-
-def run_killed(config, patch, *, after=None, before=None):
-    """Run until training step `after` has been trained, its state not kept yet; or until step `before` begins."""
-    train = ClipStrategy.train_experience
-
-    def killed(self, index):
-        if index == before:
-            raise KeyboardInterrupt
-        train(self, index)
-        if index == after:
-            raise KeyboardInterrupt
-
-    with patch.context() as inner:
-        inner.setattr(ClipStrategy, "train_experience", killed)
-        with pytest.raises(KeyboardInterrupt):
-            clnorm.run(config)
 
 
 @pytest.mark.parametrize("strategy", ["naive", "replay:per_class=2", "ewc:lam=10"])

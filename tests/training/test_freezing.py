@@ -7,6 +7,7 @@ from torch import nn
 from clnorm.errors import UserError
 from clnorm.strategies.baselines import naive
 from clnorm.training.freezing import freeze_blocks
+from tests.training.strategies import create
 
 
 def is_frozen(name):
@@ -19,13 +20,11 @@ def is_frozen(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["naive", "ewc"])
 def test_frozen_parameters_and_statistics_stay_to_the_bit_and_the_others_move(build_setup, strategy):
-    from clnorm.catalogue import STRATEGIES
-
     options = {"backbone": "lsvit_signed_nano:dropout=0.2", "norm": "bn", "train__epochs": 1}
     setup = build_setup(strategy=strategy, train__freeze_blocks=2, **options)
     nn.init.normal_(setup.model.head.weight)
     before = {name: value.clone() for name, value in setup.model.state_dict().items()}
-    built = STRATEGIES.get(strategy).load()(setup, **setup.config.strategy.kwargs)
+    built = create(setup)
     for index in range(2):
         built.train_experience(index)
     after = setup.model.state_dict()

@@ -11,9 +11,11 @@ import clnorm
 import clnorm.data.augment.presets
 from clnorm import create_model
 from clnorm.config.identity import run_id
+from clnorm.config.load import load_config
 from clnorm.errors import UserError
 from clnorm.execution.execution import Execution
 from clnorm.progress import Reporter
+from clnorm.results.folder import RunFolder
 
 
 @pytest.fixture
@@ -79,21 +81,40 @@ def test_calibration_estimates_statistics_before_training(tiny):
 
 
 @pytest.mark.slow
-def test_what_auto_is_stands_in_the_record_and_holds_for_the_whole_run(tiny, monkeypatch):
+def test_what_auto_is_is_the_run_s_precision_so_that_machines_are_never_mixed(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    monkeypatch.setattr("clnorm.training.loop.train_stream", lambda *parts: pytest.fail("stopped", pytrace=False))
-    config = tiny(train__precision="auto", train__device="cpu")
+    config, reporter = tiny(train__precision="auto", train__device="cpu"), Notes()
+    record = clnorm.run(config, reporter=reporter)
+    assert "train.precision=auto: bf16" in reporter.notes
+    assert record.execution == {"precision": "bf16", "attention": "explicit", "compile": False, "measured": {}}
+    assert record.config["train"]["precision"] == "bf16"
+    kept = load_config(tmp_path / "runs" / record.run / "config.yaml")
+    # As on another machine, which has no such products.
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    other = clnorm.run(config)
+    assert other.execution["precision"] == "fp32"
+    assert (other.run != record.run, other.setting != record.setting) == (True, True)
+    assert other == clnorm.run(tiny(train__precision="fp32", train__device="cpu")), "the same arithmetic, the same run"
+    assert clnorm.run(kept) == record, "its own configuration asks for what it had"
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_is_not_calibrated_again(tiny, monkeypatch):
+    config = tiny(model__calibrate=True, norm="bn")
+    keep = RunFolder.save_state
+
+    def stop(folder, state):
+        keep(folder, state)
+        pytest.fail("stopped", pytrace=False)
+
+    monkeypatch.setattr(RunFolder, "save_state", stop)
     with pytest.raises(pytest.fail.Exception):
         clnorm.run(config)
     monkeypatch.undo()
-    # As on another machine, which has no such products; the run keeps to what it began with.
-    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    reporter = Notes()
-    record = clnorm.run(config, reporter=reporter)
-    assert record.execution == {"precision": "bf16", "attention": "explicit", "compile": False, "measured": {}}
-    assert "train.precision=auto: bf16, with explicit attention" in reporter.notes
-    other = clnorm.run(tiny(train__precision="auto", train__device="cpu", seed=1))
-    assert other.execution == {"precision": "fp32", "attention": "fused", "compile": False, "measured": {}}
+    monkeypatch.setattr("clnorm.training.norm_statistics.calibrate_at_start", lambda strategy: pytest.fail("again"))
+    record = clnorm.run(config)
+    assert record.calibration == {"sites": 13, "clips": 8}
+    assert record.status == "finished"
 
 
 @pytest.mark.slow
@@ -101,7 +122,7 @@ def test_a_run_begun_with_measured_times_goes_on_as_its_record_says(tiny, monkey
     old = Execution(attention="explicit", measured={"fp32 fused": 0.2, "fp32 explicit": 0.1})
     monkeypatch.setattr("clnorm.training.loop.train_stream", lambda *parts: pytest.fail("stopped", pytrace=False))
     monkeypatch.setattr("clnorm.execution.execution.choose_execution", lambda *parts: old)
-    config = tiny(train__precision="auto")
+    config = tiny()
     with pytest.raises(pytest.fail.Exception):
         clnorm.run(config)
     monkeypatch.undo()
@@ -131,9 +152,10 @@ def test_augmentation_changes_what_is_trained_on_and_nothing_else(tiny, monkeypa
         def spied(spec, classes, into=changed, create=clnorm.data.augment.presets.create_augmentation):
             augment = create(spec, classes)
 
-            def spy(clips, labels, *, generator):
-                into.append(augment(clips, labels, generator=generator).clone())
-                return into[-1]
+            def spy(clips, labels, *, seen, generator):
+                after, labels = augment(clips, labels, seen=seen, generator=generator)
+                into.append(after.clone())
+                return after, labels
 
             return spy
 

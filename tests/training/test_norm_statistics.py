@@ -6,30 +6,11 @@ import pytest
 import torch
 from avalanche.core import SupervisedPlugin
 
-from clnorm.catalogue import STRATEGIES
-from clnorm.norms import RunningNorm
 from clnorm.norms.batch import BatchNorm
 from clnorm.norms.layer import LayerNorm
 from clnorm.training.norm_statistics import experience_of_clips
 from clnorm.training.trainer import ClipStrategy
-
-STILL = "lsvit_nano:drop_path=0"
-
-
-def create(setup):
-    return STRATEGIES.get(setup.config.strategy.name).load()(setup, **setup.config.strategy.kwargs)
-
-
-def running(model):
-    return [module for module in model.modules() if isinstance(module, RunningNorm)]
-
-
-def state_of(model, *names):
-    """Copies of the tensors of all running norms with these names."""
-    return [getattr(norm, name).detach().clone() for norm in running(model) for name in names]
-
-
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+from tests.training.strategies import STATISTICS, STILL, create, running, state_of
 
 
 class Targets(SupervisedPlugin):

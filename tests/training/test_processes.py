@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -68,7 +67,7 @@ def test_every_clip_is_in_one_part_and_a_process_without_one_is_a_spectator():
         parts = [Part(Ranks(rank, 3), clips) for rank in range(3)]
         ids = torch.arange(clips)
         own = [part.take(ids)[: part.own].tolist() for part in parts]
-        assert sorted(chain(*own)) == ids.tolist()
+        assert sorted(clip for clips_of in own for clip in clips_of) == ids.tolist()
         assert all(1 <= part.held <= clips and len(part.take(ids)) == part.held for part in parts)
 
 

@@ -6,29 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from clnorm.catalogue import STRATEGIES
 from clnorm.data.store.store import ClipStore
-from clnorm.norms import RunningNorm
 from clnorm.seeding import numpy_generator
 from clnorm.training.norm_statistics import calibrate_on
-
-STILL = "lsvit_nano:drop_path=0"
-
-
-def create(setup):
-    return STRATEGIES.get(setup.config.strategy.name).load()(setup, **setup.config.strategy.kwargs)
-
-
-def running(model):
-    return [module for module in model.modules() if isinstance(module, RunningNorm)]
-
-
-def state_of(model, *names):
-    """Copies of the tensors of all running norms with these names."""
-    return [getattr(norm, name).detach().clone() for norm in running(model) for name in names]
-
-
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+from tests.training.strategies import STATISTICS, STILL, create, running, state_of
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])

@@ -3,12 +3,15 @@
 import os
 import shutil
 import signal
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import clnorm
+from clnorm import files
 from clnorm.results.folder import RunFolder
+from clnorm.training import loop
 from clnorm.training.resuming import ResumingTemplate
 from clnorm.training.stopping import StoppedError, wait_for_signals
 from tests.training.continued import DRAWS, POLICIES, STORE, UNEQUAL, Notes, results
@@ -16,7 +19,7 @@ from tests.training.continued import DRAWS, POLICIES, STORE, UNEQUAL, Notes, res
 pytestmark = pytest.mark.slow
 
 STEPS = {"train__epochs": 3, "protocol": "even:experiences=2"}
-EVERYTHING = {**POLICIES, "train__epochs": 2, "save__epochs": 1}
+EVERYTHING = {**POLICIES, "train__epochs": 2, "save__every_epochs": 1}
 
 
 def run_stopped(config, patch, *, steps, by="signal"):
@@ -93,7 +96,7 @@ def test_a_run_can_be_stopped_again_and_again(tiny, tmp_path, monkeypatch):
 
 
 def test_the_state_before_a_damaged_one_is_taken_and_said(tiny, tmp_path, monkeypatch):
-    options = {"norm": "bn", "strategy": "ewc:lam=10", **STEPS, "save__epochs": 1}
+    options = {"norm": "bn", "strategy": "ewc:lam=10", **STEPS, "save__every_epochs": 1}
     whole, config = tiny(out=str(tmp_path / "whole"), **options), tiny(**options)
     record = clnorm.run(whole)
     expected = results(whole, record)
@@ -118,21 +121,91 @@ def test_a_state_of_another_run_is_refused(tiny, tmp_path, monkeypatch):
         clnorm.run(second)
 
 
-@pytest.mark.parametrize(("shared", "ended"), [(False, True), (True, False)])
-def test_a_second_signal_ends_one_process_at_once_and_none_of_several(shared, ended):
+def test_a_second_signal_is_left_where_several_processes_share_the_run():
     """torchrun and batch systems pass on a signal that the processes may have had already."""
     notes = Notes()
+    with wait_for_signals(notes, shared=True) as request:
+        for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+            signal.raise_signal(number)
+        assert request.name == "SIGINT"
+    assert len(notes.texts) == 1
+    assert "again" not in notes.texts[0]
 
-    def send_twice():
-        with wait_for_signals(notes, shared=shared) as request:
-            os.kill(os.getpid(), signal.SIGINT)
-            assert request.name == "SIGINT"
-            os.kill(os.getpid(), signal.SIGINT)
-        return request.name
 
-    if ended:
-        with pytest.raises(KeyboardInterrupt):
-            send_twice()
-    else:
-        assert send_twice() == "SIGINT"
-    assert ("again: at once" in notes.texts[0]) is ended
+def test_a_sigterm_that_comes_twice_at_once_is_one_and_a_later_one_ends_the_process(monkeypatch):
+    before, now = [], [100.0]
+    monkeypatch.setattr("clnorm.training.stopping.time.monotonic", lambda: now[0])
+    previous = signal.signal(signal.SIGTERM, lambda number, frame: before.append(number))
+    try:
+        with wait_for_signals(Notes()) as request:
+            for moment in (100.0, 100.5):
+                now[0] = moment
+                signal.raise_signal(signal.SIGTERM)
+            assert request.name == "SIGTERM"
+            assert not before
+            now[0] = 101.5
+            signal.raise_signal(signal.SIGTERM)
+            assert before == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@pytest.mark.parametrize(("first", "second"), [("SIGINT", "SIGINT"), ("SIGTERM", "SIGINT"), ("SIGINT", "SIGTERM")])
+def test_any_other_second_signal_does_what_it_did_before(first, second):
+    before = []
+    previous = {
+        name: signal.signal(getattr(signal, name), lambda number, frame: before.append(number))
+        for name in ("SIGINT", "SIGTERM")
+    }
+    try:
+        with wait_for_signals(Notes()) as request:
+            signal.raise_signal(getattr(signal, first))
+            assert (request.name, before) == (first, [])
+            signal.raise_signal(getattr(signal, second))
+            assert before == [getattr(signal, second)]
+    finally:
+        for name, handler in previous.items():
+            signal.signal(getattr(signal, name), handler)
+
+
+def test_what_was_made_otherwise_stands_in_the_record(tiny, tmp_path, monkeypatch):
+    options = {"norm": "cn", **STEPS}
+    whole, config = tiny(out=str(tmp_path / "whole"), **options), tiny(**options)
+    record = clnorm.run(whole)
+    assert record.earlier == []
+    run_stopped(config, monkeypatch, steps=4)
+    read = loop.read_versions
+    monkeypatch.setattr(loop, "read_versions", lambda device: {**read(device), "torch": "99", "device": "another CPU"})
+    notes = Notes()
+    continued = clnorm.run(config, reporter=notes)
+    assert results(config, continued) == results(whole, record)
+    (part,) = continued.earlier
+    assert part["until"] == "experience 1, epoch 2, step 2"
+    assert part["versions"] == record.versions
+    assert any(
+        f"torch {record.versions['torch']}, now 99" in text and "its record says so" in text for text in notes.texts
+    )
+
+
+def test_a_full_disk_leaves_the_state_that_was_there(tiny, tmp_path, monkeypatch):
+    options = {"norm": "cn", **STEPS}
+    whole, config = tiny(out=str(tmp_path / "whole"), **options), tiny(**options, save__every_epochs=1)
+    expected = results(whole, clnorm.run(whole))
+    write, left = files.new_file, [2]
+
+    @contextmanager
+    def fill(path):
+        if path.name.startswith(".state"):
+            left[0] -= 1
+        if left[0] < 0:
+            raise OSError(28, "No space left on device", str(path))
+        with write(path) as file:
+            yield file
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "new_file", fill)
+        with pytest.raises(clnorm.ClnormError, match=r"state_next\.pt: cannot be written \(No space left on device\)"):
+            clnorm.run(config)
+    notes = Notes()
+    assert results(config, clnorm.run(config, reporter=notes)) == expected
+    assert "Continuing after experience 1, epoch 2, step 2, of 2 experiences" in notes.texts

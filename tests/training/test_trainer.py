@@ -15,7 +15,7 @@ from clnorm.strategies.baselines import naive
 from clnorm.strategies.ewc import ewc
 from clnorm.training.averaging import WeightAverage
 from clnorm.training.batch import Batch
-from clnorm.training.trainer import ClipStrategy
+from tests.training.kills import run_killed
 
 
 @pytest.mark.parametrize("loss", ["seen", "all"])
@@ -108,18 +108,8 @@ def test_the_averages_predictions_stand_in_the_run_and_continue_to_the_bit(tiny,
     expected = predictions(whole, clnorm.run(whole))
     plain = tiny(norm="cn", out=str(tmp_path / "plain"))
     assert not predictions(plain, clnorm.run(plain))["confidence"].equals(expected["confidence"])
-    train = ClipStrategy.train_experience
-
-    def killed(self, index):
-        train(self, index)
-        if index == 1:
-            raise KeyboardInterrupt
-
     config = tiny(norm="cn", train__ema=0.8)
-    with monkeypatch.context() as patch:
-        patch.setattr(ClipStrategy, "train_experience", killed)
-        with pytest.raises(KeyboardInterrupt):
-            clnorm.run(config)
+    run_killed(config, monkeypatch, after=1)
     assert predictions(config, clnorm.run(config)).equals(expected)
 
 

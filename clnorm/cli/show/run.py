@@ -1,10 +1,12 @@
 """What a run shows when it ends: the accuracy matrix as a heat table, the metrics with their definitions, the cost."""
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from clnorm.cli.output import rich_stdout
+from clnorm.console import as_text
 from clnorm.evaluation.metrics import METRICS
 from clnorm.results.record import NOTES, RunRecord, label_norm
 
@@ -13,27 +15,23 @@ SHOWN = ("accuracy", "average_incremental_accuracy", "forgetting", "bwt", "learn
 
 def render_summary(record: RunRecord, *, path: str) -> Group:
     """The summary of a finished run, for `rich.console.Console.print`."""
-    notes = [Text(f"{record.label}: {NOTES[record.label]}")] if record.label else []
-    return Group(_matrix(record), *notes, _metrics(record), _cost(record), Text(f"record: {path}", no_wrap=True))
+    notes = [as_text(f"{record.label}: {NOTES[record.label]}")] if record.label else []
+    return Group(_matrix(record), *notes, _metrics(record), _cost(record), as_text(f"record: {path}"))
 
 
 def print_summary(record: RunRecord, *, path: str) -> None:
     """The summary on stdout."""
-    console = Console()
-    if not console.is_terminal:
-        # A pipe has no width of its own: as wide as the matrix needs, and wide enough for the definitions.
-        console.width = max(120, 10 + 10 * len(record.experiences))
-    console.print(render_summary(record, path=path), soft_wrap=True)
+    # In a pipe as wide as the matrix needs, and wide enough for the definitions.
+    with rich_stdout(width=max(120, 10 + 10 * len(record.experiences))) as console:
+        console.print(render_summary(record, path=path), soft_wrap=True)
 
 
 def _matrix(record: RunRecord) -> Table:
     names = record.names
     norm = label_norm(names["norm"], record.label)
     title = f"{norm} x {names['strategy']} on {names['dataset']}, {names['protocol']}, seed {record.seed}"
-    # As Text, since in a str [brackets] would be markup.
-    table = Table(
-        title=Text(f"{title}\naccuracy in % on each experience (columns) after training (rows)", style="table.title")
-    )
+    told = "accuracy in % on each experience (columns) after training (rows)"
+    table = Table(title=as_text(title, told, style="table.title"))
     table.add_column("after", justify="right")
     for index, clips in enumerate(record.data["test_clips"]):
         table.add_column(f"{index + 1}\nn={clips}", justify="right", no_wrap=True, min_width=5)
@@ -46,10 +44,10 @@ def _matrix(record: RunRecord) -> Table:
 def _cell(value: float | None) -> Text:
     """A number on a background from red (0) over yellow to green (1)."""
     if value is None:
-        return Text("")
+        return as_text()
     red, green = min(1.0, 2 - 2 * value), min(1.0, 2 * value)
     style = f"black on #{round(80 + 175 * red):02x}{round(80 + 175 * green):02x}50"
-    return Text(f" {100 * value:5.1f} ", style=style)
+    return as_text(f" {100 * value:5.1f} ", style=style)
 
 
 def _metrics(record: RunRecord) -> Table:
@@ -73,4 +71,4 @@ def _cost(record: RunRecord) -> Text:
     ]
     if memory["clips"]:
         parts.append(f"replay memory: {memory['clips']} clips, {memory['frames']} frames, {memory['megabytes']:.1f} MB")
-    return Text("  ".join(parts))
+    return as_text("  ".join(parts))

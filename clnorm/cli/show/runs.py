@@ -3,11 +3,12 @@
 import math
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from clnorm.cli.output import rich_stdout
 from clnorm.cli.show.run import render_summary
+from clnorm.console import as_text
 from clnorm.results.inspect import Comparison, RunView
 from clnorm.results.selection import plain_text
 
@@ -16,18 +17,12 @@ if TYPE_CHECKING:
 
 _SHOWN = ("accuracy", "average_incremental_accuracy", "forgetting")
 _MOST = 5  # kinds of confusion shown
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = max(300, console.width)  # a pipe: no name of a folder is folded
-    return console
+_WIDTH = 300  # of a pipe: no name of a folder is folded
 
 
 def print_runs(results: "pd.DataFrame") -> None:
     """One row for each run, with its main metrics in per cent and its time, then how many there are."""
-    console, table = _console(), Table()
+    table = Table()
     for heading in ("folder", "dataset", "norm", "strategy", "seed", "status", "ACC", "A-bar", "F", "minutes"):
         table.add_column(heading, overflow="fold", justify="right" if heading in ("ACC", "A-bar", "F") else "left")
     runs = results.groupby("folder", sort=True)
@@ -37,56 +32,62 @@ def print_runs(results: "pd.DataFrame") -> None:
         minutes = f"{seconds / 60:.1f}" if isinstance(seconds, int | float) else "--"
         told = [first[name] for name in ("dataset", "norm", "strategy", "seed", "status")]
         shown = [str(folder), *map(str, told), *(_percent(values.get(name)) for name in _SHOWN), minutes]
-        table.add_row(*map(Text, shown))
-    console.print(table)
+        table.add_row(*map(as_text, shown))
     finished = results.drop_duplicates("folder")["status"].eq("finished").sum()
-    console.print(Text(f"{len(runs)} runs, {finished} finished; look at one with: clnorm show FOLDER"))
+    with rich_stdout(width=_WIDTH) as console:
+        console.print(table)
+        counted = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+        console.print(f"{counted}, {finished} finished; look at one with: clnorm show FOLDER")
 
 
 def print_run(view: RunView) -> None:
     """The summary of a run, the accuracy on each class, what is mistaken for what, and the changed keys."""
-    console = _console()
-    if view.record.status == "finished":
-        console.print(render_summary(view.record, path=str(view.folder / "record.json")), soft_wrap=True)
-    else:
-        console.print(
-            Text(f"not finished: the same command goes on with it; clnorm run --config {view.folder}/config.yaml")
-        )
-    if view.classes is not None and view.confusion is not None:
-        table = Table(title="classes, after the last step", title_justify="left")
-        for heading in ("class", "experience", "clips", "%", "taken for"):
-            table.add_column(heading, overflow="fold", justify="left" if heading in ("class", "taken for") else "right")
-        for row in view.classes.to_dict("records"):
-            wrong = view.confusion.loc[row["class"]].drop(row["class"])
-            wrong = wrong[wrong > 0].sort_values(ascending=False, kind="stable")[:_MOST]
-            taken = ", ".join(f"{name} {count}" for name, count in wrong.items())
-            shown = [row["class"], row["experience"], row["clips"], _percent(row["accuracy"]), taken]
-            table.add_row(*(Text(str(cell)) for cell in shown))
-        console.print(table)
-    console.print(_pairs("keys that differ from the defaults", ("key", "value", "default"), view.changed))
+    with rich_stdout(width=_WIDTH) as console:
+        if view.record.status == "finished":
+            console.print(render_summary(view.record, path=str(view.folder / "record.json")), soft_wrap=True)
+        else:
+            again = f"clnorm run --config {view.folder}/config.yaml"
+            console.print(as_text(f"not finished: the same command goes on with it; {again}"))
+        if view.classes is not None and view.confusion is not None:
+            console.print(_classes(view.classes, view.confusion))
+        console.print(_pairs("keys that differ from the defaults", ("key", "value", "default"), view.changed))
+
+
+def _classes(classes: "pd.DataFrame", confusion: "pd.DataFrame") -> Table:
+    table = Table(title="classes, after the last step", title_justify="left")
+    for heading in ("class", "experience", "clips", "%", "taken for"):
+        table.add_column(heading, overflow="fold", justify="left" if heading in ("class", "taken for") else "right")
+    for row in classes.to_dict("records"):
+        wrong = confusion.loc[row["class"]].drop(row["class"])
+        wrong = wrong[wrong > 0].sort_values(ascending=False, kind="stable")[:_MOST]
+        taken = ", ".join(f"{name} {count}" for name, count in wrong.items())
+        shown = [row["class"], row["experience"], row["clips"], _percent(row["accuracy"]), taken]
+        table.add_row(*(as_text(str(cell)) for cell in shown))
+    return table
 
 
 def print_comparison(comparison: Comparison) -> None:
     """The keys in which two runs differ, then each metric of both in per cent with the difference."""
-    console, first, second = _console(), comparison.first.run, comparison.second.run
-    console.print(_pairs("keys in which they differ", ("key", first, second), comparison.keys))
+    first, second = comparison.first.run, comparison.second.run
     table = Table(title="metrics in %", title_justify="left")
     for heading in ("metric", first, second, "second - first"):
-        table.add_column(Text(heading), overflow="fold", justify="left" if heading == "metric" else "right")
+        table.add_column(as_text(heading), overflow="fold", justify="left" if heading == "metric" else "right")
     for name, (a, b) in comparison.metrics.items():
         change = "--" if a is None or b is None else f"{100 * (b - a):+.1f}"
-        table.add_row(Text(name), _percent(a), _percent(b), change)
-    console.print(table)
+        table.add_row(as_text(name), _percent(a), _percent(b), change)
+    with rich_stdout(width=_WIDTH) as console:
+        console.print(_pairs("keys in which they differ", ("key", first, second), comparison.keys))
+        console.print(table)
 
 
 def _pairs(title: str, headings: tuple[str, str, str], pairs: dict[str, tuple[Any, Any]]) -> Table | Text:
     if not pairs:
-        return Text(f"{title}: none")
+        return as_text(f"{title}: none")
     table = Table(title=title, title_justify="left")
     for heading in headings:
-        table.add_column(Text(heading), overflow="fold")
+        table.add_column(as_text(heading), overflow="fold")
     for key, values in pairs.items():
-        table.add_row(*(Text(plain_text(value)) for value in (key, *values)))
+        table.add_row(*(as_text(plain_text(value)) for value in (key, *values)))
     return table
 
 

@@ -1,16 +1,15 @@
 """What `clnorm time` prints."""
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from clnorm.cli.output import rich_stdout
+from clnorm.console import as_text
 from clnorm.execution.timing import Timing
 
 
 def print_timing(timing: Timing) -> None:
     """A table of the ways on stdout, the first one that others are compared with, then the keys of the best."""
-    console = Console()
     title = f"a training step of {timing.clips} clips through {timing.blocks} blocks, on {timing.device}"
     table = Table(box=SIMPLE, pad_edge=False)
     table.add_column("way")
@@ -20,7 +19,8 @@ def print_timing(timing: Timing) -> None:
         seconds, ratio = timing.seconds[way.label], timing.ratio(way)
         shown = ["cannot be compiled", ""] if seconds is None else [f"{1e3 * seconds:.1f}", f"{ratio or 0:.2f}"]
         table.add_row(way.label, *shown)
-    console.print(Text(title), soft_wrap=True)
-    console.print(table)
     keys = " ".join(f"--set {setting}" for setting in timing.settings)
-    console.print(Text(f"{timing.best.label}: {keys}"), soft_wrap=True)
+    with rich_stdout() as console:
+        console.print(as_text(title), soft_wrap=True)
+        console.print(table)
+        console.print(as_text(f"{timing.best.label}: {keys}"), soft_wrap=True)

@@ -6,19 +6,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from clnorm.catalogue.option import Value
 from clnorm.data.datasets.clip_list import INDEX, read_clip_list, read_sizes
-from clnorm.data.datasets.layout import entries, find_videos, list_classes, list_folders, require_root
-from clnorm.data.datasets.sources import name_groups
+from clnorm.data.datasets.layout import (
+    SUFFIXES,
+    entries,
+    find_videos,
+    is_video,
+    list_classes,
+    list_folders,
+    require_root,
+)
+from clnorm.data.datasets.sources import name_groups, recognize
 from clnorm.data.datasets.splits import induce_long_tail, leaking_groups, split_by_group
 from clnorm.data.table import COLUMNS, ClipTable
 from clnorm.errors import UserError
-
-_CONTAINERS = (
-    "3g2 3gp asf avi divx dv f4v flv gif m2ts m2v m4v mjpeg mkv mov mp4 mpe mpeg mpg mts mxf ogg ogm ogv rm rmvb ts "
-    "vob webm wmv y4m"
-)
-SUFFIXES = frozenset(f".{word}" for word in _CONTAINERS.split(" "))
-"""Suffixes of the containers of video that FFmpeg reads, in lower case."""
 
 TEST_SHARE = 0.3
 """Of each class, the share of clips for testing where the user gives neither a share nor a split."""
@@ -68,6 +70,7 @@ def read(
     names = frame["label"]
     classes = sorted(names.unique().tolist())
     frame["label"] = pd.Categorical(frame["label"], categories=classes).codes.astype(np.int64)
+    listed = {"group"} & set(frame.columns) | ({"test_share", "split_seed"} if "split" in frame else set())
     if "group" not in frame:
         frame["group"] = name_groups(frame["path"], names, group)
     elif group != "auto" and not frame["group"].equals(name_groups(frame["path"], names, group)):
@@ -84,7 +87,9 @@ def read(
         _check_split(root, frame, classes)
     _check_groups(root, frame)
     frame["split"] = induce_long_tail(frame, imbalance=imbalance, seed=tail_seed, where="folder")
-    return ClipTable("folder", root, tuple(classes), frame[list(COLUMNS)])
+    own = recognize(frame["path"], names) or "name"
+    automatic: dict[str, Value] = {"group": own, "test_share": TEST_SHARE, "split_seed": 0}
+    return ClipTable("folder", root, tuple(classes), frame[list(COLUMNS)], automatic, frozenset(listed))
 
 
 def scan_folders(root: Path) -> pd.DataFrame:
@@ -98,7 +103,7 @@ def scan_folders(root: Path) -> pd.DataFrame:
     if folders & _SPLIT_FOLDERS:
         parts = [(videos / split, split) for split in sorted(_SPLIT_FOLDERS)]
         if folders != _SPLIT_FOLDERS:
-            hint = f"list the clips in {INDEX} if train or test is a class"
+            hint = f"list the clips in {INDEX} if train or test is a class, or, as unused, clips for validation"
             raise UserError(
                 f"the folders are {', '.join(sorted(folders))}", where=str(videos), legal="train, test", hint=hint
             )
@@ -118,10 +123,6 @@ def scan_folders(root: Path) -> pd.DataFrame:
         raise UserError(f"the name {odd[0]!r} is no UTF-8", where=str(root), hint="rename the file")
     frame = pd.DataFrame(rows, columns=["path", "label", "split"])
     return frame if len(parts) > 1 else frame.drop(columns="split")
-
-
-def is_video(name: str) -> bool:
-    return Path(name).suffix.lower() in SUFFIXES
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Reader of HMDB51 and of everything laid out like it: class folders of .avi clips with official split files.
+"""Reader of HMDB51 and of everything laid out like it: class folders of clips with official split files.
 
 Kuehne, Jhuang, Garrote, Poggio, Serre: HMDB: a large video database for human motion recognition, ICCV 2011. Each of
 its three splits has 70 training and 30 test clips a class, and no source of a class in both.
@@ -14,10 +14,12 @@ from clnorm.data.datasets.layout import (
     find_videos,
     list_classes,
     list_clips,
+    list_folders,
     read_lines,
-    require_match,
+    refuse_own_splits,
     require_root,
 )
+from clnorm.data.datasets.match import LISTED, require_match
 from clnorm.data.datasets.splits import add_unused, induce_long_tail
 from clnorm.data.table import ClipTable
 from clnorm.errors import UserError
@@ -35,7 +37,7 @@ RESERVED = frozenset(folder.partition("/")[0] for folder in SPLIT_FOLDERS)
 _FLAGS = {"0": "unused", "1": "train", "2": "test"}
 _LINE = re.compile(r"^(?P<name>\S.*?)\s+(?P<flag>[012])$")
 _TAGS = re.compile(
-    r"_(?P<visible>[^_]+)_(?P<camera>cm|nm)_np(?P<people>\d+)_(?P<view>[^_]+)_(?P<quality>[^_]+)_\d+\.avi$"
+    r"_(?P<visible>[^_]+)_(?P<camera>cm|nm)_np(?P<people>\d+)_(?P<view>[^_]+)_(?P<quality>[^_]+)_\d+\.\w+$"
 )
 
 
@@ -53,8 +55,9 @@ def read(
     Class folders lie in `root/videos` where that exists, else in `root`; those present, in alphabetical order, are the
     classes. Split files `<class>_test_split<k>.txt` lie in `root` or one of `SPLIT_FOLDERS` below it; the first of
     them that holds any is used. Lines read `name.avi 1` (1 train, 2 test, 0 unused). Every clip must be listed, and
-    every listed clip must be there; a name not found is looked up once more with `#` and `&` written as `@`, as some
-    mirrors do. The clip's source (its group) and tags (visible, camera, people, view, quality) come from its name,
+    every listed clip must be there; a name not found is looked up once more as mirrors write it, see `match_clips`:
+    with `@` for `#` and `&`, and in another container. The column `listed` holds the name in the split file. The clip's
+    source (its group) and tags (visible, camera, people, view, quality) come from it,
     `<source>_<class>_<visible>_<cm|nm>_np<people>_<view>_<quality>_<number>.avi`. No video is opened,
     so `progress`, which every reader is given, hears of nothing.
 
@@ -75,13 +78,13 @@ def read(
     splits = find_split_folder(root, split)
     rows: list[dict[str, object]] = []
     for label, folder in enumerate(folders):
-        sizes = list_clips(videos / folder)
+        sizes = list_clips(videos / folder, dataset="hmdb51")
         flags = read_split(splits, folder, split)
         for clip, file in sorted(require_match(flags, sizes, where=videos / folder, lists="split file").items()):
             path = (videos / folder / file).relative_to(root).as_posix()
-            row = {"path": path, "label": label, "split": flags[clip], "bytes": sizes[file]}
+            row = {"path": path, "label": label, "split": flags[clip], "bytes": sizes[file], LISTED: clip}
             rows.append(row | _parse_name(clip, folder, where=videos / folder))
-    frame = pd.DataFrame(rows)[["path", "label", "split", "group", "bytes", *_TAGS.groupindex]]
+    frame = pd.DataFrame(rows)[["path", "label", "split", "group", "bytes", LISTED, *_TAGS.groupindex]]
     if train_plus:
         frame["split"] = add_unused(frame)
     frame["split"] = induce_long_tail(frame, imbalance=imbalance, seed=tail_seed, where=_NAME)
@@ -89,8 +92,13 @@ def read(
 
 
 def list_class_folders(root: Path) -> tuple[Path, list[str]]:
-    """The folder of the class folders, and their names in alphabetical order."""
+    """The folder of the class folders, and their names in alphabetical order.
+
+    Raises:
+        UserError: there is none, or they are a split of somebody else's.
+    """
     videos = find_videos(root)
+    refuse_own_splits(list_folders(videos) - RESERVED, dataset="hmdb51", where=str(videos))
     return videos, list_classes(videos, reserved=RESERVED if videos == root else (), example="brush_hair")
 
 

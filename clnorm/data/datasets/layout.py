@@ -1,28 +1,26 @@
 """Datasets as folders on disk: a folder a class, in `videos/` or right in the root, and lists that name the clips."""
 
 import os
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePath
 
 from clnorm.errors import UserError
 
 VIDEOS = "videos"
+_PARTS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"})
+"""What mirrors name the parts of a split, in lower case."""
+
+_CONTAINERS = (
+    "3g2 3gp asf avi divx dv f4v flv gif m2ts m2v m4v mjpeg mkv mov mp4 mpe mpeg mpg mts mxf ogg ogm ogv rm rmvb ts "
+    "vob webm wmv y4m"
+)
+SUFFIXES = frozenset(f".{word}" for word in _CONTAINERS.split(" "))
+"""Suffixes of the containers of video that FFmpeg reads, in lower case."""
 
 
-@dataclass(frozen=True)
-class Match:
-    """The clips of a class, listed against those on disk.
-
-    Args:
-        files: listed clip -> file name on disk.
-        absent: listed clips that are not on disk, sorted.
-        extra: files that no list names, sorted.
-    """
-
-    files: dict[str, str]
-    absent: list[str]
-    extra: list[str]
+def is_video(name: str) -> bool:
+    """Whether a file is one by its suffix."""
+    return PurePath(name).suffix.lower() in SUFFIXES
 
 
 def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
@@ -82,51 +80,48 @@ def list_classes(videos: Path, *, reserved: Collection[str], example: str) -> li
     return folders
 
 
-def list_clips(folder: Path) -> dict[str, int]:
-    """File name -> size in bytes of every .avi clip of a class folder.
-
-    Raises:
-        UserError: there is none.
-    """
-    sizes = {e.name: e.stat().st_size for e in entries(folder) if e.name.endswith(".avi") and e.is_file()}
-    if not sizes:
-        hint = "unpack the class's clips here, or remove the folder"
-        raise UserError("the class folder holds no .avi clip", where=str(folder), hint=hint)
-    return sizes
-
-
-def match_clips(listed: Collection[str], files: Collection[str]) -> Match:
-    """Each listed clip with its file: that of its name, else the one file that a mirror may have renamed it to.
-
-    Some mirrors write `@` for `#` and `&`. Where two listed clips, or two files, come to the same name, none is taken.
-    """
-    found = {clip: clip for clip in listed if clip in files}
-    rest: dict[str, list[str]] = {}
-    for file in sorted(set(files) - found.keys()):
-        rest.setdefault(_mirrored(file), []).append(file)
-    for clip in [clip for clip in listed if clip not in found]:
-        if len(candidates := rest.get(_mirrored(clip), [])) == 1:
-            found[clip] = candidates.pop()
-    return Match(found, sorted(set(listed) - found.keys()), sorted(set(files) - set(found.values())))
-
-
-def require_match(listed: Collection[str], files: Mapping[str, int], *, where: Path, lists: str) -> dict[str, str]:
-    """`match_clips`, where every listed clip must be on disk and every file listed.
+def refuse_own_splits(folders: Collection[str], *, dataset: str, where: str) -> None:
+    """Refuse a copy of a dataset whose folders are a split that somebody else made, as some mirrors' are.
 
     Args:
-        lists: what names the clips, in words.
+        folders: names of folders, those of classes where all is well.
+        dataset: `hmdb51` or `ucf101`, neither of which has a class of such a name.
+        where: the folder or archive that they lie in.
 
     Raises:
-        UserError: a clip is missing or superfluous; the first ones are named.
+        UserError: two of them, or all, are named as parts of a split.
     """
-    match = match_clips(listed, files)
-    if match.absent:
-        hint = f"unpack the dataset again, or use the {lists}s that belong to these clips"
-        raise UserError(f"{few_clips(match.absent)} in the {lists} but not on disk", where=str(where), hint=hint)
-    if match.extra:
-        hint = f"move them away, or use the {lists}s that belong to these clips"
-        raise UserError(f"{few_clips(match.extra)} on disk but not in the {lists}", where=str(where), hint=hint)
-    return match.files
+    own = sorted(name for name in folders if name.casefold() in _PARTS)
+    if len(own) > 1 or (own and len(own) == len(folders)):
+        raise UserError(
+            f"this copy of {dataset} has a split of its own (folders {', '.join(own)}): results on it cannot be "
+            "compared with those on the official splits, and clips of one source may be on both sides",
+            where=where,
+            legal=f"a folder a class, here or in {VIDEOS}/, and the official lists",
+            hint="get the official archives; or, if its clips have their official names, sort them into a folder a "
+            f"class, and bring them and the official lists into place with clnorm data prepare {dataset} FOLDER --from "
+            "CLIPS --from LISTS; or read them as a dataset of your own, with --dataset folder",
+        )
+
+
+def list_clips(folder: Path, *, dataset: str) -> dict[str, int]:
+    """File name -> size in bytes of every video of a class folder, by its suffix.
+
+    Args:
+        folder: the class folder.
+        dataset: `hmdb51` or `ucf101`.
+
+    Raises:
+        UserError: there is none; where there are folders of a split in place of them, that is said.
+    """
+    sizes = {e.name: e.stat().st_size for e in entries(folder) if is_video(e.name) and e.is_file()}
+    if not sizes:
+        refuse_own_splits(list_folders(folder), dataset=dataset, where=str(folder))
+        hint = "unpack the class's clips here, or remove the folder"
+        raise UserError(
+            "the class folder holds no .avi clip, nor one in another container", where=str(folder), hint=hint
+        )
+    return sizes
 
 
 def read_lines(path: Path, *, what: str, missing: str) -> list[tuple[int, str]]:
@@ -152,7 +147,3 @@ def few_clips(names: list[str]) -> str:
     """`3 clips ('a.avi', 'b.avi', ...)`."""
     shown = ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
     return f"{len(names)} clip{'s' * (len(names) > 1)} ({shown})"
-
-
-def _mirrored(clip: str) -> str:
-    return clip.replace("#", "@").replace("&", "@")

@@ -14,6 +14,30 @@ class Archive:
 
 
 @dataclass(frozen=True)
+class Repack:
+    """An archive of a mirror: its file name, its size in bytes, and its sha256."""
+
+    file: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Copies of the official archives on the Hugging Face hub, packed anew, as one commit has them.
+
+    Args:
+        repo: the dataset repository, `owner/name`.
+        revision: the commit, 40 hexadecimal digits.
+        files: a repack of each official archive, in their order.
+    """
+
+    repo: str
+    revision: str
+    files: tuple[Repack, ...]
+
+
+@dataclass(frozen=True)
 class Published:
     """A dataset as its authors publish it.
 
@@ -24,6 +48,7 @@ class Published:
         splits: of each split, the clips for each use.
         clips: of each class, where known, its clips; their sum is that of any split.
         groups: pairs of class and source, over all clips.
+        mirror: where the archives can be had as well, if that is known.
     """
 
     archives: tuple[Archive, ...]
@@ -32,6 +57,7 @@ class Published:
     splits: Mapping[int, Mapping[str, int]]
     groups: int
     clips: Mapping[str, int] = field(default_factory=dict)
+    mirror: Mirror | None = None
 
 
 _SERRE = "https://serre-lab.clps.brown.edu/wp-content/uploads/2013/10"
@@ -99,6 +125,15 @@ HMDB51 = Published(
     splits={split: {"train": 3570, "test": 1530, "unused": 1666} for split in (1, 2, 3)},
     groups=2291,
     clips=_HMDB51_CLIPS,
+    # Sizes and sha256 as in the pointers of this commit: huggingface.co/datasets/MichiganNLP/hmdb/commit/REVISION.
+    mirror=Mirror(
+        "MichiganNLP/hmdb",
+        "16eb4625d3bf20255526e1327ee9e2ea32d66c82",
+        (
+            Repack("hmdb51_org.zip", 4246812958, "2d652f386debd04ae8f83508faacb959c03c9cbf1176fc76848b73cda4d52e57"),
+            Repack("test_train_splits.zip", 222848, "12df0053bd9d570817edb10d2299030f43646969d5d42ff40200249b45ab2efa"),
+        ),
+    ),
 )
 
 _CRCV = "https://www.crcv.ucf.edu/data/UCF101"

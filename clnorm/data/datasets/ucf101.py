@@ -15,10 +15,12 @@ from clnorm.data.datasets.layout import (
     find_videos,
     list_classes,
     list_clips,
+    list_folders,
     read_lines,
-    require_match,
+    refuse_own_splits,
     require_root,
 )
+from clnorm.data.datasets.match import LISTED, require_match
 from clnorm.data.datasets.splits import induce_long_tail
 from clnorm.data.table import ClipTable
 from clnorm.errors import UserError
@@ -27,7 +29,7 @@ SPLITS = (1, 2, 3)
 VIDEO_FOLDERS = (VIDEOS, "UCF-101")
 LIST_FOLDERS = ("", "splits", "ucfTrainTestlist", "UCF101TrainTestSplits-RecognitionTask/ucfTrainTestlist")
 RESERVED = frozenset(folder.partition("/")[0] for folder in LIST_FOLDERS)
-_CLIP = re.compile(r"^v_(?P<label>\w+)_g(?P<group>\d+)_c\d+\.avi$", re.ASCII)
+_CLIP = re.compile(r"^v_(?P<label>\w+)_g(?P<group>\d+)_c\d+\.\w+$", re.ASCII)
 _LINE = re.compile(r"^(?P<folder>[^/\s]+)/(?P<clip>\S+)(?:\s+\d+)?$")
 _CLASS = re.compile(r"^(?P<number>\d+)\s+(?P<folder>\S+)$")
 
@@ -45,8 +47,9 @@ def read(
     Class folders lie in the first of `VIDEO_FOLDERS` that exists, else in `root`; the lists `classInd.txt`,
     `trainlist0<k>.txt` and `testlist0<k>.txt` in the first of `LIST_FOLDERS` that holds the training list. The classes
     are the folders present, in the order of classInd.txt. Every clip of them must stand in one of the two lists, and
-    every clip of the lists must be there. A clip's group is `<Class>_g<group>`, because groups are counted in each
-    class anew. No video is opened, so `progress`, which every reader is given, hears of nothing.
+    every clip of the lists must be there, in any container, see `match_clips`; the column `listed` holds the name in
+    the list. A clip's group is `<Class>_g<group>`, because groups are counted in each class anew. No video is opened,
+    so `progress`, which every reader is given, hears of nothing.
 
     Args:
         split: 1, 2 or 3.
@@ -65,20 +68,26 @@ def read(
     classes = order_classes(folders, find_list_folder(root, split))
     rows: list[dict[str, object]] = []
     for label, folder in enumerate(classes):
-        sizes = list_clips(videos / folder)
+        sizes = list_clips(videos / folder, dataset="ucf101")
         flags = listed.get(folder, {})
         for clip, file in sorted(require_match(flags, sizes, where=videos / folder, lists="list").items()):
             path = (videos / folder / file).relative_to(root).as_posix()
             group = parse_group(clip, folder, where=videos / folder)
-            rows.append({"path": path, "label": label, "split": flags[clip], "group": group, "bytes": sizes[file]})
+            row = {"path": path, "label": label, "split": flags[clip], "group": group, "bytes": sizes[file]}
+            rows.append({**row, LISTED: clip})
     frame = pd.DataFrame(rows)
     frame["split"] = induce_long_tail(frame, imbalance=imbalance, seed=tail_seed, where="ucf101")
     return ClipTable("ucf101", root, tuple(classes), frame)
 
 
 def list_class_folders(root: Path) -> tuple[Path, list[str]]:
-    """The folder of the class folders, and their names in alphabetical order."""
+    """The folder of the class folders, and their names in alphabetical order.
+
+    Raises:
+        UserError: there is none, or they are a split of somebody else's.
+    """
     videos = find_videos(root, names=VIDEO_FOLDERS)
+    refuse_own_splits(list_folders(videos) - RESERVED, dataset="ucf101", where=str(videos))
     return videos, list_classes(videos, reserved=RESERVED if videos == root else (), example="ApplyEyeMakeup")
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from clnorm.data.datasets.clip_list import INDEX, write_clip_list
-from clnorm.data.datasets.folder import is_video, read
-from clnorm.data.datasets.layout import few_clips
+from clnorm.data.datasets.folder import read
+from clnorm.data.datasets.layout import few_clips, is_video
 from clnorm.data.datasets.sources import describe_sources, recognize
 from clnorm.data.prepare.archive import list_folder
 from clnorm.data.table import ClipTable

@@ -1,9 +1,11 @@
-"""What lies in an archive or a folder: members with a path and an opener. ZIP is read by Python, RAR by `rar.py`."""
+"""What lies in an archive or a folder: members with a path and an opener. ZIP is read by `zip.py`, RAR by `rar.py`."""
 
+import errno
 import os
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -13,10 +15,15 @@ from typing import IO, Any
 import rarfile
 
 from clnorm.data.datasets.layout import require_target
+from clnorm.data.prepare.limits import Tally
 from clnorm.data.prepare.rar import TOOLS, is_link, open_rar, unpack_solid
+from clnorm.data.prepare.zip import open_zip
 from clnorm.errors import ClnormError, UserError
 
 _RAR, _ZIP = b"Rar!\x1a\x07", b"PK\x03\x04"
+# Besides their own errors the readers let out zlib's, those of decoding names and of what they cannot do (a
+# RuntimeError), and EINVAL where an offset leads before the file.
+_DAMAGE = (rarfile.Error, zipfile.BadZipFile, EOFError, zlib.error, UnicodeDecodeError, RuntimeError, OSError)
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ def list_folder(folder: Path) -> list[Member]:
     """The files below a folder that are not hidden, in alphabetical order; no link to a folder is followed.
 
     Raises:
-        UserError: a folder or file cannot be read, or a link leads nowhere.
+        UserError: a folder or file cannot be read, a link leads nowhere, or there is a pipe, socket or device.
     """
     members = []
     for base, folders, files in os.walk(folder, onerror=_raise):
@@ -51,25 +58,40 @@ def list_folder(folder: Path) -> list[Member]:
     return sorted(members, key=lambda member: member.path)
 
 
+def require_regular(file: Path) -> None:
+    """Refuse what is there and no regular file: a pipe would be waited for, and a device could be read for ever."""
+    if file.exists() and not file.is_file():
+        raise UserError("this is no regular file", where=str(file), hint="remove it, or name another")
+
+
 def _size_of(file: Path) -> int:
     require_target(file, link=file.is_symlink())
+    require_regular(file)
     try:
         return file.stat().st_size
     except OSError as error:
         raise UserError(f"cannot read this file: {error.strerror}", where=str(file)) from error
 
 
+def is_archive(path: Path) -> bool:
+    """Whether a file begins as RAR and ZIP archives do."""
+    with path.open("rb") as file:
+        return file.read(8).startswith((_RAR, _ZIP))
+
+
 @contextmanager
-def open_archive(path: Path, *, scratch: Path, name: str | None = None) -> Iterator[list[Member]]:
+def open_archive(path: Path, *, scratch: Path, tally: Tally, name: str | None = None) -> Iterator[list[Member]]:
     """The members of a RAR or ZIP archive, open for as long as the context lasts.
 
     Args:
         path: the archive.
         scratch: a folder on the target's disk, for what can only be unpacked as a whole.
+        tally: counts what it lists, before any of it is unpacked.
         name: what to call it in messages, where it is a temporary copy.
 
     Raises:
-        UserError: it is missing, no archive, encrypted, or has an entry that is a link or leads out of it.
+        UserError: it is missing, no archive, encrypted, holds more than the limits say, or has an entry that is a link
+            or leads out of it.
         ClnormError: it is damaged, or nothing can decompress it.
     """
     where = name or str(path)
@@ -83,7 +105,7 @@ def open_archive(path: Path, *, scratch: Path, name: str | None = None) -> Itera
         raise UserError(what, where=where, hint="download it again, or pass a folder of class folders")
     with ExitStack() as stack:
         with name_archive_errors(where):
-            members = (_list_rar if magic.startswith(_RAR) else _list_zip)(path, where, scratch, stack)
+            members = (_list_rar if magic.startswith(_RAR) else _list_zip)(path, where, scratch, stack, tally)
         if not members:
             raise ClnormError("the archive holds no file", where=where, hint="download it again")
         yield members
@@ -101,7 +123,9 @@ def name_archive_errors(where: str) -> Iterator[None]:
             legal=f"{', '.join(TOOLS)} (bsdtar not for a solid archive, 7-Zip not as Debian builds it)",
             hint="install one (Debian: sudo apt-get install unar; macOS: brew install unar)",
         ) from error
-    except (rarfile.Error, zipfile.BadZipFile, EOFError) as error:
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise  # of the disk
         reason = " ".join(str(error).split()) or type(error).__name__
         hint = "download it again; or install unar, which reads more than bsdtar; or unpack it and pass the folder"
         raise ClnormError(
@@ -109,8 +133,8 @@ def name_archive_errors(where: str) -> Iterator[None]:
         ) from error
 
 
-def _list_rar(path: Path, where: str, scratch: Path, stack: ExitStack) -> list[Member]:
-    archive = open_rar(path, where, stack)
+def _list_rar(path: Path, where: str, scratch: Path, stack: ExitStack, tally: Tally) -> list[Member]:
+    archive = open_rar(path, where, stack, tally)
     members = []
     for info in archive.infolist():
         clean = _clean_path(info.filename, where=where, link=is_link(info))
@@ -126,12 +150,10 @@ def _list_rar(path: Path, where: str, scratch: Path, stack: ExitStack) -> list[M
     return [replace(member, open=_opener(folder / member.path)) for member in members]
 
 
-def _list_zip(path: Path, where: str, scratch: Path, stack: ExitStack) -> list[Member]:
-    archive = stack.enter_context(zipfile.ZipFile(path))
+def _list_zip(path: Path, where: str, scratch: Path, stack: ExitStack, tally: Tally) -> list[Member]:
+    archive, entries = open_zip(path, where, stack, tally)
     members = []
-    for info in archive.infolist():
-        if info.flag_bits & 1:
-            raise UserError("the archive is encrypted", where=where, hint="unpack it by hand and pass the folder")
+    for info in entries:
         clean = _clean_path(info.filename, where=where, link=stat.S_ISLNK(info.external_attr >> 16))
         if not info.is_dir():
             members.append(Member(where, clean, info.file_size, _member_opener(archive, info)))

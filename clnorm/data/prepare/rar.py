@@ -12,11 +12,13 @@ from pathlib import Path
 
 import rarfile
 
+from clnorm.data.prepare.limits import Tally
 from clnorm.errors import UserError
 
 TOOLS = {"unrar": "unrar", "unar": "unar", "7z": "sevenzip", "7zz": "sevenzip2", "bsdtar": "bsdtar"}
 """The programs that decompress RAR, in the order of preference, with rarfile's word for each."""
 
+_LOOK = 0.5  # seconds between two looks at what a program has written
 _UNPACK = {
     "unrar": ["x", "-inul", "-y", "-p-", "{file}", "{folder}/"],
     "unar": ["-quiet", "-no-directory", "-output-directory", "{folder}", "{file}"],
@@ -25,16 +27,22 @@ _UNPACK = {
 }
 
 
-def open_rar(path: Path, where: str, stack: ExitStack) -> rarfile.RarFile:
-    """A RAR archive, ready to be read.
+def open_rar(path: Path, where: str, stack: ExitStack, tally: Tally) -> rarfile.RarFile:
+    """A RAR archive, ready to be read; what it lists is in the tally.
 
     Raises:
-        UserError: it is encrypted.
+        UserError: it holds more than the limits say, or is encrypted.
         rarfile.Error: it is damaged, or what it holds is compressed and none of `TOOLS` is on the PATH.
     """
-    archive = stack.enter_context(rarfile.RarFile(path, errors="strict"))
+    # The callback is called for each header as soon as it is parsed, so that parsing ends at the limit.
+    archive = rarfile.RarFile(path, errors="strict", info_callback=lambda _: tally.count(where))
+    stack.enter_context(archive)
     if archive.needs_password():
-        raise UserError("the archive is encrypted", where=where, hint="unpack it by hand and pass the folder")
+        locked = next((info.filename for info in archive.infolist() if info.needs_password()), None)
+        what = "the archive is encrypted, its names too" if locked is None else f"the entry {locked!r} is encrypted"
+        raise UserError(what, where=where, hint="unpack it by hand and pass the folder")
+    packed = sum(Path(volume).stat().st_size for volume in archive.volumelist())
+    tally.weigh(where, sum(info.file_size for info in archive.infolist() if info.is_file()), packed=packed)
     if archive.is_solid() or any(info.compress_type != rarfile.RAR_M0 for info in archive.infolist() if info.is_file()):
         choose_tool(solid=archive.is_solid())
     return archive
@@ -69,13 +77,34 @@ def unpack_solid(path: Path, archive: rarfile.RarFile, folder: Path) -> None:
     """
     tool = choose_tool(solid=True)
     words = [word.format(file=path.absolute(), folder=folder.absolute()) for word in _UNPACK[tool]]
-    done = subprocess.run([tool, *words], capture_output=True, check=False, stdin=subprocess.DEVNULL)  # noqa: S603
     listed = {info.filename: info.file_size for info in archive.infolist() if info.is_file()}
+    code, said = _run_bounded([tool, *words], folder, most=sum(listed.values()))
     files = [file for file in folder.rglob("*") if file.is_symlink() or not file.is_dir()]
     found = {file.relative_to(folder).as_posix(): file.lstat().st_size for file in files if not file.is_symlink()}
-    if done.returncode or found != listed or len(found) < len(files):
-        said = (done.stderr or done.stdout).decode(errors="replace")
+    if code or found != listed or len(found) < len(files):
         raise rarfile.BadRarFile(f"{tool} cannot unpack it: {' '.join(said.split()) or 'files are missing'}")
+
+
+def _run_bounded(command: list[str], folder: Path, *, most: int) -> tuple[int, str]:
+    """Run a program that writes into a folder, for as long as no more than `most` bytes lie there.
+
+    Returns:
+        Its exit code, and what it said.
+
+    Raises:
+        BadRarFile: it wrote more, and was ended.
+    """
+    quiet, pipe = subprocess.DEVNULL, subprocess.PIPE
+    with subprocess.Popen(command, stdin=quiet, stdout=pipe, stderr=pipe) as process:  # noqa: S603
+        try:
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    out, err = process.communicate(timeout=_LOOK)
+                    return process.returncode, (err or out).decode(errors="replace")
+                if sum(file.lstat().st_size for file in list(folder.rglob("*")) if not file.is_dir()) > most:
+                    raise rarfile.BadRarFile("it holds more than it lists")
+        finally:
+            process.kill()
 
 
 def _has_rar(sevenzip: str) -> bool:

@@ -9,8 +9,7 @@ any other decoder gives.
 
 import json
 import math
-from collections.abc import Iterator
-from itertools import count
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,7 @@ _NO_TIME = -1e15  # seconds, more than the least
 _DAMAGED_AT_END = 4  # packets of a file that was cut
 
 
-def frames_in_order(path: Path, *, decoder: str, scanned: int) -> Iterator[Any]:
+def frames_in_order(path: Path, *, decoder: str, scanned: int) -> Generator[Any, None, str]:
     """Every frame that can be decoded, torchcodec's `Frame` of the file's own size, which may change on the way.
 
     Args:
@@ -35,21 +34,28 @@ def frames_in_order(path: Path, *, decoder: str, scanned: int) -> Iterator[Any]:
         decoder: cpu or cuda.
         scanned: how many packets a scan counted.
 
+    Returns:
+        What is damaged among the last frames, which are left out then; empty where the file came to its end.
+
     Raises:
         DecodeError: a frame is damaged, other than the last ones.
     """
     video = _open_at_start(path, decoder=decoder, scanned=scanned)
-    for index in count():  # the length of a file opened without a scan is what its header claims
+    index = 0
+    while True:  # the length of a file opened without a scan is what its header claims
         try:
             frame = video.get_frame_at(index)
         except (RuntimeError, IndexError) as error:
-            ended = "no more frames" in str(error) or index >= scanned - _DAMAGED_AT_END
-            if ended and index:
-                return
+            ended = isinstance(error, IndexError) or "no more frames" in str(error)
+            if index and ended:
+                return ""
+            if index and index >= scanned - _DAMAGED_AT_END:
+                return f"its last frames cannot be decoded, {index} of {scanned} can: {first_line(error, path)}"
             raise DecodeError(
                 path, f"its frames ({scanned} found) cannot be decoded: {first_line(error, path)}"
             ) from error
         yield frame
+        index += 1
 
 
 def even_order(times: npt.NDArray[np.float64], *, last: float) -> npt.NDArray[np.int64]:

@@ -1,5 +1,7 @@
 """ClipStore: the clips of a table as batches of pixels, decoded once for all processes, or whenever they are read."""
 
+import contextlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -92,6 +94,8 @@ class ClipStore:
                 info, pixels = load()
                 if renew_store(folder, info, pixels, table=table, meta=meta, options=options, note=note):
                     info, pixels = load()
+        with contextlib.suppress(OSError):  # of a cache that others own
+            os.utime(folder)  # for `clnorm clean`: it is in use
         store = cls(folder, info, frames, size, pixels)
         if store.bad and not skip_bad:
             raise bad_clips_error(table, store.bad, hint=f"or mend them and delete {folder}")

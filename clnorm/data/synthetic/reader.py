@@ -11,7 +11,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 from filelock import FileLock
 
 from clnorm.data.datasets import hmdb51
@@ -55,20 +58,53 @@ def read(
         UserError: a root is given, or an option is out of its range.
         ClnormError: FFmpeg is missing, or a clip cannot be encoded or written.
     """
-    if root is not None:
-        raise UserError(
-            f"this dataset makes its own clips and cannot read {str(root)!r}",
-            where="synthetic",
-            hint="leave --data-root out, or choose --dataset hmdb51",
-        )
+    _refuse_root(root)
     options = Options(classes=classes, train=train, test=test, cues=cues, imbalance=imbalance, variant=variant)
     return replace(hmdb51.read(_ensure(options, progress)), name="synthetic")
 
 
+def list_clips(root: Path | None, **chosen: Any) -> ClipTable:
+    """The clips that `read` gives with these options, in the same order, without making them; their sizes are 0.
+
+    Raises:
+        UserError: as `read`.
+    """
+    _refuse_root(root)
+    options = Options(**chosen)
+    files = plan_clips(options)
+    tests = plan_split(options, files, split=1)
+    rows = [
+        (file.label, f"{file.label}/{file.name}", file.source, "test" if test else "train")
+        for file, test in zip(files, tests, strict=True)
+    ]
+    frame = pd.DataFrame(sorted(rows), columns=["class", "path", "group", "split"])
+    classes = sorted(frame["class"].unique().tolist())
+    labels = pd.Categorical(frame["class"], categories=classes).codes.astype(np.int64)
+    return ClipTable("synthetic", Path(), tuple(classes), frame.assign(label=labels, bytes=np.int64(0)))
+
+
+def is_made(**chosen: Any) -> bool:
+    """Whether the clips of these options lie in the cache."""
+    return _folder(Options(**chosen)).is_dir()
+
+
+def _refuse_root(root: Path | None) -> None:
+    if root is not None:
+        raise UserError(
+            f"the dataset synthetic makes its own clips and cannot read {str(root)!r}",
+            where="data.root",
+            hint="leave --data-root out, or choose --dataset hmdb51",
+        )
+
+
+def _folder(options: Options) -> Path:
+    identity = json.dumps({**asdict(options), "version": VERSION}, sort_keys=True)
+    return cache_dir() / "synthetic" / hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+
 def _ensure(options: Options, progress: Progress | None) -> Path:
     """The folder of the dataset, made if need be."""
-    identity = json.dumps({**asdict(options), "version": VERSION}, sort_keys=True)
-    folder = cache_dir() / "synthetic" / hashlib.sha256(identity.encode()).hexdigest()[:16]
+    folder = _folder(options)
     if folder.is_dir():
         return folder
     folder.parent.mkdir(exist_ok=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from clnorm.data.datasets.folder import SUFFIXES, read, scan_folders
+from clnorm.data.datasets.folder import read, scan_folders
+from clnorm.data.datasets.layout import SUFFIXES
 from clnorm.data.datasets.sources import name_groups
 from clnorm.errors import UserError
 

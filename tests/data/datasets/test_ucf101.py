@@ -52,6 +52,7 @@ def test_classes_come_in_the_official_order_and_a_subset_is_legal(toy):
         "split": "test",
         "group": "HandstandPushups_g01",
         "bytes": 2,
+        "listed": "v_HandStandPushups_g01_c01.avi",
     }
     assert len(set(table.groups)) == 7
 

@@ -3,6 +3,7 @@
 import stat
 import sys
 import zipfile
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import rarfile
 
 from clnorm.data.prepare import rar
 from clnorm.data.prepare.archive import list_folder, name_archive_errors, open_archive
+from clnorm.data.prepare.limits import Limits, Tally
 from clnorm.errors import ClnormError, UserError
 
 FILES = {"dive/a!(1)#[2]&b;c.avi": b"hello" * 100, "dive/日本 é.avi": bytes(range(256)), "dive/empty.avi": b""}
@@ -50,7 +52,7 @@ def make_zip(path: Path, files, *, links=()) -> Path:
 
 
 def read_all(path: Path) -> dict[str, bytes]:
-    with open_archive(path, scratch=path.parent) as members:
+    with open_archive(path, scratch=path.parent, tally=Tally(Limits())) as members:
         contents = {}
         for member in members:
             with name_archive_errors(member.source), member.open() as file:
@@ -125,6 +127,17 @@ def test_a_solid_rar_that_unpacks_to_something_else_is_refused(tmp_path, make_ra
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.rar", "bin"]
 
 
+@pytest.mark.slow
+def test_a_program_that_writes_more_than_is_listed_is_ended(tmp_path, make_rar, only_tool):
+    """It would write for ever."""
+    endless = "#!{python}\nimport sys, time\nfile = open(sys.argv[-1] + 'a.avi', 'ab')\n"
+    endless += "while len(sys.argv) > 3:\n    file.write(b'x' * 1000)\n    file.flush()\n    time.sleep(0.001)\n"
+    only_tool("unrar", endless)
+    (tmp_path / "a.rar").write_bytes(make_rar(FILES, solid=True))
+    assert "it holds more than it lists" in read_error(tmp_path / "a.rar", ClnormError)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.rar", "bin"]
+
+
 @pytest.mark.parametrize("solid", [False, True])
 def test_without_a_program_the_legal_ones_are_named(tmp_path, make_rar, only_tool, solid):
     only_tool(None)
@@ -172,6 +185,58 @@ def test_a_link_is_refused(tmp_path, make_rar):
 def test_what_is_no_archive_is_refused(tmp_path, content, message):
     (tmp_path / "a.rar").write_bytes(content)
     assert message in read_error(tmp_path / "a.rar", ClnormError)
+
+
+def mark_entries(path: Path, *, at: int, mark: int) -> Path:
+    """A field of 16 bits of each entry in a ZIP's list, counted from its start, with the bits of `mark` set."""
+    content = bytearray(path.read_bytes())
+    start = content.find(b"PK\x01\x02")
+    while start >= 0:
+        content[start + at] |= mark
+        start = content.find(b"PK\x01\x02", start + 1)
+    path.write_bytes(content)
+    return path
+
+
+def test_an_encrypted_entry_is_named(tmp_path, make_rar):
+    path = mark_entries(make_zip(tmp_path / "a.zip", {"dive/a.avi": b"x"}), at=8, mark=1)
+    assert "the entry 'dive/a.avi' is encrypted; unpack it by hand and pass the folder" in read_error(path)
+    (tmp_path / "a.rar").write_bytes(make_rar({"dive/a.avi": b"x", "dive/b.avi": b"y"}, encrypted=["dive/b.avi"]))
+    assert "the entry 'dive/b.avi' is encrypted" in read_error(tmp_path / "a.rar")
+
+
+@pytest.mark.parametrize(("method", "name"), [(zipfile.ZIP_BZIP2, "bzip2"), (zipfile.ZIP_LZMA, "lzma")])
+def test_a_method_that_unpacks_without_a_bound_on_memory_is_refused(tmp_path, method, name):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        archive.writestr("dive/a.avi", b"0" * 1000)
+    message = read_error(tmp_path / "a.zip")
+    assert f"the entry 'dive/a.avi' is compressed by the method '{name}'; legal: stored or deflated entries" in message
+
+
+@pytest.mark.parametrize(
+    ("at", "mark"), [(8, 0x20), (8, 0x40), (6, 0x80)], ids=["patched", "strongly encrypted", "of a later version"]
+)
+def test_what_zipfile_cannot_do_is_said(tmp_path, at, mark):
+    path = mark_entries(make_zip(tmp_path / "a.zip", {"dive/a.avi": b"x"}), at=at, mark=mark)
+    assert "the archive is damaged, or beyond the program that reads it" in read_error(path, ClnormError)
+
+
+@pytest.mark.slow
+def test_damage_is_never_taken_for_a_fault_of_the_disk(tmp_path):
+    """Whatever byte is another or missing, in the data, the names, the list or the end of it."""
+    content = make_zip(tmp_path / "a.zip", {"dive/é.avi": bytes(range(256)) * 2, "b.avi": b"y" * 99}).read_bytes()
+    path = tmp_path / "b.zip"
+    for at in range(4, len(content)):
+        for changed in (b"", b"\xff"):
+            path.write_bytes(content[:at] + changed + content[at + 1 :])
+            with (
+                suppress(ClnormError),
+                open_archive(path, scratch=tmp_path, tally=Tally(Limits())) as members,
+                ExitStack() as stack,
+            ):
+                for member in members:
+                    stack.enter_context(name_archive_errors(member.source))
+                    stack.enter_context(member.open()).read()
 
 
 def test_a_missing_archive(tmp_path):

@@ -3,16 +3,18 @@
 import hashlib
 import re
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from clnorm.data.datasets.published import Archive
-from clnorm.data.prepare.download import download, md5_of
+from clnorm.data.datasets.published import HMDB51, UCF101, Archive
+from clnorm.data.prepare.digests import md5_of
+from clnorm.data.prepare.download import download, fetch_archives
 from clnorm.errors import ClnormError
 from clnorm.progress import Reporter
 
-CONTENT = bytes(range(256)) * 8000
+CONTENT = b"Rar!\x1a\x07" + bytes(range(256)) * 8000
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -20,6 +22,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.asked.append(self.headers["Range"])
+        if self.path == "/moved.rar":
+            self.send_response(302)
+            self.send_header("Location", "/page.html")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if self.path == "/page.html":
+            self.send_response(200)
+            self.send_header("Content-Length", "6")
+            self.end_headers()
+            self.wfile.write(b"<html>")
+            return
         start = int(re.search(r"\d+", self.headers["Range"] or "0")[0])
         if self.path != "/good.rar":
             self.send_error(404)
@@ -36,13 +50,16 @@ class Handler(BaseHTTPRequestHandler):
 
 class Counting(Reporter):
     def __init__(self):
-        self.total = self.done = 0
+        self.total, self.done, self.notes = 0, 0, []
 
     def start(self, title, *, total, unit):
         self.total = total
 
     def advance(self, count):
         self.done += count
+
+    def note(self, text):
+        self.notes.append(text)
 
 
 @pytest.fixture
@@ -69,6 +86,7 @@ def test_it_is_downloaded_once_with_progress(server, tmp_path):
     path = download(archive_of(server), tmp_path / "archives", reporter=reporter)
     assert path.read_bytes() == CONTENT
     assert (reporter.total, reporter.done) == (len(CONTENT), len(CONTENT))
+    assert reporter.notes == [f"downloading from {archive_of(server).url}"]
     assert md5_of(path) == hashlib.md5(CONTENT).hexdigest()
     download(archive_of(server), tmp_path / "archives", reporter=Reporter())
     assert server.asked == [None]
@@ -103,3 +121,21 @@ def test_a_missing_file_and_a_server_that_is_down(server, tmp_path):
     with pytest.raises(ClnormError, match="cannot be downloaded"):
         download(down, tmp_path, reporter=Reporter())
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_page_instead_of_an_archive_does_not_stay(server, tmp_path):
+    """A server that was given up leads to a page, with success; without an md5 nothing else would notice."""
+    archive = Archive("moved.rar", f"http://127.0.0.1:{server.server_port}/moved.rar")
+    with pytest.raises(ClnormError, match=r"what came is no archive, perhaps a page .* it was removed; get http://.*"):
+        download(archive, tmp_path, reporter=Reporter())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_where_the_authors_server_fails_a_mirror_is_named(server, tmp_path):
+    for published, named in ((HMDB51, True), (UCF101, False)):
+        gone = replace(published, archives=(archive_of(server, file="no.rar"),))
+        with pytest.raises(ClnormError, match="404") as caught:
+            fetch_archives(gone, tmp_path, mirror=False, reporter=Reporter())
+        assert ("or add --mirror, for the copies of MichiganNLP/hmdb on the hub" in str(caught.value)) == named

@@ -57,11 +57,7 @@ def run(capsys, *arguments: object, code: int = 0) -> str:
 
 
 def written(root: Path) -> dict[str, bytes]:
-    return {
-        file.relative_to(root).as_posix(): file.read_bytes()
-        for file in root.rglob("*")
-        if file.is_file() and file.name != ".prepare.lock"
-    }
+    return {file.relative_to(root).as_posix(): file.read_bytes() for file in root.rglob("*") if file.is_file()}
 
 
 def expected() -> dict[str, bytes]:
@@ -144,7 +140,7 @@ def test_an_entry_with_dots_leaves_nothing_anywhere(archives, tmp_path, make_rar
     message = run(capsys, "hmdb51", tmp_path / "out", "--from", archives, code=2)
     assert f"hmdb51_org.rar: brush_hair.rar: the entry '{entry}' leads out of the archive" in message
     assert not list(tmp_path.rglob("evil*"))
-    assert not list((tmp_path / "out" / "videos").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_damaged_inner_archive(archives, tmp_path, make_rar, capsys):
@@ -172,7 +168,7 @@ def test_a_full_disk(archives, tmp_path, capsys, monkeypatch, when):
     message = run(capsys, "hmdb51", tmp_path / "out", "--from", archives, code=1)
     assert "cannot be written: " in message
     assert "free some room, then give the same command again" in message
-    assert not list((tmp_path / "out" / "videos").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_no_archive(tmp_path, capsys):
@@ -190,9 +186,12 @@ def test_a_class_that_no_list_names_and_a_clip_that_is_there_twice(archives, tmp
     (archives / "x" / "dance" / "a.avi").touch()
     message = run(capsys, "hmdb51", tmp_path / "out", "--from", archives, code=2)
     assert "'x/dance/a.avi' belongs to the class 'dance', which no list names" in message
-    (archives / "x" / "dance" / "a.avi").unlink()
-    (archives / "a" / "dive" / "a.avi").touch()
-    (archives / "b" / "dive" / "a.avi").touch()
+    (archives / "x" / "dance" / "a.avi").rename(archives / "a.mp4")
+    message = run(capsys, "hmdb51", tmp_path / "out", "--from", archives, code=2)
+    assert "'a.mp4' lies in no class folder; legal: brush_hair, dive; rename or remove it" in message
+    (archives / "a.mp4").unlink()
+    (archives / "a" / "dive" / "a.avi").write_bytes(b"one")
+    (archives / "b" / "dive" / "a.avi").write_bytes(b"two")
     assert "the clip 'a.avi' is there twice" in run(capsys, "hmdb51", tmp_path / "out", "--from", archives, code=2)
 
 
@@ -208,17 +207,12 @@ def test_a_link_that_leads_nowhere_is_named(archives, tmp_path, capsys):
     assert not (archives / "clips.csv").exists()
 
 
-def test_a_target_where_preparing_failed_is_as_good_as_untouched(archives, tmp_path, capsys):
-    """Its lock stays there, and nothing reads it as content."""
-    failed, empty = tmp_path / "failed", tmp_path / "empty"
-    empty.mkdir()
-    run(capsys, "hmdb51", failed, "--from", tmp_path / "no.rar", code=2)
-    assert [path.name for path in failed.iterdir()] == [".prepare.lock"]
-    for dataset in ("hmdb51", "folder"):
-        messages = [run(capsys, dataset, root, code=2).replace(str(root), "ROOT") for root in (failed, empty)]
-        assert messages[0] == messages[1]
-    run(capsys, "hmdb51", failed, "--from", archives)
-    assert written(failed) == expected()
+def test_an_inner_archive_without_a_clip_is_no_finished_class(archives, tmp_path, make_rar, capsys):
+    inner = make_rar({"brush_hair/Thumbs.db": b"x"})
+    (archives / "hmdb51_org.rar").write_bytes(make_rar({"brush_hair.rar": inner}))
+    message = run(capsys, "hmdb51", tmp_path / "out", "--from", archives, code=2)
+    assert "hmdb51_org.rar: brush_hair.rar: there is no clip in it" in message
+    assert not (tmp_path / "out").exists()
 
 
 def test_nothing_to_prepare_from(tmp_path, capsys):
@@ -255,3 +249,27 @@ def test_ucf101_from_its_archives(tmp_path, make_rar, capsys):
     table = ucf101.read(tmp_path / "out")
     assert table.classes == ("Archery", "YoYo")
     assert {path.name: path.read_bytes() for path in table.paths()} == {clip: clip_bytes(clip) for clip in clips}
+
+
+def test_copies_in_another_container_keep_their_own(archives, tmp_path, capsys):
+    mirror = tmp_path / "mirror"
+    for label, clips in CLIPS.items():
+        (mirror / label).mkdir(parents=True)
+        for clip, suffix in zip(clips, (".mp4", ".MKV", ".avi.webm"), strict=True):
+            renamed = clip.replace("#", "@").replace("&", "@").replace(".avi", suffix)
+            (mirror / label / renamed).write_bytes(clip_bytes(clip))
+    for name, text in split_texts().items():
+        (mirror / name).write_bytes(text)
+    text = run(capsys, "hmdb51", tmp_path / "out", "--from", mirror)
+    assert "2 with .MKV for .avi, 2 with .mp4 for .avi, 2 with .webm for .avi; copies in another container" in text
+    suffixes = {"a": ".mp4", "c": ".MKV", "é": ".webm"}
+    kept = {
+        name.replace(".avi", suffixes[name.rpartition("/")[2][0]]) if name.startswith("videos/") else name: data
+        for name, data in expected().items()
+    }
+    assert written(tmp_path / "out") == kept
+    clip = next((mirror / "dive").glob("*.mp4"))
+    shutil.copy(clip, clip.with_suffix(".mov"))
+    message = run(capsys, "hmdb51", tmp_path / "other", "--from", mirror, code=2)
+    assert f"2 clips ('{clip.stem}.mov', '{clip.name}') of one name but for the suffix" in message
+    assert not (tmp_path / "other" / "videos" / "dive").exists()

@@ -11,7 +11,7 @@ import clnorm
 from clnorm.catalogue import IMBALANCE
 from clnorm.results.load import load_results
 from clnorm.results.tables import make_table
-from clnorm.training.trainer import ClipStrategy
+from tests.training.kills import run_killed
 
 pytestmark = pytest.mark.slow
 
@@ -56,18 +56,8 @@ def test_a_killed_run_continues_to_the_same_bits(tiny, tmp_path, monkeypatch, me
     }
     whole = tiny(out=str(tmp_path / "whole"), **options)
     expected = predictions(whole, clnorm.run(whole))
-    train = ClipStrategy.train_experience
-
-    def killed(self, index):
-        train(self, index)
-        if index == 1:  # after the state of the first experience was kept
-            raise KeyboardInterrupt
-
     config = tiny(**options)
-    with monkeypatch.context() as patch:
-        patch.setattr(ClipStrategy, "train_experience", killed)
-        with pytest.raises(KeyboardInterrupt):
-            clnorm.run(config)
+    run_killed(config, monkeypatch, after=1)
     record = clnorm.run(config)
     assert predictions(config, record).equals(expected)
     lines = [json.loads(line) for line in (Path(config.out) / record.run / "log.jsonl").read_text().splitlines()]

@@ -8,7 +8,7 @@ import pytest
 
 from clnorm.catalogue import DATASETS
 from clnorm.cli.main import main
-from clnorm.data.check import check_dataset
+from clnorm.data.check.check import check_dataset
 from clnorm.data.datasets.hmdb51 import parse_group
 from clnorm.data.datasets.published import HMDB51, UCF101
 
@@ -180,11 +180,14 @@ def test_a_listed_folder_and_what_the_list_leaves_out(tmp_path):
     ]
 
 
-def test_the_command_prints_a_table_or_json_and_exits_by_what_it_found(toy, capsys):
+def test_the_command_prints_a_table_or_json_and_exits_by_what_it_found(toy, write_video, capsys):
+    for clip in toy.glob("videos/*/*"):
+        write_video(clip, [40, 80])
     arguments = ["data", "check", "hmdb51", "--data-root", str(toy)]
     assert main(arguments) == 0
     output = capsys.readouterr().out
-    assert "nothing is wrong" in output
+    said = "nothing is wrong in: names, sizes and headers of 8 clips; not decoded (--decode reads every frame)\n"
+    assert output.endswith(said)
     assert [line.split("│")[1:4] for line in output.splitlines() if "dive" in line and "│" in line] == [
         [" dive      ", "     4 ", "      4 "]
     ]
@@ -193,8 +196,39 @@ def test_the_command_prints_a_table_or_json_and_exits_by_what_it_found(toy, caps
     output = capsys.readouterr()
     survey = json.loads(output.out)
     assert (survey["clips"], survey["classes"][0]["clips"], len(survey["problems"])) == (7, 3, 1)
+    assert (survey["opened"], survey["decoded"], "files" in survey) == (7, None, False)
     assert "1 thing is wrong: dive: 1 clip" in output.err
     for dataset in ("hmdb51", "ucf101", "folder"):
         assert main(["data", "check", dataset]) == 2
         output = capsys.readouterr()
         assert (output.out, output.err.count("pass --data-root")) == ("", 1)
+
+
+def test_copies_in_another_container_are_counted_and_said(toy):
+    for file in list(toy.glob("videos/dive/*.avi")):
+        file.rename(file.with_suffix(".mp4"))
+    survey = check(toy)
+    assert survey.problems == []
+    assert survey.substituted == survey.to_dict()["substituted"] == {".mp4 for .avi": 4}
+    assert "4 with .mp4 for .avi; copies in another container" in survey.notes[0]
+    assert survey.classes[0].groups == 4
+    clip = toy / "videos" / "dive" / f"s0_dive_{TAGS}_0.mp4"
+    shutil.copy(clip, clip.with_suffix(".mkv"))
+    first = check(toy).problems[0]
+    assert first == f"dive: 2 clips ('s0_dive_{TAGS}_0.mkv', 's0_dive_{TAGS}_0.mp4') of one name but for the suffix"
+
+
+def test_a_group_of_several_classes_counts_once_in_the_last_row(tmp_path, capsys):
+    rows = ["path,label,split,group"]
+    for label in ("run", "walk"):
+        (tmp_path / label).mkdir()
+        for subject, split in (("anna", "train"), ("ben", "test")):
+            (tmp_path / label / f"{subject}.avi").write_bytes(b"x")
+            rows.append(f"{label}/{subject}.avi,{label},{split},{subject}")
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    survey = check(tmp_path, "folder")
+    assert [row.groups for row in survey.classes] == [2, 2]
+    assert survey.sources == 2
+    main(["data", "check", "folder", "--data-root", str(tmp_path)])  # which finds that no video is one
+    (last,) = (line for line in capsys.readouterr().out.splitlines() if "2 classes" in line)
+    assert [cell.strip() for cell in last.split("│")[1:4]] == ["2 classes", "4", "2"]

@@ -1,108 +1,21 @@
-"""Is a dataset complete? Its clips, splits and groups counted, and compared with its lists and what is published."""
+"""HMDB51 and UCF101 against their official lists, and against what is published of them."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from clnorm.catalogue.registry import Spec
-from clnorm.data.datasets.clip_list import INDEX
-from clnorm.data.datasets.layout import few_clips, list_clips, match_clips
+from clnorm.data.check.survey import ClassCount, Survey
+from clnorm.data.datasets.layout import few_clips, list_clips
+from clnorm.data.datasets.match import count_substitutes, describe_substitutes, match_clips
 from clnorm.data.datasets.published import PUBLISHED, Published
-from clnorm.data.datasets.sources import describe_sources
-from clnorm.data.datasets.splits import leaking_groups
-from clnorm.data.prepare.any_folder import find_unlisted
 from clnorm.data.prepare.official import READERS
 from clnorm.data.table import SPLITS, ClipTable
 from clnorm.errors import UserError
 
 
-@dataclass(frozen=True)
-class ClassCount:
-    """The clips of a class on disk, their groups, and how the split that was asked for uses them.
-
-    A group with clips of several classes counts in each of them.
-    """
-
-    name: str
-    clips: int
-    groups: int
-    train: int
-    test: int
-    unused: int
-
-
-@dataclass
-class Survey:
-    """What was found of a dataset.
-
-    Args:
-        dataset: its name with options.
-        root: its folder.
-        classes: one entry a class found.
-        splits: of each split, the listed clips for each use, over the classes found.
-        published: the figures of the whole dataset, empty where none are known.
-        notes: what is legal and yet good to know.
-        problems: what is wrong; the dataset is in order where there are none.
-    """
-
-    dataset: str
-    root: str
-    classes: list[ClassCount] = field(default_factory=list)
-    splits: dict[int, dict[str, int]] = field(default_factory=dict)
-    published: dict[str, Any] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-    def total(self, column: str) -> int:
-        """The sum of a column over the classes."""
-        return sum(getattr(row, column) for row in self.classes)
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"clips": self.total("clips"), "groups": self.total("groups")}
-
-
-def check_dataset(dataset: Spec, root: Path | None) -> Survey:
-    """Count a dataset and name all that is missing, superfluous or otherwise wrong, without opening a video.
-
-    Raises:
-        UserError: it lies in a folder, and there is none.
-    """
-    survey = Survey(dataset.short, str(root) if root is not None else "")
-    if dataset.name in READERS and root is not None:
-        _survey_lists(survey, dataset, root)
-    else:
-        _survey_table(survey, dataset, root)
-    return survey
-
-
-def _survey_table(survey: Survey, dataset: Spec, root: Path | None) -> None:
-    """A dataset that only its reader knows: its table, or the reader's complaint."""
-    try:
-        table: ClipTable = dataset.build(root, progress=None)
-    except UserError as error:
-        if root is None:
-            raise
-        survey.problems.append(str(error))
-        return
-    frame = table.frame
-    for label, name in enumerate(table.classes):
-        own = frame[frame["label"] == label]
-        used = own["split"].value_counts()
-        uses = {split: int(used.get(split, 0)) for split in SPLITS}
-        survey.classes.append(ClassCount(name, len(own), own["group"].nunique(), **uses))
-    if leaking := leaking_groups(frame):
-        survey.notes.append(f"{len(leaking)} sources are in training and in testing, counted over all classes")
-    if empty := frame.loc[frame["bytes"] == 0, "path"].tolist():
-        survey.problems.append(f"{few_clips(empty)} empty")
-    if unknown := describe_sources(table):
-        survey.notes.append(unknown)
-    if root is not None and (root / INDEX).is_file() and (extra := find_unlisted(root, table)):
-        survey.problems.append(f"{few_clips(extra)} on disk but not in {INDEX}")
-
-
-def _survey_lists(survey: Survey, dataset: Spec, root: Path) -> None:
-    """HMDB51 and UCF101: every class folder against the official lists of all splits."""
+def survey_lists(survey: Survey, dataset: Spec, root: Path) -> None:
+    """Every class folder against the official lists of all splits."""
     reader, published = READERS[dataset.name], PUBLISHED[dataset.name]
     try:
         videos, folders = reader.list_class_folders(root)
@@ -115,15 +28,20 @@ def _survey_lists(survey: Survey, dataset: Spec, root: Path) -> None:
             lists[split] = reader.read_lists(root, split)
         except UserError as error:
             survey.problems.append(str(error))
+    sources = set[str]()
     for folder in folders:
         own = {split: listed[folder] for split, listed in lists.items() if folder in listed}
         if without := [str(split) for split in lists if split not in own]:
             survey.problems.append(f"{folder}: no list of split {', '.join(without)} names this class")
-        count = _survey_class(survey, videos / folder, own, split=int(dataset.kwargs["split"]), reader=reader)
+        count, names = _survey_class(survey, videos / folder, own, split=int(dataset.kwargs["split"]), reader=reader)
         survey.classes.append(count)
+        sources |= names
+    survey.sources = len(sources)
     for split, listed in lists.items():
         uses = [use for folder in folders for use in listed.get(folder, {}).values()]
         survey.splits[split] = {use: uses.count(use) for use in published.splits[split]}
+    if substituted := describe_substitutes(survey.substituted):
+        survey.notes.append(substituted)
     _note_uses(survey, dataset, root)
     _compare(survey, published, {folder for listed in lists.values() for folder in listed})
 
@@ -139,16 +57,20 @@ def _note_uses(survey: Survey, dataset: Spec, root: Path) -> None:
 
 def _survey_class(
     survey: Survey, folder: Path, lists: Mapping[int, Mapping[str, str]], *, split: int, reader: Any
-) -> ClassCount:
-    """Count a class; what its lists and its folder do not share is a problem."""
+) -> tuple[ClassCount, set[str]]:
+    """Count a class, and its groups by name; what its lists and its folder do not share is a problem."""
     try:
-        sizes = list_clips(folder)
+        sizes = list_clips(folder, dataset=survey.dataset.partition(":")[0])
     except UserError as error:
         survey.problems.append(str(error))
         sizes = {}
+    survey.files += [folder / file for file in sorted(sizes)]
     official = dict.fromkeys(clip for listed in lists.values() for clip in listed)
     match = match_clips(official, sizes)
-    wrong = {"in the lists but not on disk": match.absent, "on disk but not in the lists": match.extra}
+    for way, clips in count_substitutes(match.files.items()).items():
+        survey.substituted[way] = survey.substituted.get(way, 0) + clips
+    wrong = {"of one name but for the suffix": match.double}
+    wrong |= {"in the lists but not on disk": match.absent, "on disk but not in the lists": match.extra}
     wrong["empty"] = sorted(file for file, size in sizes.items() if not size)
     for number, listed in lists.items():
         wrong[f"not in the list of split {number}"] = sorted(match.files.keys() - listed.keys())
@@ -167,7 +89,8 @@ def _survey_class(
             what = f"{folder.name}: sources in training and in testing of split {number}: {', '.join(leaking[:3])}"
             survey.problems.append(what)
     uses = [use for clip, use in lists.get(split, {}).items() if clip in match.files]
-    return ClassCount(folder.name, len(sizes), len(set(groups.values())), **{use: uses.count(use) for use in SPLITS})
+    names = set(groups.values())
+    return ClassCount(folder.name, len(sizes), len(names), **{use: uses.count(use) for use in SPLITS}), names
 
 
 def _compare(survey: Survey, published: Published, listed: set[str]) -> None:

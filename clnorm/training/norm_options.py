@@ -19,7 +19,7 @@ _OF_MEMORY = {"update": ("current_only", "memory_only", "balanced"), "recalibrat
 _TRAIN_BY_RUNNING = (AdaptiveBalancedBatchNorm, BatchRenorm)  # by a loss, and by r and d
 
 
-def check_policies(model: nn.Module, config: Config, *, has_memory: bool, experiences: int) -> None:
+def check_norm_options(model: nn.Module, config: Config, *, has_memory: bool, experiences: int) -> None:
     """Refuse what the grammar of norms allows and this run could not do.
 
     Args:

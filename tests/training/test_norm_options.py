@@ -4,19 +4,19 @@ import pytest
 from torch import nn
 
 from clnorm import create_model
-from clnorm.catalogue import STRATEGIES
 from clnorm.config.load import merge_config
 from clnorm.errors import UserError
 from clnorm.norms.batch import BatchNorm
 from clnorm.norms.sites.swap import swap_norms
-from clnorm.training.policies import check_policies
+from clnorm.training.norm_options import check_norm_options
+from tests.training.strategies import create
 
 
 def check(norm, *, model=None, has_memory=True, experiences=3, **changes):
     config = merge_config({"norm": norm}, {key.replace("__", "."): value for key, value in changes.items()})
     if model is None:
         model = create_model(config.backbone, norm=config.norm, num_classes=2, image_size=16, num_frames=2)
-    check_policies(model, config, has_memory=has_memory, experiences=experiences)
+    check_norm_options(model, config, has_memory=has_memory, experiences=experiences)
 
 
 OPTIONS = ["update=balanced", "update=current_only", "recalibrate=current", "freeze_after=1", "eval=batch"]
@@ -138,9 +138,6 @@ def test_statistics_that_are_never_estimated_are_no_evaluation(estimate):
 
 
 def test_a_strategy_checks_them_before_anything_is_trained(build_setup):
-    def create(setup):
-        STRATEGIES.get(setup.config.strategy.name).load()(setup, **setup.config.strategy.kwargs)
-
     with pytest.raises(UserError, match=r"norm bn:recalibrate=buffer: recalibrate=buffer with the strategy ewc"):
         create(build_setup(norm="bn:recalibrate=buffer", strategy="ewc"))
     with pytest.raises(UserError, match=r"norm bn:freeze_after=2: freeze_after=2 of 2 experiences"):

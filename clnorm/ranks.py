@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
-from clnorm.errors import UserError
+from clnorm.errors import ClnormError, UserError
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +46,8 @@ class Ranks:
         if self.size > 1:
             import torch.distributed as dist
 
-            dist.all_reduce(tensor)
+            with _told():
+                dist.all_reduce(tensor)
         return tensor
 
     def maximum(self, tensor: "Tensor") -> "Tensor":
@@ -54,7 +55,8 @@ class Ranks:
         if self.size > 1:
             import torch.distributed as dist
 
-            dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
+            with _told():
+                dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
         return tensor
 
     def largest(self, number: int) -> int:
@@ -70,7 +72,8 @@ class Ranks:
         if self.size > 1:
             import torch.distributed as dist
 
-            dist.broadcast(tensor, src=0)
+            with _told():
+                dist.broadcast(tensor, src=0)
 
     def share(self, content: bytes | None) -> bytes | None:
         """What the first process gives, on each; what others give does not matter."""
@@ -95,6 +98,23 @@ class Ranks:
         yield
         if self.first:
             self.largest(0)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """An exchange, whose failure is told in one line.
+
+    Raises:
+        ClnormError: another process is gone, or cannot be reached.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # torch.distributed's own errors are subclasses
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        what = f"another process of this run has ended, or cannot be reached ({reason[:120]})"
+        raise ClnormError(
+            what, hint="the first message of a process says why; the run goes on from its state"
+        ) from error
 
 
 @dataclass(frozen=True)

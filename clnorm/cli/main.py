@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
@@ -28,7 +29,7 @@ from clnorm.cli.time import add_time
 from clnorm.errors import ClnormError, SeveralMistakesError, UserError
 from clnorm.ranks import read_place
 
-_SAID_BY_FIRST = (2, 75)  # of several processes, all of which find the same mistake, and stop together
+_PATIENCE = 20  # seconds in which the first of several processes tells what all find; then torchrun ends the others
 _INTERRUPTED_RUN = "interrupted; the same command given again goes on from the last state that was kept"
 
 
@@ -124,8 +125,8 @@ def _drop_stdout() -> None:
 def _fail(*texts: str, code: int, debug: bool = False) -> int:
     with suppress(UserError):  # which is what is told here, then
         place = read_place()
-        if not place.first and code in _SAID_BY_FIRST:
-            return code
+        if not place.first:
+            time.sleep(_PATIENCE)
         if place.size > 1:
             texts = tuple(f"process {place.rank + 1} of {place.size}: {text}" for text in texts)
     try:

@@ -195,7 +195,7 @@ class RunningNorm(Norm):
         with share_moments(self.part) as sharing:
             result = by_batch(x)
         if not sharing.used:
-            what = f"{type(self).__name__} computes its moments otherwise than by clnorm.norms.transform"
+            what = f"{type(self).__name__} computes its moments otherwise than by clnorm.norms.kernels.transform"
             hint = "give it the option parts, so that each process goes by its own clips, or start one process"
             raise ClnormError(f"{what}, so that several processes cannot share them", hint=hint)
         return result

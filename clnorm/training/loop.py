@@ -46,7 +46,7 @@ def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFram
     reset_peak_memory(strategy.device)
     left = sum(strategy.lengths.clips(index) for index in steps[done:])
     setup.reporter.start("training", total=left - _clips_within(strategy, done, position), unit="clips")
-    with wait_for_signals(setup.reporter) as request:
+    with wait_for_signals(setup.reporter, shared=setup.ranks.size > 1) as request:
         keeper = Keeper(strategy, folder, costs, request)
         for index in steps[done:]:
             _train(strategy, folder, keeper, index, position=position if index == done else None)

@@ -101,6 +101,7 @@ class ResumingTemplate(AccumulatingTemplate):
             row = rows[self.ranks.rank]
         else:
             return
+        row = row.clone()  # torch reads a view from its storage's beginning
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(row, self.device)
         else:

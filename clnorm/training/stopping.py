@@ -32,15 +32,19 @@ class StopRequest:
 
 
 @contextmanager
-def wait_for_signals(reporter: Reporter) -> Iterator[StopRequest]:
+def wait_for_signals(reporter: Reporter, *, shared: bool = False) -> Iterator[StopRequest]:
     """Within it SIGINT and SIGTERM only leave a request; a second one does what it did before.
 
     A batch system may send SIGTERM to a job's script and to what the script runs, and then it comes twice at once.
+
+    Where several processes share the run, a second one is left, too: who starts them passes signals on that each has
+    already, and ends them by itself when they take long.
 
     In another thread than the main one, where Python handles no signals, no request ever comes.
 
     Args:
         reporter: told of the request.
+        shared: whether the process is one of several.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -56,12 +60,15 @@ def wait_for_signals(reporter: Reporter) -> Iterator[StopRequest]:
         nonlocal first
         if request.name == "SIGTERM" and number == signal.SIGTERM and time.monotonic() - first < _SAME:
             return
+        if request.name and shared:
+            return
         if request.name:
             restore()
             signal.raise_signal(number)
             return
         request.name, first = signal.Signals(number).name, time.monotonic()
-        reporter.note(f"{request.name}: stopping when this step is done and the state is kept; again: at once.")
+        again = "" if shared else "; again: at once"
+        reporter.note(f"{request.name}: stopping when this step is done and the state is kept{again}.")
 
     for number in _SIGNALS:
         signal.signal(number, receive)

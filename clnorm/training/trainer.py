@@ -120,8 +120,9 @@ class ClipStrategy(ResumingTemplate):
                 inputs=self.inputs,
             )
         )
-        for model in {self.model, self.evaluated_model}:
-            share_model(model, self.ranks)
+        share_model(self.model, self.ranks)
+        if self._average is not None:
+            share_model(self._average.module, self.ranks)
 
     @property
     def supports_distributed(self) -> bool:

@@ -87,6 +87,7 @@ def test_a_norm_that_another_package_announces(tiny, tmp_path, monkeypatch):
         "update": "none",
         "recalibrate": "none",
         "freeze_after": 0,
+        "parts": 1,
         "eval": "running",  # as of a class of which nothing is known
     }
     record = clnorm.run(tiny(norm="announced:by=4", train__epochs=1))

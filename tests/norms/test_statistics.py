@@ -258,10 +258,10 @@ def make_foreign(num_channels):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("Around", ["update", "recalibrate", "freeze_after", "eval"]),
+        ("Around", ["update", "recalibrate", "freeze_after", "eval", "parts"]),
         ("Still", []),
         ("Told", ["update", "recalibrate", "eval"]),
-        ("make_foreign", ["update", "recalibrate", "freeze_after", "eval"]),
+        ("make_foreign", ["update", "recalibrate", "freeze_after", "eval", "parts"]),
     ],
 )
 def test_a_plugin_has_the_options_that_its_class_says_and_all_where_nothing_is_known(name, options):

@@ -25,6 +25,8 @@ def test_a_reference_run_is_the_one_that_its_configuration_names(folder):
     kept, wanted = folder / "clips.parquet", config.to_dict()
     # The oldest of these runs had no list of its clips, and no key for it.
     assert wanted["data"].pop("clips") == (str(kept) if kept.is_file() else None)
+    # Norms have the option `parts` since; at its default it does not count.
+    wanted["norm"] = wanted["norm"].replace("parts=1,", "")
     recorded = {**record.config, "data": {**record.config["data"]}}
     assert recorded["data"].pop("clips", None) is None
     assert recorded == wanted

@@ -1,4 +1,4 @@
-"""Runs under torchrun, in a script: each case of a JSON file, in each process; the first one's results are written.
+"""Runs of a JSON file's cases, in a script for torchrun, in float64; without torchrun, those to be compared with.
 
 Every process but the first has an output folder of its own, in which nothing may be.
 """
@@ -8,6 +8,10 @@ import os
 import signal
 import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+from ddp import compute_in_double
 
 from clnorm.config.load import merge_config
 from clnorm.errors import ClnormError
@@ -32,10 +36,13 @@ def stop_at(step):
 
 
 def main(folder):
-    rank = int(os.environ["RANK"])
+    compute_in_double()
+    alone, rank = "RANK" not in os.environ, int(os.environ.get("RANK", 0))
     results = []
     for case in json.loads((folder / "cases.json").read_text()):
-        out = folder / f"{case['out']}{'' if rank == 0 else f'-of-{rank}'}"
+        if alone and not case.get("alone"):
+            continue
+        out = folder / f"{case['out']}{'-alone' if alone else '' if rank == 0 else f'-of-{rank}'}"
         stopping = case.get("stop") == rank
         undo = stop_at(case["step"]) if stopping else None
         try:
@@ -46,7 +53,7 @@ def main(folder):
         finally:
             if undo is not None:
                 undo()
-    (folder / f"results-{rank}.json").write_text(json.dumps(results))
+    (folder / f"results-{'alone' if alone else rank}.json").write_text(json.dumps(results))
 
 
 if __name__ == "__main__":

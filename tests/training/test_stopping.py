@@ -121,6 +121,17 @@ def test_a_state_of_another_run_is_refused(tiny, tmp_path, monkeypatch):
         clnorm.run(second)
 
 
+def test_a_second_signal_is_left_where_several_processes_share_the_run():
+    """torchrun and batch systems pass on a signal that the processes may have had already."""
+    notes = Notes()
+    with wait_for_signals(notes, shared=True) as request:
+        for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+            signal.raise_signal(number)
+        assert request.name == "SIGINT"
+    assert len(notes.texts) == 1
+    assert "again" not in notes.texts[0]
+
+
 def test_a_sigterm_that_comes_twice_at_once_is_one_and_a_later_one_ends_the_process(monkeypatch):
     before, now = [], [100.0]
     monkeypatch.setattr("clnorm.training.stopping.time.monotonic", lambda: now[0])

@@ -18,7 +18,7 @@ from clnorm.launch.notes import Failures
 from clnorm.launch.ray_task import run_command
 from clnorm.launch.status import Watch
 from clnorm.launch.worker import refuse_failures
-from clnorm.training.stopping import StoppedError, wait_for_signals
+from clnorm.training.states.stopping import StoppedError, wait_for_signals
 
 _WHERE = "--launcher ray"
 _EVERY = 1.0  # seconds between two looks

@@ -18,7 +18,7 @@ from clnorm.launch.slurm_queue import Queue, SlurmError, Submission, cancel, rea
 from clnorm.launch.slurm_script import Request, write_script
 from clnorm.launch.status import Watch
 from clnorm.launch.worker import refuse_failures
-from clnorm.training.stopping import StoppedError, StopRequest, wait_for_signals
+from clnorm.training.states.stopping import StoppedError, StopRequest, wait_for_signals
 
 _EVERY = 20.0  # seconds between two looks at the queue
 _PREVIEWED = "clnorm"  # the name of a job in a dry run

@@ -9,7 +9,7 @@ from clnorm.launch.notes import Failures, Telling
 from clnorm.launch.plan import Cell
 from clnorm.progress import Reporter
 from clnorm.results.folder import RunIsHeldError
-from clnorm.training.stopping import StoppedError
+from clnorm.training.states.stopping import StoppedError
 
 _PAUSE = 5.0  # seconds between two looks at runs that other processes hold
 

@@ -15,7 +15,7 @@ from clnorm.launch.job import Job
 from clnorm.launch.manifest import write_manifest
 from clnorm.launch.notes import Failures
 from clnorm.launch.ray_task import run_command
-from clnorm.training.stopping import StoppedError
+from clnorm.training.states.stopping import StoppedError
 
 NORMS = [{"norm": norm} for norm in ("bn", "cn", "gn")]
 

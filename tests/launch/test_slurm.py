@@ -15,7 +15,7 @@ from clnorm.launch.job import Job
 from clnorm.launch.manifest import write_manifest
 from clnorm.launch.notes import Failures
 from clnorm.launch.slurm_queue import Queue, read_array_limit
-from clnorm.training.stopping import StoppedError
+from clnorm.training.states.stopping import StoppedError
 from tests.launch.slurm_commands import calls
 
 NORMS = [{"norm": norm} for norm in ("bn", "cn", "gn", "in", "ln", "brn")]

@@ -3,11 +3,13 @@
 import re
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from clnorm.progress import Reporter
 
 if TYPE_CHECKING:  # loaded where something is printed with it: help and lists of names do without
+    from rich.console import RenderableType
+    from rich.live import Live
     from rich.progress import Progress
     from rich.text import Text
 
@@ -109,3 +111,40 @@ class ConsoleReporter(Reporter):
 
     def _rate(self) -> float:
         return self._done / max(time.perf_counter() - self._started, 1e-9)
+
+
+class LiveView:
+    """Shows one thing that changes: in place on a terminal, and elsewhere a line whenever it changes. A context.
+
+    Args:
+        stream: where.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+
+        self._console = Console(file=stream)
+        self._live: Live | None = None
+        self._last = ""
+
+    def __enter__(self) -> "LiveView":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, view: "RenderableType", line: str) -> None:
+        """Show what it is now: `view` on a terminal, `line` elsewhere."""
+        if self._console.is_terminal:
+            if self._live is None:
+                from rich.live import Live
+
+                self._live = Live(console=self._console, auto_refresh=False)
+                self._live.start()
+            self._live.update(view, refresh=True)
+        elif line != self._last:
+            self._console.print(as_text(line), highlight=False, soft_wrap=True)
+            self._last = line

@@ -3,6 +3,7 @@
 import argparse
 import re
 import sys
+from functools import partial
 
 from clnorm.catalogue import LAUNCHERS
 from clnorm.cli.flags import FLAGS, Verbs, add_allow_plugin, add_estimate, add_flags, merge_flags
@@ -93,14 +94,16 @@ def _sweep(options: argparse.Namespace) -> None:
         check_fits(configs)
         return
     check_fits(configs)
-    from clnorm.cli.show.sweep import LiveStatus
-    from clnorm.console import ConsoleReporter
+    from clnorm.cli.show.sweep import show_status
+    from clnorm.console import ConsoleReporter, LiveView
     from clnorm.launch.sweep import sweep
 
-    with ConsoleReporter() as reporter, LiveStatus(sys.stderr) as live:
+    with ConsoleReporter() as reporter, LiveView(sys.stderr) as view:
         if not is_affordable(options, configs, reporter):
             return
-        records = sweep(configs, launcher=str(engine), retries=options.retries, reporter=reporter, show=live.show)
+        records = sweep(
+            configs, launcher=str(engine), retries=options.retries, reporter=reporter, show=partial(show_status, view)
+        )
         out = configs[0].out
         if len(records) == len(configs):
             reporter.note(f"{len(configs)} runs are finished; see: clnorm table {out}")
@@ -126,7 +129,8 @@ def _worker(options: argparse.Namespace) -> None:
 def _watch(options: argparse.Namespace) -> None:
     import time
 
-    from clnorm.cli.show.sweep import LiveStatus, describe_status
+    from clnorm.cli.show.sweep import describe_status, show_status
+    from clnorm.console import LiveView
     from clnorm.launch.status import Watch
 
     watch = Watch(options.folder)
@@ -137,9 +141,9 @@ def _watch(options: argparse.Namespace) -> None:
     if not sys.stdout.isatty():
         print_text(describe_status(status))
         return
-    with LiveStatus(sys.stdout) as live:
-        live.show(status)
+    with LiveView(sys.stdout) as view:
+        show_status(view, status)
         while not status.is_over:
             time.sleep(1)
             status = watch.look()
-            live.show(status)
+            show_status(view, status)

@@ -1,50 +1,18 @@
 """The state of a sweep on the terminal."""
 
-from types import TracebackType
-from typing import TextIO
-
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
+from clnorm.console import LiveView, as_text
 from clnorm.launch.status import STATES, CellStatus, SweepStatus
 
 _STYLES = {"finished": "green", "running": "bold", "stopped": "yellow", "failed": "red", "waiting": "dim"}
 _ROWS = 20  # of cells that a live view shows
 
 
-class LiveStatus:
-    """Shows a status in place on a terminal, and elsewhere a line whenever a cell changes its state; a context.
-
-    Args:
-        stream: where.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._console = Console(file=stream)
-        self._live: Live | None = None
-        self._last = ""
-
-    def __enter__(self) -> "LiveStatus":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-
-    def show(self, status: SweepStatus) -> None:
-        """Show what it is now."""
-        if self._console.is_terminal:
-            if self._live is None:
-                self._live = Live(console=self._console, auto_refresh=False)
-                self._live.start()
-            self._live.update(_render(status), refresh=True)
-        elif (text := _summary(status, with_time=False)) != self._last:
-            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
-            self._last = text
+def show_status(view: LiveView, status: SweepStatus) -> None:
+    """Show a status: what is at work and what failed first, then the next cells; finished ones are counted alone."""
+    view.show(_render(status), _summary(status, with_time=False))
 
 
 def describe_status(status: SweepStatus) -> str:
@@ -54,15 +22,14 @@ def describe_status(status: SweepStatus) -> str:
 
 
 def _render(status: SweepStatus) -> RenderableType:
-    """What is at work and what failed first, then the next ones; finished ones are counted alone."""
     order = ("failed", "running", "stopped", "waiting")
     shown = sorted((cell for cell in status.cells if cell.state in order), key=lambda cell: order.index(cell.state))
     table = Table.grid(padding=(0, 2))
     for cell in shown[:_ROWS]:
         row = (cell.state, cell.name, _detail(cell).strip())
-        table.add_row(*(Text(text, style=_STYLES[cell.state]) for text in row))
-    more = [Text(f"and {len(shown) - _ROWS} more", style="dim")] if len(shown) > _ROWS else []
-    return Group(Text(_summary(status)), table, *more)
+        table.add_row(*(as_text(text, style=_STYLES[cell.state]) for text in row))
+    more = [as_text(f"and {len(shown) - _ROWS} more", style="dim")] if len(shown) > _ROWS else []
+    return Group(as_text(_summary(status)), table, *more)
 
 
 def _summary(status: SweepStatus, *, with_time: bool = True) -> str:

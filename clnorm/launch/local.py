@@ -14,7 +14,7 @@ from clnorm.launch.manifest import FOLDER
 from clnorm.launch.notes import Failures, forget_worker, read_signs
 from clnorm.launch.status import Watch
 from clnorm.launch.worker import refuse_failures, work
-from clnorm.training.stopping import StoppedError, wait_for_signals
+from clnorm.training.states.stopping import StoppedError, wait_for_signals
 
 _EVERY = 1.0  # seconds between two looks
 _DONE = (0, 1)  # exit codes of a worker that tried all of its cells

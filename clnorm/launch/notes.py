@@ -35,6 +35,10 @@ class Failure:
     is_mistake: bool
     when: float
 
+    def is_final(self, retries: int) -> bool:
+        """Whether the cell is not tried again where a failed one is, `retries` times."""
+        return self.is_mistake or self.attempts > retries
+
 
 class Failures:
     """The failed cells of a results folder, by the name of their run.

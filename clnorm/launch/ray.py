@@ -18,7 +18,7 @@ from clnorm.launch.notes import Failures
 from clnorm.launch.ray_task import run_command
 from clnorm.launch.status import Watch
 from clnorm.launch.worker import refuse_failures
-from clnorm.training.stopping import StoppedError, wait_for_signals
+from clnorm.training.states.stopping import StoppedError, wait_for_signals
 
 _WHERE = "--launcher ray"
 _EVERY = 1.0  # seconds between two looks
@@ -211,7 +211,7 @@ class _Tasks:
     def _is_left(self, index: int) -> bool:
         cell = self._job.cells[index]
         failure = self._failures.find(cell.run)
-        if failure is not None and (failure.is_mistake or failure.attempts > self._job.retries):
+        if failure is not None and failure.is_final(self._job.retries):
             return False
         try:
             return not cell.is_finished

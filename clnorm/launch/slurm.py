@@ -18,7 +18,7 @@ from clnorm.launch.slurm_queue import Queue, SlurmError, Submission, cancel, rea
 from clnorm.launch.slurm_script import Request, write_script
 from clnorm.launch.status import Watch
 from clnorm.launch.worker import refuse_failures
-from clnorm.training.stopping import StoppedError, StopRequest, wait_for_signals
+from clnorm.training.states.stopping import StoppedError, StopRequest, wait_for_signals
 
 _EVERY = 20.0  # seconds between two looks at the queue
 _PREVIEWED = "clnorm"  # the name of a job in a dry run
@@ -176,7 +176,7 @@ def _wait(job: Job, arrays: _Arrays, stop: StopRequest, *, restarts: int) -> Non
         left = {
             index: cell
             for index, cell in job.cells.items()
-            if cell.run not in finished and failures.find(cell.run) is None
+            if cell.run not in finished and not ((failed := failures.find(cell.run)) and failed.is_final(job.retries))
         }
         if not left:
             return

@@ -99,7 +99,8 @@ class Queue:
         replace_file(note, lambda target: target.write(json.dumps(asdict(submission)).encode()))
         order = [f"--dependency=afterany:{after}"] if after else []
         try:
-            told = ask(["sbatch", "--parsable", *order, str(file)])
+            # The name once more, since SBATCH_JOB_NAME would win over the script's.
+            told = ask(["sbatch", "--parsable", f"--job-name={submission.name}", *order, str(file)])
         except SlurmError as error:
             note.unlink()
             if error.hint is not None or "contact" in error.what:  # it is not what was asked for that is wrong

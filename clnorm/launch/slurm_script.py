@@ -9,6 +9,7 @@ from pathlib import Path
 from clnorm.errors import UserError
 
 WHERE = "--launcher slurm"
+_SHORT = {"-a", "-J", "-c", "-n", "-N", "-o", "-D"}  # sbatch's short forms of what every script sets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,18 +31,26 @@ class Request:
             what = f"a limit of {self.minutes} minutes leaves nothing before the lead of {self.lead} seconds"
             raise UserError(what, where=WHERE, hint="raise minutes, or lower lead")
 
-    def list_options(self) -> list[str]:
+    def list_options(self, own: Sequence[str]) -> list[str]:
         """As options of sbatch.
 
+        Args:
+            own: the options that every script has, which `more` must not change.
+
         Raises:
-            UserError: a text cannot stand in a script.
+            UserError: `more` holds one of them, or no options.
         """
         named = {"partition": self.partition, "account": self.account, "qos": self.qos}
         options = [f"--{name}={value}" for name, value in named.items() if value != "auto"]
         options += [f"--time={self.minutes}"] if self.minutes else []
         options += [f"--gres=gpu:{self.gpus}"] if self.gpus else []
         options += [f"--mem={round(self.memory_gb * 1024)}M"] if self.memory_gb else []
-        return [*options, *_split(self.more)]
+        further = _split(self.more)
+        set_already = {option.partition("=")[0] for option in [*own, *options]} | _SHORT
+        if twice := [option for option in further if option.partition("=")[0] in set_already or option[:2] in _SHORT]:
+            what = f"{twice[0]!r} is set by clnorm, or by an option of the launcher"
+            raise UserError(what, where=f"{WHERE}: option 'more'", hint="see: clnorm list launchers")
+        return [*options, *further]
 
 
 def write_script(
@@ -69,7 +78,7 @@ def write_script(
         restarts: how often a task puts itself back into the queue.
     """
     log = f"{logs}/{name}-".replace("%", "%%") + "%a.log"
-    options = [
+    own = [
         f"--job-name={name}",
         f"--array=0-{len(bundles) - 1}{f'%{at_most}' if at_most else ''}",
         "--nodes=1",
@@ -80,8 +89,8 @@ def write_script(
         "--open-mode=append",
         f"--output={log}",
         f"--chdir={os.getcwd()}",  # noqa: PTH109 - of a configuration's relative paths
-        *request.list_options(),
     ]
+    options = [*own, *request.list_options(own)]
     if unfit := [option for option in options if not option.isprintable()]:
         raise UserError(f"{unfit[0]!r} cannot stand in a job script", where=WHERE, legal="text of one line")
     return _SCRIPT.format(

@@ -9,7 +9,7 @@ from clnorm.launch.notes import Failures, Telling
 from clnorm.launch.plan import Cell
 from clnorm.progress import Reporter
 from clnorm.results.folder import RunIsHeldError
-from clnorm.training.stopping import StoppedError
+from clnorm.training.states.stopping import StoppedError
 
 _PAUSE = 5.0  # seconds between two looks at runs that other processes hold
 
@@ -43,7 +43,7 @@ def work(cells: Sequence[Cell], *, retries: int = 1, reporter: Reporter | None =
             for index in left:
                 cell = cells[index]
                 failed = failures.find(cell.run)
-                if failed is not None and (failed.is_mistake or failed.attempts > retries):
+                if failed is not None and failed.is_final(retries):
                     continue
                 if cell.run not in told:
                     reporter.note(f"[{index + 1}/{len(cells)}] {cell.name}")

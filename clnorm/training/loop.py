@@ -16,12 +16,12 @@ from clnorm.execution.predictions import predict_clips
 from clnorm.norms.running import evaluate_by_batch, statistics_of
 from clnorm.results.folder import RunFolder
 from clnorm.seeding import numpy_generator
-from clnorm.training.branch import begin_from
-from clnorm.training.cost import Costs
-from clnorm.training.keeping import Keeper
-from clnorm.training.prefixes import Prefixes
 from clnorm.training.processes import share_model, share_state
-from clnorm.training.stopping import wait_for_signals
+from clnorm.training.states.branch import begin_from
+from clnorm.training.states.cost import Costs
+from clnorm.training.states.keeping import Keeper
+from clnorm.training.states.prefixes import Prefixes
+from clnorm.training.states.stopping import wait_for_signals
 from clnorm.training.trainer import ClipStrategy
 
 

@@ -15,7 +15,7 @@ from clnorm.catalogue import NORMS, register_strategy
 from clnorm.errors import ClnormError, UserError
 from clnorm.strategies.replay import replay
 from clnorm.training.trainer import ClipStrategy
-from tests.training.kills import run_killed
+from tests.training.states.kills import run_killed
 
 PROTOCOL = "def pairs(num_classes, *, seed, size=2): return [[each] for each in range(num_classes)]\n"
 

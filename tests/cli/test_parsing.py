@@ -115,7 +115,7 @@ def test_an_interruption_says_what_is_done_again(monkeypatch, capsys, words, tra
     assert main(words) == 130
     told = capsys.readouterr().err
     assert told.startswith("error: interrupted")
-    assert ("is trained again from its start, the first one included" in told) == trains
+    assert ("goes on from the last state that was kept" in told) == trains
 
 
 @pytest.mark.parametrize("words", [["export", ""], ["sweep", "--dry-run", " "], ["table", ""], ["compare", "a", ""]])

@@ -5,6 +5,7 @@ import pytest
 from clnorm.launch.plan import plan_sweep
 from clnorm.progress import Reporter
 from clnorm.results.folder import RunFolder
+from tests.launch.slurm_commands import commands  # noqa: F401 - a fixture
 
 
 class Notes(Reporter):

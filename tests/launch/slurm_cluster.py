@@ -26,7 +26,6 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
-SchedulerType=sched/builtin
 MpiDefault=none
 ReturnToService=2
 SlurmdParameters=config_overrides
@@ -39,7 +38,11 @@ SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 NodeName={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
-PartitionName=tiny Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=tiny Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=REQUEUE
+PartitionName=lost Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=CANCEL
+PartitionName=high Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 """
 
 
@@ -92,7 +95,7 @@ def started_cluster():
 def wait_until_idle(environment, folder):
     until = time.monotonic() + 120
     while True:
-        words = ["sinfo", "--noheader", "--format=%T"]
+        words = ["sinfo", "--noheader", "--partition=tiny", "--format=%T"]
         told = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60)
         if told.stdout.strip() == "idle":
             return

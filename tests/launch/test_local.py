@@ -15,7 +15,7 @@ import clnorm
 from clnorm.launch.local import divide, list_gpus
 from clnorm.launch.notes import read_signs
 from clnorm.launch.status import Watch
-from tests.training.continued import results
+from tests.training.states.continued import results
 
 pytestmark = pytest.mark.slow
 

@@ -5,11 +5,9 @@ import os
 import re
 import shlex
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
+from filelock import FileLock, Timeout
 
 from clnorm.catalogue import LAUNCHERS
 from clnorm.errors import ClnormError, UserError
@@ -17,44 +15,10 @@ from clnorm.launch.job import Job
 from clnorm.launch.manifest import write_manifest
 from clnorm.launch.notes import Failures
 from clnorm.launch.slurm_queue import Queue, read_array_limit
-from clnorm.launch.slurm_script import Request, write_script
-from clnorm.training.stopping import StoppedError
+from clnorm.training.states.stopping import StoppedError
+from tests.launch.slurm_commands import calls
 
 NORMS = [{"norm": norm} for norm in ("bn", "cn", "gn", "in", "ln", "brn")]
-REQUEST = {"partition": "auto", "account": "auto", "qos": "auto", "minutes": 0, "lead": 120, "cpus": 1, "gpus": 0}
-REQUEST |= {"memory_gb": 0.0, "more": "none"}
-SBATCH = """\
-script="${{@: -1}}"
-number=$(( $(cat {folder}/count 2>/dev/null || echo 99) + 1 ))
-if [ -e {folder}/refuse-$number ]; then echo "sbatch: error: Batch job submission failed: No more" >&2; exit 1; fi
-echo $number > {folder}/count
-name=$(sed -n 's/^#SBATCH --job-name=//p' "$script")
-last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' "$script")
-for task in $(seq 0 "$last"); do echo "$name|$task|PENDING|Priority" >> {folder}/queue; done
-echo "$number;tiny"
-"""
-
-
-@pytest.fixture
-def commands(tmp_path, monkeypatch):
-    """Stand-ins: each notes how it was called; sbatch fills the queue that squeue prints."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-
-    def write(name, text):
-        note = f'echo {name} "$@" >> {folder}/calls\n'
-        (folder / name).write_text("#!/bin/bash\n" + note + text.format(folder=folder))
-        (folder / name).chmod(0o755)
-
-    write("sbatch", SBATCH)
-    write("squeue", "cat {folder}/queue 2>/dev/null; exit 0\n")
-    write("scontrol", "echo 'MaxArraySize            = 1001'\n")
-    write("scancel", "")
-    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    monkeypatch.setattr("clnorm.launch.slurm.list_unprepared", lambda cells: [])
-    monkeypatch.setattr("clnorm.launch.slurm._EVERY", 0.01)
-    folder.joinpath("calls").touch()
-    return folder, write
 
 
 @pytest.fixture
@@ -67,11 +31,6 @@ def submit(plan, notes, commands):
         return LAUNCHERS.parse(f"slurm:{options}").build(job), job
 
     return launch
-
-
-def calls(commands, name):
-    lines = (commands[0] / "calls").read_text().splitlines()
-    return [line.partition(" ")[2] for line in lines if line.split()[0] == name]
 
 
 def scripts(job):
@@ -213,6 +172,10 @@ def test_a_dry_run_prints_the_script_and_asks_nobody(submit, commands):
         ("minutes=2", "leaves nothing before the lead of 120 seconds"),
         ("more=a100", "'a100' is no option of sbatch"),
         ("more=--comment='x", "cannot be split into words"),
+        ("more=--array=0-99", "'--array=0-99' is set by clnorm"),
+        ("more=--job-name=mine", "'--job-name=mine' is set by clnorm"),
+        ("more=-Jmine", "'-Jmine' is set by clnorm"),
+        ("partition=a,more=--partition=b", "'--partition=b' is set by clnorm, or by an option of the launcher"),
         ("partition=a\nb", "cannot stand in a job script"),
     ],
 )
@@ -251,6 +214,26 @@ def test_waiting_submits_lost_runs_again_and_ends_with_the_last(submit, commands
     assert any("Submitted 5 runs" in text for text in notes.texts)
 
 
+def test_a_run_that_its_job_tries_again_is_waited_for(submit, commands, notes, write_record, monkeypatch):
+    looks = []
+
+    def look(stop):
+        looks.append(1)
+        cells = submit(preview=print)[1].cells
+        failures = Failures(cells[0].config.out)
+        if len(looks) == 1:
+            failures.add(cells[0].run, "full", is_mistake=False)
+        if len(looks) == 3:
+            failures.forget(cells[0].run)
+            for cell in cells.values():
+                write_record(cell)
+
+    monkeypatch.setattr("clnorm.launch.slurm._pause", look)
+    assert submit("wait=true")[0]
+    assert len(looks) == 3
+    assert len(calls(commands, "sbatch")) == 1
+
+
 def test_waiting_is_given_up_after_all_restarts(submit, commands, monkeypatch):
     monkeypatch.setattr("clnorm.launch.slurm._pause", lambda stop: (commands[0] / "queue").write_text("") and None)
     with pytest.raises(ClnormError, match="6 runs are not finished, and their jobs are gone, after 2 restarts"):
@@ -269,96 +252,10 @@ def test_a_stop_ends_the_waiting_and_no_job(submit, commands, monkeypatch):
     assert not calls(commands, "scancel")
 
 
-WORKER = """\
-import signal, sys, time
-got = []
-signal.signal(signal.SIGTERM, lambda number, frame: got.append(number))
-print("begun", flush=True)
-for _ in range(600):
-    time.sleep(0.05)
-    if got:
-        time.sleep(0.2)
-        print("told", flush=True)
-        sys.exit({code})
-"""
-
-
-@pytest.fixture
-def run_script(commands, tmp_path):
-    """Runs a job's script as Slurm would, sends it a signal, and gives its exit code and output."""
-    commands[1]("scontrol", "exit 0\n")
-
-    def run(by, *, code=75, to_all=False, **environment):
-        worker = [sys.executable, "-S", "-c", WORKER.format(code=code), "$index"]
-        options = {"request": Request(**REQUEST), "logs": tmp_path, "at_most": 0, "restarts": 20}
-        file = tmp_path / "job.sh"
-        file.write_text(write_script("job", worker, ["0-3", "4,6"], **options))
-        given = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1", "SLURM_CPUS_PER_TASK": "3", **environment}
-        process = subprocess.Popen(
-            ["bash", str(file)],
-            env={**os.environ, **given},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        with process:
-            told = process.stdout.readline()
-            (os.killpg if to_all else os.kill)(process.pid, by)
-            told += process.stdout.read()
-        return process.returncode, told
-
-    return run
-
-
-def test_a_job_near_its_limit_keeps_its_state_and_goes_back_into_the_queue(run_script, commands):
-    code, told = run_script(signal.SIGUSR1)
-    assert code == 75
-    assert told.splitlines() == ["begun", "told", "The time limit is near: task 7_1 goes back into the queue."]
-    assert calls(commands, "scontrol") == ["requeue 7_1"]
-
-
-@pytest.mark.parametrize("to_all", [False, True])
-def test_a_cancelled_job_keeps_its_state_and_ends(run_script, commands, to_all):
-    code, told = run_script(signal.SIGTERM, to_all=to_all)
-    assert code == 75
-    assert told.splitlines() == ["begun", "told"]
-    assert not calls(commands, "scontrol")
-
-
-@pytest.mark.parametrize("code", [0, 1, 2])
-def test_a_worker_that_is_done_is_not_begun_anew(run_script, commands, code):
-    assert run_script(signal.SIGUSR1, code=code)[0] == code
-    assert not calls(commands, "scontrol")
-
-
-def test_where_slurm_does_not_take_a_job_back_its_log_says_what_to_do(run_script, commands):
-    code, told = run_script(signal.SIGUSR1, SLURM_RESTART_COUNT="20")
-    assert code == 75
-    assert "task 7_1 is not begun anew: give the same clnorm sweep again" in told
-    assert not calls(commands, "scontrol")
-    commands[1]("scontrol", "echo 'Requeue is not allowed' >&2; exit 1\n")
-    assert "is not begun anew" in run_script(signal.SIGUSR1)[1]
-    (commands[0] / "scontrol").unlink()
-    assert "is not begun anew" in run_script(signal.SIGUSR1)[1]
-
-
-def test_a_task_runs_its_bundle_with_the_threads_of_the_job(commands, tmp_path):
-    options = {"request": Request(**REQUEST), "logs": tmp_path / "a b%'", "at_most": 0, "restarts": 20}
-    worker = ["bash", "-c", 'echo "$OMP_NUM_THREADS $0"', "$index"]
-    text = write_script("job", worker, ["0-3", "4,6"], **options)
-    assert f"#SBATCH {shlex.quote(f'--output={tmp_path}/a b%%' + chr(39) + '/job-%a.log')}" in text
-    for task, expected in (("0", "3 0-3"), ("1", "3 4,6")):
-        environment = {**os.environ, "SLURM_ARRAY_TASK_ID": task, "SLURM_CPUS_PER_TASK": "3"}
-        done = subprocess.run(["bash", "-c", text], env=environment, capture_output=True, text=True, check=True)
-        assert done.stdout.strip() == expected
-
-
 def test_two_sweeps_that_are_given_at_once_submit_one_after_the_other(submit, commands):
     _, job = submit(only=[0])
-    with Queue(job.out).held():
-        other = subprocess.Popen(["flock", "--nonblock", str(Queue(job.out).folder / ".lock"), "true"])
-        assert other.wait() == 1
-    until = time.monotonic() + 10
-    while subprocess.run(["flock", "--nonblock", str(Queue(job.out).folder / ".lock"), "true"]).returncode:
-        assert time.monotonic() < until
+    lock = FileLock(Queue(job.out).folder / ".lock", timeout=0)
+    with Queue(job.out).held(), pytest.raises(Timeout):
+        lock.acquire()
+    with lock:
+        assert lock.is_locked

@@ -15,7 +15,7 @@ from tests.launch.test_local import all_results, start, wait_for  # noqa: F401
 pytestmark = pytest.mark.slow
 
 GRID = {"norm": ["ln", "bn", "cn"], "strategy": ["naive", "replay"]}
-EPOCHS = {"train": {"epochs": 30}}
+EPOCHS = {"train": {"epochs": 50}}
 
 
 @pytest.fixture
@@ -68,7 +68,9 @@ def test_cancelled_and_requeued_jobs_are_finished_by_the_same_command(slurm, sta
     assert "decodes the clips first" in told
     assert "0 of 6 runs are finished" in told
     before = set(queue(slurm).values())
-    assert "6 runs are in jobs already" in submit(start)
+    told = submit(start)
+    assert re.search(r"[3-6] runs are in jobs already", told)
+    assert "Submitted" not in told
     assert set(queue(slurm).values()) <= before, "nothing is submitted twice"
 
     requeued, task = catch_running(slurm, out)
@@ -93,11 +95,30 @@ def test_cancelled_and_requeued_jobs_are_finished_by_the_same_command(slurm, sta
     assert all_results(out) == all_results(tmp_path / "local")
 
 
-def test_a_command_that_waits_submits_again_what_is_lost(slurm, start, tmp_path):  # noqa: F811
+def preempt(slurm, folder):
+    """Have a job of a partition that comes first take the whole node for a moment."""
+    file = folder / "hog.sh"
+    file.write_text("#!/bin/bash\nsleep 3\n")
+    slurm("sbatch", "--partition=high", "--ntasks=2", "--output=/dev/null", str(file))
+
+
+def test_a_preempted_job_goes_on_by_itself_where_slurm_requeues_it(slurm, start, tmp_path):  # noqa: F811
     out = tmp_path / "runs"
-    process = start({"norm": ["ln", "cn"]}, "--launcher", "slurm:minutes=20,bundle=2,wait=true", **EPOCHS)
-    _, task = catch_running(slurm, out)
-    slurm("scancel", task)
+    process = start({"norm": ["ln", "cn"]}, "--launcher", "slurm:minutes=20,bundle=2", **EPOCHS)
+    assert process.wait() == 0, process.stderr.read()
+    catch_running(slurm, out)
+    preempt(slurm, tmp_path)
+    wait_for(lambda: not queue(slurm), seconds=600)
+    assert Watch(out).look().count("finished") == 2
+    assert any("DUE TO PREEMPTION" in file.read_text() for file in out.glob(".sweep/slurm/*.log"))
+
+
+def test_a_command_that_waits_submits_again_what_is_preempted_for_good(slurm, start, tmp_path):  # noqa: F811
+    out = tmp_path / "runs"
+    launcher = "slurm:partition=lost,minutes=20,bundle=2,wait=true"
+    process = start({"norm": ["ln", "cn"]}, "--launcher", launcher, **EPOCHS)
+    catch_running(slurm, out)
+    preempt(slurm, tmp_path)
     told = process.stderr.read()
     assert process.wait() == 0, told
     assert told.count("Submitted") == 2

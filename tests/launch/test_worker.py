@@ -7,7 +7,7 @@ from clnorm.errors import ClnormError, UserError
 from clnorm.launch.notes import Failures, read_signs
 from clnorm.launch.worker import FailedCellsError, work
 from clnorm.results.folder import RunFolder, RunIsHeldError
-from clnorm.training.stopping import StoppedError
+from clnorm.training.states.stopping import StoppedError
 
 NORMS = [{"norm": "bn"}, {"norm": "cn"}, {"norm": "gn"}]
 

@@ -15,7 +15,7 @@ from clnorm.strategies.baselines import naive
 from clnorm.strategies.ewc import ewc
 from clnorm.training.averaging import WeightAverage
 from clnorm.training.batch import Batch
-from tests.training.kills import run_killed
+from tests.training.states.kills import run_killed
 
 
 @pytest.mark.parametrize("loss", ["seen", "all"])

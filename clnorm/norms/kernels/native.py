@@ -2,7 +2,9 @@
 three turns. They are compiled once, by the system's compiler, when they are asked for.
 """
 
+import hashlib
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,28 +20,52 @@ from clnorm.seeding import hold_process
 def load_native() -> None:
     """Load the compiled passes; compile them where this has not been done (some 10 s), into torch's extension folder.
 
+    Processes that come at once compile them once, each kind of processor for itself: `-march=native` of another one may
+    be instructions that this one has not.
+
     Raises:
         ClnormError: they cannot be compiled.
     """
     if hasattr(torch.ops.clnorm, "read_moments"):
         return
-    from torch.utils.cpp_extension import load
-
     try:
         with hold_process(), _tools_of_this_python():
-            load(
-                "clnorm_passes",
-                [str(Path(__file__).with_name("passes.cpp"))],
-                extra_cflags=["-O3", "-march=native", "-fopenmp"],
-                extra_ldflags=["-fopenmp"],
-                is_python_module=False,
-            )
+            _compile()
     except (OSError, RuntimeError) as error:
         raise ClnormError(
             f"the norms' passes cannot be compiled: {str(error).strip().splitlines()[-1]}",
             where="train.kernels=native",
             hint="install g++ and ninja (pip install 'clnorm[native]'), or use --set train.kernels=torch",
         ) from error
+
+
+def _compile() -> None:
+    from filelock import FileLock
+    from torch.utils import cpp_extension
+
+    root = os.environ.get("TORCH_EXTENSIONS_DIR") or cpp_extension.get_default_build_root()
+    folder = Path(root) / f"clnorm_passes_{_digest_machine()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        # torch's own lock is a file, which a process that was killed leaves, and then all others wait for ever.
+        (folder / "lock").unlink(missing_ok=True)
+        cpp_extension.load(
+            "clnorm_passes",
+            [str(Path(__file__).with_name("passes.cpp"))],
+            extra_cflags=["-O3", "-march=native", "-fopenmp"],
+            extra_ldflags=["-fopenmp"],
+            build_directory=str(folder),
+            is_python_module=False,
+        )
+
+
+def _digest_machine() -> str:
+    """Twelve hex digits of what the compiled passes hold for: the processor's instructions, torch and Python."""
+    processors = Path("/proc/cpuinfo")
+    lines = processors.read_text().splitlines() if processors.exists() else []
+    instructions = next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
+    parts = (platform.machine(), instructions, torch.__version__, platform.python_version())
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
 @contextmanager

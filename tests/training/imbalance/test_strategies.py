@@ -11,7 +11,7 @@ import clnorm
 from clnorm.catalogue import IMBALANCE
 from clnorm.results.load import load_results
 from clnorm.results.tables import make_table
-from tests.training.kills import run_killed
+from tests.training.states.kills import run_killed
 
 pytestmark = pytest.mark.slow
 

@@ -149,7 +149,7 @@ def _trim(folder: Path, most_gb: float) -> None:
 @cache
 def _digest_source() -> str:
     """The hash of clnorm's own source: whatever changes in it may change a number."""
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     digest = hashlib.sha256()
     for file in sorted(path for path in root.rglob("*") if path.suffix in (".py", ".cpp", ".h")):
         digest.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes())

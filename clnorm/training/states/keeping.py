@@ -5,8 +5,8 @@ from typing import Any
 
 from clnorm.environment import read_versions
 from clnorm.results.folder import RunFolder
-from clnorm.training.cost import Costs
-from clnorm.training.stopping import SIGNALS, StoppedError, StopRequest
+from clnorm.training.states.cost import Costs
+from clnorm.training.states.stopping import SIGNALS, StoppedError, StopRequest
 from clnorm.training.trainer import ClipStrategy
 
 

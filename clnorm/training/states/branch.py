@@ -10,8 +10,8 @@ from clnorm.errors import ClnormError, UserError
 from clnorm.evaluation.matrix import UNTRAINED
 from clnorm.results.folder import RunFolder, read_frame
 from clnorm.results.state import unpack_state
-from clnorm.training.cost import Costs
-from clnorm.training.keeping import name_parts
+from clnorm.training.states.cost import Costs
+from clnorm.training.states.keeping import name_parts
 from clnorm.training.trainer import ClipStrategy
 
 _WHERE = "begin.run"

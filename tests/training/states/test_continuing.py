@@ -9,8 +9,8 @@ import pytest
 import clnorm
 from clnorm.data.synthetic.reader import read
 from clnorm.errors import ClnormError
-from tests.training.continued import DRAWS, POLICIES, STORE, UNEQUAL, Notes, results
-from tests.training.kills import run_killed
+from tests.training.states.continued import DRAWS, POLICIES, STORE, UNEQUAL, Notes, results
+from tests.training.states.kills import run_killed
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ import pytest
 import clnorm
 from clnorm.cli.main import main
 from clnorm.errors import UserError
-from tests.training.continued import Notes, results
+from tests.training.states.continued import Notes, results
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,8 @@ from clnorm import files
 from clnorm.results.folder import RunFolder
 from clnorm.training import loop
 from clnorm.training.resuming import ResumingTemplate
-from clnorm.training.stopping import StoppedError, wait_for_signals
-from tests.training.continued import DRAWS, POLICIES, STORE, UNEQUAL, Notes, results
+from clnorm.training.states.stopping import StoppedError, wait_for_signals
+from tests.training.states.continued import DRAWS, POLICIES, STORE, UNEQUAL, Notes, results
 
 pytestmark = pytest.mark.slow
 
@@ -134,7 +134,7 @@ def test_a_second_signal_is_left_where_several_processes_share_the_run():
 
 def test_a_sigterm_that_comes_twice_at_once_is_one_and_a_later_one_ends_the_process(monkeypatch):
     before, now = [], [100.0]
-    monkeypatch.setattr("clnorm.training.stopping.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("clnorm.training.states.stopping.time.monotonic", lambda: now[0])
     previous = signal.signal(signal.SIGTERM, lambda number, frame: before.append(number))
     try:
         with wait_for_signals(Notes()) as request:

@@ -7,7 +7,7 @@ import pytest
 
 import clnorm
 from clnorm.training.resuming import ResumingTemplate
-from tests.training.continued import DRAWS, POLICIES, UNEQUAL, Notes, results
+from tests.training.states.continued import DRAWS, POLICIES, UNEQUAL, Notes, results
 
 pytestmark = pytest.mark.slow
 

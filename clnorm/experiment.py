@@ -1,5 +1,6 @@
 """One run, from a configuration to its record: the method section of a paper, as a program."""
 
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,7 +167,7 @@ def _prepare(
     if mirrored := describe_mirrored(config.data.augment, table.classes):
         reporter.note(mirrored)
     model, swap, loaded = _build_model(config, len(table.classes), reporter)
-    execution = _choose_execution(config, model, folder, device)
+    execution = _choose_execution(config, model, folder, device, ranks)
     check_parts(config, model, stream, execution=execution, augment=augment)
     prepare_model(model, config.train, execution)
     with ranks.first_ahead():  # which decodes
@@ -236,14 +237,19 @@ def _build_model(
     return model, swap, loaded
 
 
-def _choose_execution(config: Config, model: "nn.Module", folder: RunFolder, device: "torch.device") -> "Execution":
-    """How the run executes its model."""
+def _choose_execution(
+    config: Config, model: "nn.Module", folder: RunFolder, device: "torch.device", ranks: Ranks
+) -> "Execution":
+    """How the run executes its model, the same in all processes."""
     from clnorm.execution.execution import Execution, choose_execution
 
     begun = folder.load()
     if begun is not None and begun.execution:  # what was settled once holds for the whole run
-        return Execution.from_dict(begun.execution)
-    return choose_execution(model, config.train, device)
+        chosen = Execution.from_dict(begun.execution)
+    else:
+        chosen = choose_execution(model, config.train, device)
+    shared = ranks.share(json.dumps(chosen.to_dict()).encode())
+    return chosen if shared is None else Execution.from_dict(json.loads(shared))
 
 
 def _keep_model(strategy: "ClipStrategy", table: "ClipTable", folder: RunFolder) -> None:

@@ -117,7 +117,8 @@ def _connected(address: str, job: Job, need: _Need) -> Iterator[int]:
         what = f"the cluster cannot be reached ({' '.join(str(error).split())})"
         raise UserError(what, where=f"{_WHERE}: address {named}", hint="ray status says what is there") from error
     try:
-        job.reporter.note(f"Ray {'is started here' if started else 'runs'}: {found.address_info['address']}")
+        place = found.address_info["address"]  # type: ignore[attr-defined]
+        job.reporter.note(f"Ray {'is started here' if started else 'runs'}: {place}")
         slots = need.count_slots(library.nodes())
         if not slots:
             what = f"no node has {need.text}, which a task takes"

@@ -18,6 +18,7 @@ from clnorm.models.create import create_model
 from clnorm.models.weights import check_start
 from clnorm.norms.calibrate import require_statistics
 from clnorm.progress import Reporter
+from clnorm.ranks import read_place
 from clnorm.streams.stream import ClipStream, create_stream
 from clnorm.training.setup import Setup
 
@@ -71,7 +72,8 @@ def check_parts(
     # Neither compiled nor computed by native passes, which need a compiler and take time.
     prepare_model(tried, replace(config.train, kernels="torch"), replace(execution, compile=False))
     no_store = cast("ClipStore", _NoClips())
-    setup = Setup(config, tried, no_store, stream, _CPU, Reporter(), lambda line: None, execution, augment)
+    reporter, place = Reporter(), read_place()
+    setup = Setup(config, tried, no_store, stream, _CPU, reporter, lambda line: None, execution, augment, place)
     try:
         config.strategy.build(setup)
     except _NeedsClipsError:

@@ -40,7 +40,7 @@ def prepare_folder(root: Path, *, reporter: "Reporter", **options: Any) -> ClipT
         raise UserError(f"{few_clips(new)} on disk but not in {INDEX}", where=str(root), hint=hint)
     others = [str(m.path) for m in list_folder(root) if not is_video(m.path.name) and str(m.path) != INDEX]
     if others:
-        reporter.note(f"no videos by their suffix, and left out: {few_clips(others).replace('clip', 'file', 1)}")
+        reporter.note(f"no videos by their suffix, and left out: {few_clips(others, 'file')}")
     labels = pd.Series([table.classes[label] for label in table.labels])
     if listed:
         reporter.note(f"{root / INDEX} is there already and was checked; delete it to list the folder anew.")

@@ -7,7 +7,6 @@ anew, and what is finished is not.
 
 import errno
 import hashlib
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -80,9 +79,9 @@ def prepare_archives(
         # Of folders a class below those of a split the clips are taken, with the official lists.
         folders = {m.path.parent.name for m in members if is_video(m.path.name)}
         refuse_own_splits(folders, dataset=name, where=", ".join(map(str, sources)))
-        lists = [member for member in members if re.fullmatch(published.lists, member.path.name)]
-        with write_lists(root, lists):
-            listed = READERS[name].read_lists(root, 1)
+        reader = READERS[name]
+        with write_lists(root, members, pattern=published.lists, folders=reader.LIST_FOLDERS):
+            listed = reader.read_lists(root, 1)
             classes = _group_by_class(members, listed)
             waiting = [label for label in classes if not (root / VIDEOS / label).is_dir()]
             if finished := {label: classes[label] for label in classes if label not in waiting}:

@@ -86,7 +86,7 @@ def _refuse_others(root: Path, given: Mapping[str, tuple[Member, bytes]], own: S
         name, path = next(iter(differ.items()))
         what = f"the dataset has {few_clips(list(differ), 'list')} with other content than the sources give"
         hint = "to keep its split, leave out the sources' lists (--from FOLDER/videos for clips alone); for the "
-        hint += f"sources' split, choose another folder, or remove {root / VIDEOS} and {path.parent} first"
+        hint += f"sources' split, choose another folder, or remove {root / VIDEOS} and the lists in {path.parent} first"
         raise UserError(what, where=f"{path}, {_name(given[name][0])}", hint=hint)
 
 

@@ -15,12 +15,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from clnorm.data.datasets import hmdb51, ucf101
-from clnorm.data.datasets.layout import VIDEOS, few_clips, is_video, refuse_own_splits
+from clnorm.data.datasets.layout import VIDEOS, is_video, refuse_own_splits
 from clnorm.data.datasets.match import match_clips, official_name
 from clnorm.data.datasets.published import PUBLISHED
 from clnorm.data.prepare.again import find_surplus, is_complete, refuse_surplus
 from clnorm.data.prepare.archive import Member, name_archive_errors, open_archive
 from clnorm.data.prepare.download import fetch_archives
+from clnorm.data.prepare.fit import require_fit
 from clnorm.data.prepare.limits import Limits, Tally
 from clnorm.data.prepare.lists import write_lists
 from clnorm.data.prepare.origins import ARCHIVES, open_source, own_archives
@@ -87,6 +88,8 @@ def prepare_archives(
             if finished := {label: classes[label] for label in classes if label not in waiting}:
                 reporter.note(f"{len(finished)} of {len(classes)} classes are there already and are left as they are.")
                 _compare_finished(root / VIDEOS, finished, listed, tally, reporter)
+            loose = [label for label in waiting if all(is_video(member.path.name) for member in classes[label])]
+            require_fit({label: classes[label] for label in loose}, listed)
             double = 0
             if waiting:
                 reporter.start("extracting", total=len(waiting), unit="classes")
@@ -163,12 +166,8 @@ def _extract_class(folder: Path, members: list[Member], listed: Mapping[str, str
             if first is not clip and not _same_content(first, clip):
                 what = f"the clip {clip.path.name!r} is there twice, with different content"
                 raise UserError(what, where=f"{first.source}: {first.path}, {clip.source}: {clip.path}")
-        match = match_clips(listed, files)
-        if match.double:
-            what = f"{few_clips(match.double)} of one name but for the suffix"
-            where = f"{files[match.double[0]].source}: {folder.name}"
-            raise UserError(what, where=where, hint="keep one file of each, and move the others away")
-        official = {file: official_name(clip, file) for clip, file in match.files.items()}
+        require_fit({folder.name: clips}, {folder.name: listed})
+        official = {file: official_name(clip, file) for clip, file in match_clips(listed, files).files.items()}
         needed, free = sum(clip.size for clip in files.values()), shutil.disk_usage(folder.parent).free
         if needed > free:
             raise _no_room(folder, f"it needs {needed / 1e6:.0f} MB and {free / 1e6:.0f} MB are free")

@@ -1,9 +1,12 @@
 """A split list is never replaced, mixed or dropped without a word, whatever the sources and the dataset hold."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+
+from clnorm.cli.main import main
 
 TAGS = "f_cm_np1_le_bad_0.avi"
 LABELS = ("dive", "jump")
@@ -72,7 +75,7 @@ def test_the_lists_of_a_dataset_are_never_replaced(tmp_path, source, run, folder
     name = "dive_test_split1.txt"
     assert message.startswith(f"error: {out / folder / name}, {others}: {name}: the dataset has 6 lists ('{name}',")
     assert "with other content than the sources give; to keep its split, leave out the sources' lists" in message
-    assert f"or remove {out / 'videos'} and {out / folder} first" in message
+    assert f"or remove {out / 'videos'} and the lists in {out / folder} first" in message
     assert state(out) == before
 
 
@@ -85,6 +88,40 @@ def test_lists_of_new_classes_go_to_where_the_others_are(tmp_path, source, run, 
     assert "6 clips of 2 classes" in text
     assert (out / folder / "jump_test_split3.txt").read_text() == lines("jump")
     assert not (out / "splits").exists()
+
+
+def test_ready_says_what_check_says_of_lists_that_are_not_published(tmp_path, source, run, capsys):
+    text = run(tmp_path / "out", "--from", str(source))
+    assert main(["data", "check", "hmdb51", str(tmp_path / "out"), "--json"]) == 1  # no clip is a video
+    said = json.loads(capsys.readouterr().out)
+    assert said["notes"][-1] == "not the published lists: 2 classes are smaller (dive 3 of 127, jump 3 of 151)"
+    assert "unused.\n" + "".join(f"note: {note}\n" for note in said["notes"]) + "next: " in text
+
+
+def test_ready_names_splits_without_a_list(tmp_path, source, run):
+    (source / "lists" / "jump_test_split3.txt").unlink()
+    assert "wrong: jump: no list of split 3 names this class\n" in run(tmp_path / "out", "--from", str(source))
+
+
+def test_clips_that_their_lists_do_not_name_are_refused_before_one_is_written(tmp_path, source, run):
+    lists = tmp_path / "lists"
+    shutil.copytree(source / "lists", lists)
+    for label in ("dive", "jump"):
+        for path in lists.glob(f"{label}*"):
+            path.write_text(path.read_text().replace(f"a_{label}", f"z_{label}"))
+    (source / "videos" / "kick").mkdir()
+    (source / "videos" / "kick" / f"a_kick_{TAGS}").write_bytes(b"a")
+    for split in (1, 2, 3):
+        (lists / f"kick_test_split{split}.txt").write_text(f"a_kick_{TAGS} 1\n")
+    message = run(tmp_path / "out", "--from", str(source / "videos"), "--from", str(lists), code=2)
+    assert message.startswith(
+        f"error: {source / 'videos'}: the clips and the lists do not fit in 2 classes of 3: dive: "
+    )
+    for label in LABELS:
+        assert f"{label}: 1 clip in the lists but not in the sources (such as 'z_{label}_{TAGS}'), " in message
+        assert f"1 clip in the sources but not in the lists (such as 'a_{label}_{TAGS}')" in message
+    assert "give the lists that belong to these clips" in message
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_lists_of_ucf101_are_never_replaced(tmp_path, run):

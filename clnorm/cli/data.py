@@ -140,8 +140,9 @@ def _check_data(options: argparse.Namespace) -> None:
         print_survey(survey)
     if survey.problems:
         count = len(survey.problems)
-        what = "1 thing is wrong: " if count == 1 else f"{count} things are wrong, the first of them: "
-        raise ClnormError(what + survey.problems[0])
+        what = "1 thing is wrong" if count == 1 else f"{count} things are wrong"
+        shown = "under 'problems'" if options.json else "above, after 'wrong:'"
+        raise ClnormError(what, where=survey.root or survey.dataset, hint=f"what it is stands {shown}")
 
 
 def _add_audit(verbs: Verbs, common: argparse.ArgumentParser) -> None:

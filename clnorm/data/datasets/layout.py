@@ -146,4 +146,4 @@ def read_lines(path: Path, *, what: str, missing: str) -> list[tuple[int, str]]:
 def few_clips(names: list[str], noun: str = "clip") -> str:
     """`3 clips ('a.avi', 'b.avi', ...)`, or another noun."""
     shown = ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
-    return f"{len(names)} {noun}{'s' * (len(names) > 1)} ({shown})"
+    return f"{len(names):,} {noun}{'s' * (len(names) > 1)} ({shown})"

@@ -24,7 +24,7 @@ from clnorm.data.prepare.download import fetch_archives
 from clnorm.data.prepare.fit import require_fit
 from clnorm.data.prepare.limits import Limits, Tally
 from clnorm.data.prepare.lists import write_lists
-from clnorm.data.prepare.origins import ARCHIVES, open_source, own_archives
+from clnorm.data.prepare.origins import ARCHIVE_SUFFIXES, ARCHIVES, open_sources, own_archives
 from clnorm.data.prepare.place import hold_root
 from clnorm.errors import ClnormError, UserError
 from clnorm.files import new_file, sync_folder
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from clnorm.progress import Reporter
 
 READERS: Mapping[str, ModuleType] = {"hmdb51": hmdb51, "ucf101": ucf101}
-_ARCHIVE_SUFFIXES = (".rar", ".zip")
 
 
 def prepare_archives(
@@ -70,13 +69,7 @@ def prepare_archives(
         stack.enter_context(hold_root(root))
         if fetch:
             sources = fetch_archives(published, root / ARCHIVES, mirror=mirror, reporter=reporter)
-        members = [
-            member
-            for path in sources
-            for member in open_source(
-                path, root, stack, published=published, accept=accept, tally=tally, reporter=reporter
-            )
-        ]
+        members = open_sources(sources, root, stack, published=published, accept=accept, tally=tally, reporter=reporter)
         # Of folders a class below those of a split the clips are taken, with the official lists.
         folders = {m.path.parent.name for m in members if is_video(m.path.name)}
         refuse_own_splits(folders, dataset=name, where=", ".join(map(str, sources)))
@@ -117,7 +110,7 @@ def _group_by_class(members: list[Member], listed: Mapping[str, object]) -> dict
     for member in members:
         if is_video(member.path.name):
             label = member.path.parent.name
-        elif member.path.suffix in _ARCHIVE_SUFFIXES:
+        elif member.path.suffix in ARCHIVE_SUFFIXES:
             label = member.path.stem
         else:
             continue
@@ -142,7 +135,7 @@ def _compare_finished(
     """
     found = {}
     for label, members in finished.items():
-        loose = [member for member in members if member.path.suffix not in _ARCHIVE_SUFFIXES]
+        loose = [member for member in members if member.path.suffix not in ARCHIVE_SUFFIXES]
         needed = loose if is_complete(videos / label, listed[label]) else members
         with _class_clips(videos / label, needed, tally) as clips:
             found[label] = find_surplus(videos / label, [clip.path.name for clip in clips], listed[label])

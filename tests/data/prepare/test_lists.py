@@ -1,7 +1,9 @@
 """A split list is never replaced, mixed or dropped without a word, whatever the sources and the dataset hold."""
 
+import hashlib
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -121,6 +123,29 @@ def test_clips_that_their_lists_do_not_name_are_refused_before_one_is_written(tm
         assert f"{label}: 1 clip in the lists but not in the sources (such as 'z_{label}_{TAGS}'), " in message
         assert f"1 clip in the sources but not in the lists (such as 'a_{label}_{TAGS}')" in message
     assert "give the lists that belong to these clips" in message
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["archive", "folder", "empty folder"])
+def test_a_source_of_which_nothing_can_be_taken_is_refused(tmp_path, source, run, kind):
+    junk = tmp_path / "junk"
+    junk.mkdir()
+    words, said = ["--from", str(junk)], ": 1,200 files ('x/0.txt', 'x/1.txt', 'x/10.txt', ...)"
+    if kind == "archive":
+        junk = junk / "junk.zip"
+        with zipfile.ZipFile(junk, "w") as archive:
+            for name in sorted(f"x/{k}.txt" for k in range(1200)):
+                archive.writestr(name, b"")
+        md5 = hashlib.md5(junk.read_bytes(), usedforsecurity=False).hexdigest()
+        words = ["--from", str(junk), "--accept", md5]
+    elif kind == "folder":
+        (junk / "notes.txt").touch()
+        said = ": 1 file ('notes.txt')"
+    else:
+        said = ""
+    message = run(tmp_path / "out", "--from", str(source), *words, code=2)
+    assert f"error: {junk}: there is no clip, no list and no archive in it{said}; leave it out" in message
+    assert ("reading junk.zip: 1 archive\n" in message) == (kind == "archive")
     assert not (tmp_path / "out").exists()
 
 

@@ -67,7 +67,7 @@ def _gather(members: Sequence[Member]) -> dict[str, tuple[Member, bytes]]:
             others.setdefault(member.path.name, member)
     if others:
         name, other = next(iter(others.items()))
-        what = f"the sources give {few_clips(list(others), 'list')} twice, with different content"
+        what = f"the sources give {few_clips(list(others), 'list')} more than once, with different content"
         hint = "give one of them only, such as --from FOLDER/videos for the clips of a folder without its lists"
         raise UserError(what, where=f"{_name(given[name][0])}, {_name(other)}", hint=hint)
     return given
@@ -92,7 +92,7 @@ def _refuse_others(root: Path, given: Mapping[str, tuple[Member, bytes]], own: S
 
 def _lines(text: bytes) -> list[list[bytes]]:
     """What a list says, whatever the order of its lines, their ends and the blanks in them."""
-    lines = text.removeprefix(codecs.BOM_UTF8).split(b"\n")
+    lines = text.removeprefix(codecs.BOM_UTF8).splitlines()
     return sorted(line.rsplit(None, 1) for line in map(bytes.strip, lines) if line)
 
 

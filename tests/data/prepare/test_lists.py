@@ -49,16 +49,17 @@ def test_sources_with_different_lists_of_one_name_are_refused(tmp_path, source, 
     name = "jump_test_split1.txt"
     files = {source: f"{source}: lists/{name}", others: f"{others}: {name}"}
     assert message.startswith(f"error: {files[first]}, {files[second]}: the sources give 3 lists ('{name}',")
-    assert "twice, with different content; give one of them only" in message
+    assert "more than once, with different content; give one of them only" in message
     assert not (tmp_path / "out").exists()
     text = run(tmp_path / "out", "--from", str(source / "videos"), "--from", str(write_lists(others, test="a")))
     assert "6 clips of 2 classes, 4 for training, 2 for testing" in text
 
 
-def test_lists_that_say_the_same_are_one(tmp_path, source, run):
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_lists_that_say_the_same_are_one(tmp_path, source, run, end):
     others = write_lists(tmp_path / "others")
     for path in others.iterdir():
-        path.write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(reversed(path.read_bytes().splitlines())) + b"\r\n\r\n")
+        path.write_bytes(b"\xef\xbb\xbf" + end.join(reversed(path.read_bytes().splitlines())) + end * 2)
     run(tmp_path / "out", "--from", str(source), "--from", str(others))
     before = state(tmp_path / "out")
     assert before["splits/dive_test_split1.txt"].decode() == lines("dive")

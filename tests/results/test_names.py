@@ -162,6 +162,16 @@ def test_a_caption_says_how_many_classes_are_learned_when(experiences, said):
     assert said in make_table(DF.assign(experiences=experiences), format="markdown")
 
 
+def test_a_caption_counts_one_and_several():
+    count = {"train.epochs": 1, "train.batch_size": 1, "data.frames": 1, "experiences": "1"}
+    for columns in (count, {key: str(value) for key, value in count.items()}):
+        text = make_table(DF.assign(**columns), format="markdown")
+        assert "1 class in 1 experience." in text
+        assert re.search(r" on 1 frame\b[^.]*; 1 epoch, .*batches of 1 clip\b", text), text
+    text = make_table(DF.assign(**{"train.epochs": 11, "train.batch_size": 21, "data.frames": 10}), format="markdown")
+    assert re.search(r" on 10 frames\b[^.]*; 11 epochs, .*batches of 21 clips\b", text), text
+
+
 def test_a_caption_says_what_else_was_done_and_what_the_weights_were():
     more = {"weights": "from a_b.safetensors", "data.augment": "light", "data.mix": "mixup", "imbalance": "sqrt"}
     text = make_table(DF.assign(**more), format="latex")

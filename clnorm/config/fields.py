@@ -155,6 +155,11 @@ def list_keys(cls: type, prefix: str = "", *, deep: bool = False) -> list[str]:
     return [prefix + item.name for item in fields(cls)]
 
 
+def list_value_keys(cls: type) -> list[str]:
+    """The dotted keys of a configuration that hold a value, not a section."""
+    return [key for key in list_keys(cls) if key not in list_sections(cls)] + list_keys(cls, deep=True)
+
+
 def pretrained_recipe(cls: type) -> dict[str, Value]:
     """The defaults of a section that differ where the model starts from pretrained weights."""
     return {item.name: item.metadata["pretrained"] for item in fields(cls) if item.default is Open.OPEN}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from clnorm.catalogue import STRATEGIES
 from clnorm.catalogue.titles import write_plain
+from clnorm.evaluation.metric import Metric
 from clnorm.evaluation.stats import FEWEST, LEVEL
 from clnorm.results.dialects import MISSING, Dialect, write_name, write_versus
 from clnorm.results.grid import SIGNIFICANT, Grid
@@ -36,9 +37,14 @@ def write_caption(grid: Grid, dialect: Dialect) -> str:
         *(f"{label}: {dialect.escape(NOTES[label])}" for label in grid.labels),
         _explain_versus(grid, dialect, level=level),
         f"{dialect.R} is the accuracy on experience j after experience t, T the last",
-        *(f"{dialect.definition(metric)} ({dialect.escape(metric.source)})" for metric in grid.metrics),
+        *(f"{dialect.definition(metric)} ({_cite(grid, metric, dialect)})" for metric in grid.metrics),
     ]
     return " ".join(f"{sentence}." for sentence in sentences if sentence)
+
+
+def _cite(grid: Grid, metric: Metric, dialect: Dialect) -> str:
+    """Where a metric comes from, in words, and its papers where the table cites."""
+    return dialect.escape(metric.source) + dialect.cite(grid.cited.get(("metric", metric.key), ()))
 
 
 def _explain_stream(grid: Grid, dialect: Dialect) -> str:

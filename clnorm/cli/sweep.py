@@ -27,4 +27,5 @@ def _sweep(options: argparse.Namespace) -> None:
 
     with ConsoleReporter() as reporter:
         sweep(configs, reporter=reporter)
-        reporter.note(f"{len(configs)} runs are finished; see: clnorm table {configs[0].out}")
+        count = "1 run is" if len(configs) == 1 else f"{len(configs)} runs are"
+        reporter.note(f"{count} finished; see: clnorm table {configs[0].out}")

@@ -20,20 +20,25 @@ _LONGEST = 36  # characters of a name
 
 
 def draw_bars(names: Sequence[str], series: Mapping[str, npt.NDArray[np.int64]]) -> str:
-    """Horizontal stacked bars, one a name, with the counts beside; the parts of a bar are the series."""
-    left, width = _room(names), 420
-    svg = _svg(left + width + 130, 24 + _ROW * len(names) + 4)
-    _legend(svg, list(series), left)
+    """Horizontal stacked bars, one a name; the parts of a bar are the series.
+
+    The counts stand between name and bar, where a narrow page shows them without scrolling.
+    """
+    counted = [" + ".join(str(counts[row]) for counts in series.values()) for row in range(len(names))]
+    ends, width = _room(names), 420
+    left = ends + _room(counted)
+    svg = _svg(left + width + 4, 24 + _ROW * len(names) + 4)
+    _legend(svg, list(series), ends - 6)
     total = sum(series.values())
     scale = width / max(1, int(np.max(total)))
     for row, name in enumerate(names):
         y = 24 + row * _ROW
-        _text(svg, left - 6, y + 12, name, anchor="end")
+        _text(svg, ends - 6, y + 12, name, anchor="end")
+        _text(svg, left - 6, y + 12, counted[row], anchor="end")
         x = float(left)
         for index, counts in enumerate(series.values()):
             _rect(svg, (x, y, counts[row] * scale, _ROW - 4), kind=f"s{index}")
             x += counts[row] * scale
-        _text(svg, x + 6, y + 12, " + ".join(str(counts[row]) for counts in series.values()))
     return _finish(svg)
 
 

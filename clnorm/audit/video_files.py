@@ -13,6 +13,8 @@ from clnorm.audit.verdicts import Figure, Grid, Mark, Section, Verdict
 from clnorm.data.store.video import DecodeError, open_video
 
 TAGS = ("quality", "camera", "view", "visible", "people")
+_MOST = 10
+"""Rows of a table that could have one for each clip."""
 _RULE = (
     "warning where a clip cannot be decoded; note where one has fewer frames than T, a header counts other frames than "
     "decoding, frames follow each other at no constant rate, or files differ in size or frame rate"
@@ -20,7 +22,9 @@ _RULE = (
 _METHOD = (
     "Frames: those that a file gives. Size and frame rate: as the file's header states them. Short: fewer "
     "frames than T, so that the last one is repeated. Uneven: a frame is off a constant rate by more than one mean "
-    "interval, so that frames are sampled by their times. Tags: as the reader has them, in per cent of each split."
+    "interval, so that frames are sampled by their times. A header that counts other frames than decoding is no fault: "
+    "what decoding gives is used, so that a check of the dataset passes over it. Tags: as the reader has them, in per "
+    "cent of each split."
 )
 
 
@@ -57,7 +61,7 @@ def examine(subject: Subject) -> Section:
     sizes = Counter(f"{header.width} x {header.height}" if header.width else "not stated" for header in headers)
     rates = Counter(f"{header.fps:.3g}" if header.fps else "not stated" for header in headers)
     common = [_common("Sizes, width x height in pixels", sizes), _common("Frames a second", rates)]
-    grids = [*_bad(subject), _frames(subject, decoded), *common, *_tags(subject)]
+    grids = [*_bad(subject), _frames(subject, decoded), *_headers(subject, other, decoded), *common, *_tags(subject)]
     return Section(
         "files",
         "Files, frames and tags",
@@ -73,6 +77,7 @@ def examine(subject: Subject) -> Section:
             "bad": {subject.path(clip): reason for clip, reason in subject.store.bad.items()},
             "short": [subject.path(clip) for clip in short],
             "header_differs": len(other),
+            "header_differs_in": [subject.path(clip) for clip in other],
             "uneven": [subject.path(clip) for clip in uneven],
             "frames": {
                 name: float(of(decoded[good])) for name, of in (("min", np.min), ("median", np.median), ("max", np.max))
@@ -116,9 +121,19 @@ def _frames(subject: Subject, decoded: np.ndarray) -> Grid:
     return Grid("Frames of a clip", columns, tuple(rows))
 
 
+def _headers(subject: Subject, other: np.ndarray, decoded: np.ndarray) -> list[Grid]:
+    """The clips whose headers count other frames than decoding, `other`, with both numbers; of many the first."""
+    if not len(other):
+        return []
+    claimed = subject.store.info["header"]
+    rows = tuple((subject.path(clip), int(claimed[clip]), int(decoded[clip])) for clip in other[:_MOST])
+    more = f" (the first {_MOST} of {len(other)})" if len(other) > _MOST else ""
+    return [Grid(f"Headers that count other frames than decoding{more}", ("clip", "header", "decoded"), rows)]
+
+
 def _common(caption: str, counts: Counter[str]) -> Grid:
-    rows = tuple(counts.most_common(10))
-    more = f" (the 10 most frequent of {len(counts)})" if len(counts) > 10 else ""
+    rows = tuple(counts.most_common(_MOST))
+    more = f" (the {_MOST} most frequent of {len(counts)})" if len(counts) > _MOST else ""
     return Grid(caption + more, ("value", "clips"), rows)
 
 

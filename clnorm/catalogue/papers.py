@@ -91,7 +91,7 @@ DYNAMIC_TANH = Reference(
 )
 DYNAMIC_ERF = Reference(
     "chen2025stronger",
-    "Chen and Lu and Zhu and Sun and Liu",
+    "Chen, Mingzhi and Lu, Taiming and Zhu, Jiachen and Sun, Mingjie and Liu, Zhuang",
     "Stronger Normalization-Free Transformers",
     "arXiv preprint arXiv:2512.10938",
     2025,
@@ -129,7 +129,7 @@ TCD = Reference(
 )
 LSVIT = Reference(
     "chen2024lsvit",
-    "Chen and Wu and Chen and Jin",
+    "Chen, Dong and Wu, Peisong and Chen, Mingdong and Wu, Mengtao and Zhang, Tao and Li, Chuanqi",
     "LS-VIT: Vision Transformer for action recognition based on long and short-term temporal difference",
     "Frontiers in Neurorobotics",
     2024,

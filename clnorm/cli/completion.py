@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from clnorm.catalogue import BACKBONES, DATASETS, NORMS, PROTOCOLS, REGISTRIES, STRATEGIES
 from clnorm.cli.flags import Verbs
 from clnorm.cli.output import print_text
+from clnorm.config.config import Config
+from clnorm.config.fields import list_value_keys
 from clnorm.errors import UserError
 
 SHELLS = ("bash", "zsh", "fish")
@@ -26,6 +28,16 @@ _WORDS = {
 }
 _FILES = ("config", "bib", "file", "run", "videos", "sources", "out")  # a shell offers folders among the files
 _FOLDERS = ("folder", "first", "second", "root", "data_root")
+
+# A key of `--set` or `--where` goes on with its value, so that bash must not write a space behind it.
+_BASH_KEYS = """
+_clnorm_complete() {
+  _shtab_clnorm "$@"
+  [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace 2>/dev/null
+  return 0
+}
+complete -o bashdefault -F _clnorm_complete clnorm
+"""
 
 
 def add_completion(verbs: Verbs, common: argparse.ArgumentParser, parser: argparse.ArgumentParser) -> None:
@@ -62,11 +74,13 @@ def write_script(parser: argparse.ArgumentParser, shell: str) -> str:
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
         elif words := _list_words(command, action):
             action.choices = words
-    return str(shtab.complete(parser, shell=shell))
+    return str(shtab.complete(parser, shell=shell)) + (_BASH_KEYS if shell == "bash" else "")
 
 
 def _list_words(command: str, action: argparse.Action) -> list[str]:
     """The words that a flag or a position takes; none where it takes others than names."""
+    if action.dest in ("set", "where"):
+        return [f"{key}=" for key in list_value_keys(Config)]
     if registry := _NAMES.get(action.dest):
         return [name for name in registry.names() if not name.endswith(":NAME")]  # a family has no word to offer
     return list(_WORDS.get(action.dest, _WORDS.get(f"{command} --{action.dest}", ())))

@@ -81,7 +81,7 @@ def _add_check(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 def _prepare_data(options: argparse.Namespace) -> None:
     from clnorm.catalogue import DATASETS
     from clnorm.console import ConsoleReporter
-    from clnorm.data.datasets.match import describe_substitutes, substitutes_of
+    from clnorm.data.check.check import check_dataset
     from clnorm.data.prepare.any_folder import prepare_folder
     from clnorm.data.prepare.limits import parse_limits
     from clnorm.data.prepare.official import READERS, prepare_archives
@@ -90,6 +90,7 @@ def _prepare_data(options: argparse.Namespace) -> None:
     if (given := resolve_root(options)) is None:
         raise UserError("no folder is given to prepare", where="clnorm data prepare", hint="pass --data-root FOLDER")
     root = Path(given).expanduser()
+    said: list[str] = []
     with ConsoleReporter() as reporter:
         if dataset.name in READERS:
             prepare_archives(
@@ -102,9 +103,8 @@ def _prepare_data(options: argparse.Namespace) -> None:
                 limits=parse_limits(options.limit),
                 reporter=reporter,
             )
-            table = dataset.build(root, progress=None)
-            if substituted := describe_substitutes(substitutes_of(table)):
-                reporter.note(substituted)
+            table, survey = dataset.build(root, progress=None), check_dataset(dataset, root)
+            said = [f"note: {note}\n" for note in survey.notes] + [f"wrong: {wrong}\n" for wrong in survey.problems]
         elif dataset.name == "folder":
             if options.sources or options.download or options.mirror or options.accept or options.limit:
                 what = "a folder of your own is prepared where it lies"
@@ -117,7 +117,7 @@ def _prepare_data(options: argparse.Namespace) -> None:
     print_text(
         f"{dataset.name} is ready in {root}: {len(table):,} clips of {len(table.classes)} classes, "
         f"{len(table.train_ids):,} for training, {len(table.test_ids):,} for testing, {unused:,} unused.\n"
-        f"next: clnorm data check {shlex.quote(options.dataset)} --data-root {shlex.quote(str(root))}"
+        f"{''.join(said)}next: clnorm data check {shlex.quote(options.dataset)} --data-root {shlex.quote(str(root))}"
     )
 
 
@@ -140,8 +140,9 @@ def _check_data(options: argparse.Namespace) -> None:
         print_survey(survey)
     if survey.problems:
         count = len(survey.problems)
-        what = "1 thing is wrong: " if count == 1 else f"{count} things are wrong, the first of them: "
-        raise ClnormError(what + survey.problems[0])
+        what = "1 thing is wrong" if count == 1 else f"{count} things are wrong"
+        shown = "under 'problems'" if options.json else "above, after 'wrong:'"
+        raise ClnormError(what, where=survey.root or survey.dataset, hint=f"what it is stands {shown}")
 
 
 def _add_audit(verbs: Verbs, common: argparse.ArgumentParser) -> None:

@@ -1,10 +1,11 @@
 """`clnorm predict` and `clnorm export`."""
 
 import argparse
+from collections.abc import Sequence
 
 from clnorm.cli.flags import Verbs, add_allow_plugin
-from clnorm.cli.output import print_json, print_text
-from clnorm.errors import UserError
+from clnorm.cli.output import print_json, print_note, print_text
+from clnorm.errors import ClnormError, SeveralMistakesError, UserError
 
 
 def add_inference(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -14,7 +15,7 @@ def add_inference(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         "videos",
         nargs="+",
         metavar="video",
-        help="video file, or a folder: the files in it; if one cannot be read, none is shown",
+        help="video file, or a folder: the videos in it; one that cannot be read is named at the end",
     )
     predict.add_argument("--top", help="actions shown (default: 5, or all where there are fewer)")
     predict.add_argument(
@@ -39,8 +40,17 @@ def _predict(options: argparse.Namespace) -> None:
 
     if options.json and options.csv:
         raise UserError("--json and --csv are both given", where="predict", hint="give one of them")
-    videos = list_videos(options.videos)
-    predictions = predict(options.run, videos, top=options.top, clips=options.clips, allow_plugins=options.allow_plugin)
+    videos, problems = list_videos(options.videos, note=print_note), list[ClnormError]()
+    predictions = predict(
+        options.run,
+        videos,
+        top=options.top,
+        clips=options.clips,
+        allow_plugins=options.allow_plugin,
+        on_error=problems.append,
+    )
+    if not predictions:
+        _refuse_bad(problems, count=len(videos))
     if options.csv:
         print_text(write_csv(predictions))
     elif options.json:
@@ -49,6 +59,23 @@ def _predict(options: argparse.Namespace) -> None:
         print_json([asdict(prediction) for prediction in predictions])
     else:
         print_predictions(predictions)
+    _refuse_bad(problems, count=len(videos))
+
+
+def _refuse_bad(problems: Sequence[ClnormError], *, count: int) -> None:
+    """End with the videos that cannot be predicted, of `count` that were given, where there are some.
+
+    Raises:
+        UserError: each of them is a mistake of the user's.
+        ClnormError: at least one of them cannot be decoded.
+    """
+    if len(problems) == 1:
+        raise problems[0]
+    mistakes = [problem for problem in problems if isinstance(problem, UserError)]
+    if problems and len(mistakes) == len(problems):
+        raise SeveralMistakesError(mistakes)
+    if problems:
+        raise ClnormError(f"{len(problems)} of {count} videos are left out: {'; '.join(map(str, problems))}")
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -67,7 +67,9 @@ def rich_stdout(*, width: int = 0, soft_wrap: bool = False) -> "Iterator[Console
         console.width = max(width, console.width)
     with _writing(), console.capture() as capture:  # at its end it writes nothing, which a full disk refuses too
         yield console
-    print_styled(capture.get())
+    shown = capture.get()
+    # A title is filled up to its table's width, which a file or a pipe has no use for.
+    print_styled(shown if console.is_terminal else re.sub(r" +$", "", shown, flags=re.MULTILINE))
 
 
 def refuse_unreadable(problems: "Sequence[ClnormError]") -> None:

@@ -68,9 +68,9 @@ class Parser(argparse.ArgumentParser):
 def _find_key(name: str) -> str | None:
     """The key of the configuration that a flag's name means, such as `train.batch_size` for `batch-size`."""
     from clnorm.config.config import Config
-    from clnorm.config.fields import list_keys, list_sections
+    from clnorm.config.fields import list_value_keys
 
     wanted = name.replace("-", "_")
-    keys = [key for key in list_keys(Config) if key not in list_sections(Config)] + list_keys(Config, deep=True)
+    keys = list_value_keys(Config)
     exact = [key for key in keys if wanted in (key, key.rpartition(".")[2])]
     return exact[0] if exact else None

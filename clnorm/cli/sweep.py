@@ -106,7 +106,8 @@ def _sweep(options: argparse.Namespace) -> None:
         )
         out = configs[0].out
         if len(records) == len(configs):
-            reporter.note(f"{len(configs)} runs are finished; see: clnorm table {out}")
+            count = "1 run is" if len(configs) == 1 else f"{len(configs)} runs are"
+            reporter.note(f"{count} finished; see: clnorm table {out}")
         else:
             reporter.note(f"{len(records)} of {len(configs)} runs are finished; to see the others: clnorm watch {out}")
 

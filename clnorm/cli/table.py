@@ -53,7 +53,7 @@ def _table(options: argparse.Namespace) -> None:
         console=console,
     )
     if options.bib is not None:
-        entries = make_bibliography(results).encode()
+        entries = make_bibliography(results, metrics=metrics).encode()
         replace_file(Path(options.bib), lambda file: file.write(entries))
     (print_styled if options.format == "rich" else print_text)(text)
     refuse_unreadable(unreadable)

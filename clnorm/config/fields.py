@@ -118,20 +118,34 @@ def build_section(cls: type, given: Any, *, where: str = "") -> Any:
 
 
 def _refuse_unknown(cls: type, given: Mapping[Any, Any], *, where: str) -> None:
-    """Refuse keys that a section does not have; `where` goes before them."""
+    """Refuse keys that a section does not have; `where` goes before them.
+
+    A key near one that there is names that one; the section's keys are listed only where there is another.
+    """
     keys = [where + str(key) for key in given if key not in list_keys(cls)]
     if not keys:
         return
-    legal = [*list_keys(cls, where), *([] if where else list_keys(cls, deep=True))]
-    hint = "write it nested, as section: {key: value}" if any(key in legal for key in keys) else None
+    known = [*list_keys(cls, where), *([] if where else list_keys(cls, deep=True))]
+    near = {key: _nearest_key(key, known, where=where) for key in keys[:_MOST_KEYS]}
+    hints = ["write it nested, as section: {key: value}"] if any(key in known for key in keys) else []
     if len(keys) == 1:
-        raise UserError(f"unknown key {keys[0]!r}", legal=legal, given=keys[0], hint=hint)
-    near = {key: nearest(key, legal) for key in keys[:_MOST_KEYS]}
-    named = [
-        f"{key!r}" + (f" (did you mean {match!r}?)" if match not in (None, key) else "") for key, match in near.items()
-    ]
-    more = f" and {len(keys) - len(named)} more" if len(keys) > len(named) else ""
-    raise UserError(f"unknown keys {', '.join(named)}{more}", legal=legal, hint=hint)
+        what = f"unknown key {keys[0]!r}"
+        hints = [f"did you mean {near[keys[0]]!r}?"] if near[keys[0]] not in (None, keys[0]) else hints
+    else:
+        named = [
+            f"{key!r}" + (f" (did you mean {match!r}?)" if match not in (None, key) else "")
+            for key, match in near.items()
+        ]
+        more = f" and {len(keys) - len(named)} more" if len(keys) > len(named) else ""
+        what = f"unknown keys {', '.join(named)}{more}"
+    legal = list_keys(cls, where) if None in near.values() else None
+    raise UserError(what, legal=legal, hint="; ".join([*hints, "all keys: clnorm list config"]))
+
+
+def _nearest_key(key: str, known: list[str], *, where: str) -> str | None:
+    """As `nearest`, by what stands behind `where`, which makes any two keys of a section alike."""
+    match = nearest(key.removeprefix(where), [name.removeprefix(where) for name in known])
+    return None if match is None else where + match
 
 
 def list_keys(cls: type, prefix: str = "", *, deep: bool = False) -> list[str]:
@@ -139,6 +153,11 @@ def list_keys(cls: type, prefix: str = "", *, deep: bool = False) -> list[str]:
     if deep:
         return [key for name, section in list_sections(cls).items() for key in list_keys(section, f"{name}.")]
     return [prefix + item.name for item in fields(cls)]
+
+
+def list_value_keys(cls: type) -> list[str]:
+    """The dotted keys of a configuration that hold a value, not a section."""
+    return [key for key in list_keys(cls) if key not in list_sections(cls)] + list_keys(cls, deep=True)
 
 
 def pretrained_recipe(cls: type) -> dict[str, Value]:

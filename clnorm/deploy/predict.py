@@ -1,6 +1,6 @@
 """A run's model put to use: loaded, and asked about videos."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from clnorm.catalogue.option import Option
+from clnorm.data.datasets.layout import few_clips, is_video
 from clnorm.data.store.decode import PART_SECONDS, DecodedClip, read_parts
 from clnorm.data.store.sampling import keep_limit, middle_frames
+from clnorm.data.store.video import DecodeError
 from clnorm.deploy.saved import MODEL_FILE, LoadedModel, read_model
 from clnorm.errors import ClnormError, UserError
 from clnorm.execution.inputs import pixels_to_input
@@ -88,21 +90,34 @@ def note_on_accuracy(loaded: LoadedModel) -> str:
     return "the model goes by its running statistics here; the run's accuracy is transductive (eval=batch)"
 
 
-def list_videos(given: Iterable[str | Path]) -> list[Path]:
-    """The videos that files and folders stand for: of a folder the files in it, hidden ones left out, by name.
+def list_videos(given: Iterable[str | Path], *, note: Callable[[str], object]) -> list[Path]:
+    """The videos that files and folders stand for: of a folder those in it by their suffix, hidden ones left out.
+
+    Args:
+        given: files, each a video whatever its suffix, and folders.
+        note: is told of each folder's files that are left out.
 
     Raises:
-        UserError: a folder holds no file.
+        UserError: a folder holds no video, or cannot be read.
     """
     videos: list[Path] = []
     for path in map(Path, given):
         if not path.is_dir():
             videos.append(path)
             continue
-        files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
-        if not files:
-            raise UserError("holds no file", where=str(path), hint="give a folder with videos in it, not below it")
-        videos += files
+        try:
+            files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+        except OSError as error:
+            raise UserError(f"cannot read this folder: {error.strerror}", where=str(path)) from error
+        found = [file for file in files if is_video(file.name)]
+        others = [file.name for file in files if not is_video(file.name)]
+        if not found:
+            what = "holds no video, by the suffixes of its files" if others else "holds no file"
+            raise UserError(what, where=str(path), hint="give a folder with videos in it, not below it")
+        if others:
+            left_out = few_clips(others).replace("clip", "file", 1)
+            note(f"note: {path}: no videos by their suffix, and left out: {left_out}")
+        videos += found
     return videos
 
 
@@ -113,6 +128,7 @@ def predict(
     top: int | None = None,
     clips: int | str = "auto",
     allow_plugins: Iterable[str] = (),
+    on_error: Callable[[ClnormError], object] | None = None,
 ) -> list[VideoPrediction]:
     """The most probable actions in each video, among all classes that the run's model knows.
 
@@ -121,14 +137,16 @@ def predict(
 
     Args:
         run: as for `load_model`.
-        videos: files, decoded one after the other; the first that cannot be is an error, and nothing is returned.
+        videos: files, decoded one after the other.
         top: how many actions; None gives five, or all where there are fewer.
         clips: how many parts; `auto` takes one for each full 5 seconds, and at least one.
         allow_plugins: as for `load_model`.
+        on_error: is told of each video that cannot be predicted, which is left out; with None the first such video
+            is an error, and nothing is returned.
 
     Raises:
-        UserError: `top` or `clips` out of range, a folder in place of a video, one path in place of several, or as
-            `load_model`.
+        UserError: `top` or `clips` out of range, no such file, a folder in place of a video, one path in place of
+            several, or as `load_model`.
         DecodeError: a video cannot be decoded.
         ClnormError: the model's outputs are not finite, or as `load_model`.
     """
@@ -142,10 +160,16 @@ def predict(
     )
     device, note = resolve_device("auto", "fp32"), note_on_accuracy(loaded)
     loaded.model.to(device)
-    found = [
-        _predict_video(loaded, video, parts=None if parts == "auto" else int(parts), top=count, device=device)
-        for video in videos
-    ]
+    found: list[VideoPrediction] = []
+    for video in videos:
+        try:
+            found.append(
+                _predict_video(loaded, video, parts=None if parts == "auto" else int(parts), top=count, device=device)
+            )
+        except (DecodeError, UserError) as error:
+            if on_error is None:
+                raise
+            on_error(error)
     return [replace(prediction, note=note) for prediction in found]
 
 
@@ -155,6 +179,8 @@ def _predict_video(
     path, info = Path(video), loaded.info
     if path.is_dir():
         raise UserError("is a folder, not a video", where=str(path), hint=f"give the files in it: {path}/*")
+    if not path.exists():
+        raise UserError("there is no such file", where=str(path), hint="give the path of a video")
     # As in evaluation, which shows the middle ones of the frames kept; of all frames they are those of T.
     kept = keep_limit("T" if info.keep == "all" else info.keep, frames=info.num_frames)
     decoded = read_parts(path, frames=kept, size=info.image_size, parts=parts)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from clnorm.catalogue import STRATEGIES
 from clnorm.catalogue.titles import write_plain
+from clnorm.evaluation.metric import Metric
 from clnorm.evaluation.stats import FEWEST, LEVEL
 from clnorm.results.dialects import MISSING, Dialect, write_name, write_versus
 from clnorm.results.grid import SIGNIFICANT, Grid
@@ -20,6 +21,7 @@ _TRAINED = {
     "data.mix": "mix {}",
     "imbalance": "{} against unequal classes",
 }
+_ONE = {"data.frames": "on 1 frame", "train.epochs": "1 epoch", "train.batch_size": "batches of 1 clip"}
 _LACKING = {"data.augment": "no augmentation", "data.mix": "no mix"}
 
 
@@ -35,9 +37,14 @@ def write_caption(grid: Grid, dialect: Dialect) -> str:
         *(f"{label}: {dialect.escape(NOTES[label])}" for label in grid.labels),
         _explain_versus(grid, dialect, level=level),
         f"{dialect.R} is the accuracy on experience j after experience t, T the last",
-        *(f"{dialect.definition(metric)} ({dialect.escape(metric.source)})" for metric in grid.metrics),
+        *(f"{dialect.definition(metric)} ({_cite(grid, metric, dialect)})" for metric in grid.metrics),
     ]
     return " ".join(f"{sentence}." for sentence in sentences if sentence)
+
+
+def _cite(grid: Grid, metric: Metric, dialect: Dialect) -> str:
+    """Where a metric comes from, in words, and its papers where the table cites."""
+    return dialect.escape(metric.source) + dialect.cite(grid.cited.get(("metric", metric.key), ()))
 
 
 def _explain_stream(grid: Grid, dialect: Dialect) -> str:
@@ -51,14 +58,19 @@ def _explain_stream(grid: Grid, dialect: Dialect) -> str:
     sizes = [int(size) for size in text.split(", ")]
     alike = f"{sizes[0]} each" if len(set(sizes)) == 1 else _list(sizes)
     count = f"{len(sizes)} experiences of {alike}" if len(sizes) > 1 else "1 experience"
-    return f"{known}: {sum(sizes)} classes in {count}"
+    return f"{known}: {sum(sizes)} class{'es' * (sum(sizes) != 1)} in {count}"
 
 
 def _explain_training(grid: Grid, dialect: Dialect) -> str:
     """The backbone, what it starts from and sees, and how it is trained; what a frame of results lacks is left out."""
     told = {key: dialect.escape(value) for key, value in grid.experiment.items()}
-    sees = " ".join(text.format(told[key]) for key, text in _SEEN.items() if key in told)
-    trained = [text.format(told[key]) for key, text in _TRAINED.items() if key in told and told[key] != "none"]
+    said = {
+        key: _ONE[key] if key in _ONE and told[key] == "1" else text.format(told[key])
+        for key, text in (_SEEN | _TRAINED).items()
+        if key in told
+    }
+    sees = " ".join(said[key] for key in _SEEN if key in said)
+    trained = [said[key] for key in _TRAINED if key in said and told[key] != "none"]
     lacking = [text for key, text in _LACKING.items() if told.get(key) == "none"]
     name = write_name(grid, "backbone", grid.setting["backbone"], dialect, cited=True)
     return "; ".join(filter(None, (f"Backbone {name} {sees}".rstrip(), ", ".join([*trained, *lacking]))))

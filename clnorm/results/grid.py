@@ -13,7 +13,7 @@ from clnorm.catalogue.registry import Registry
 from clnorm.errors import UserError
 from clnorm.evaluation.metrics import METRICS, Metric
 from clnorm.evaluation.stats import FEWEST, Interval, PairedDifference, holm, paired_difference, t_interval
-from clnorm.results.names import Place, name_all
+from clnorm.results.names import Place, cite_metrics, name_all
 from clnorm.results.record import NOTES, label_norm
 from clnorm.results.selection import EXPERIMENT, SETTING, check_one_setting, plain_text
 
@@ -122,7 +122,7 @@ def create_grid(
         experiment={name: _join(df[name]) for name in EXPERIMENT if name in df.columns},
         names=own,
         titles=titles,
-        cited=papers if cite else {},
+        cited=papers | cite_metrics(metrics) if cite else {},
     )
     return replace(grid, cells=_cells(df, grid))
 

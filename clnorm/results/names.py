@@ -6,9 +6,11 @@ from typing import TypeAlias
 import pandas as pd
 
 from clnorm.catalogue import BACKBONES, DATASETS, NORMS, PROTOCOLS, STRATEGIES
+from clnorm.catalogue.metric_papers import list_metric_papers
 from clnorm.catalogue.reference import Reference
 from clnorm.catalogue.titles import write_title
 from clnorm.errors import UserError
+from clnorm.evaluation.metrics import METRICS
 from clnorm.results.record import label_norm
 
 Place: TypeAlias = tuple[str, str]
@@ -56,6 +58,20 @@ def name_all(
         cited["norm", label_norm(norm, label)] = cited["norm", norm]
     _refuse_alike(titles)
     return names, titles, cited
+
+
+def cite_metrics(metrics: Iterable[str]) -> dict[Place, tuple[Reference, ...]]:
+    """By ("metric", key), the papers that metrics come from.
+
+    Raises:
+        UserError: an unknown metric.
+    """
+    cited: dict[Place, tuple[Reference, ...]] = {}
+    for key in metrics:
+        if key not in METRICS:
+            raise UserError(f"unknown metric {key!r}", where="table", legal=METRICS, given=key)
+        cited["metric", key] = list_metric_papers(METRICS[key].source)
+    return cited
 
 
 def parse_names(texts: Iterable[str], df: pd.DataFrame) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Which runs a table is about: conditions on columns, and the check that the rest of them share one setting."""
 
+import re
 from collections.abc import Iterable
 
 import pandas as pd
@@ -22,6 +23,8 @@ EXPERIMENT = (
     "imbalance",
 )
 """What defines an experiment beside its setting, for a caption; a frame made by hand may lack it."""
+_FINGERPRINT = 12
+"""Digits of a fingerprint that tell it from another."""
 COLUMNS = ("run", "setting", *SETTING, "norm", "strategy", "label", "seed", "status", "metric", "value")
 
 
@@ -83,7 +86,9 @@ def check_one_setting(df: pd.DataFrame) -> None:
         raise UserError("there is no run", where="table", hint="train one with: clnorm run")
     if df["setting"].nunique(dropna=False) == 1:
         return
-    ordered = [*SETTING, *(str(column) for column in df.columns if column not in SETTING)]
+    # Fingerprints come last: a name or a number is easier to choose by.
+    others = [str(column) for column in df.columns if column not in SETTING]
+    ordered = [*SETTING, *sorted(others, key=lambda name: "fingerprint" in name)]
     shown = {column: _values(df, column) for column in ordered if _tells_settings_apart(df, column)}
     unsaid = ""
     if not shown:
@@ -91,11 +96,17 @@ def check_one_setting(df: pd.DataFrame) -> None:
         if "data.fingerprint" not in df.columns:
             unsaid = '; load_results(folder, columns=["config"]) knows in which keys'
     column, values = next(iter(shown.items()))
+    differ = (f"{name}: {' | '.join(map(_shorten, found))}" for name, found in shown.items())
     raise UserError(
-        "the runs differ in " + "; ".join(f"{name}: {' | '.join(found)}" for name, found in shown.items()),
+        "the runs differ in " + "; ".join(differ),
         where="table",
         hint=f"narrow with: --where {column}={values[0]}{unsaid}",
     )
+
+
+def _shorten(text: str) -> str:
+    """A value for a list of differences: of a fingerprint its beginning."""
+    return f"{text[:_FINGERPRINT]}..." if re.fullmatch(r"[0-9a-f]{64}", text) else text
 
 
 def _values(df: pd.DataFrame, column: str) -> list[str]:

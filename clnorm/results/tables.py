@@ -9,18 +9,19 @@ from clnorm.catalogue.reference import to_bibliography
 from clnorm.errors import UserError
 from clnorm.results.formats import to_csv, to_latex, to_markdown, to_rich
 from clnorm.results.grid import create_grid
-from clnorm.results.names import name_all
+from clnorm.results.names import cite_metrics, name_all
 from clnorm.results.selection import select
 
 __all__ = ["FORMATS", "make_bibliography", "make_table", "select"]
 
+_METRICS = ("accuracy", "forgetting")
 FORMATS = ("rich", "markdown", "latex", "csv")
 
 
 def make_table(
     df: pd.DataFrame,
     *,
-    metrics: Sequence[str] = ("accuracy", "forgetting"),
+    metrics: Sequence[str] = _METRICS,
     format: str = "rich",  # noqa: A002 - the word that users know
     versus: str | None = None,
     names: Mapping[str, str] | None = None,
@@ -46,7 +47,7 @@ def make_table(
             their interval and a mark where the Holm-corrected paired t-test gives p < 0.05.
         names: what to call a norm, a strategy, the dataset, the protocol or the backbone, by its name in the runs, in
             every format: `{"cn": "Continual Norm"}`.
-        cite: for latex, whether names are followed by `\\cite`, for what `make_bibliography` has.
+        cite: for latex, whether names and metrics are followed by `\\cite`, for what `make_bibliography` has.
         console: for rich, where the table will be shown; plain text without a terminal.
 
     Returns:
@@ -66,10 +67,18 @@ def make_table(
     return {"markdown": to_markdown, "latex": to_latex, "csv": to_csv}[format](grid)
 
 
-def make_bibliography(df: pd.DataFrame) -> str:
-    """A .bib file with the papers of the norms, strategies, dataset, protocol and backbone in a frame of results.
+def make_bibliography(df: pd.DataFrame, *, metrics: Sequence[str] = _METRICS) -> str:
+    """A .bib file with the papers of the norms, strategies, dataset, protocol, backbone and metrics of a table.
 
     What clnorm knows no paper of, such as a plug-in, has no entry.
+
+    Args:
+        df: as for `make_table`.
+        metrics: those of the table.
+
+    Raises:
+        UserError: an unknown metric.
     """
     _, _, cited = name_all(df, {})
+    cited |= cite_metrics(metrics)
     return to_bibliography(paper for papers in cited.values() for paper in papers)

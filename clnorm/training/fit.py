@@ -87,7 +87,7 @@ class FitCheck:
     """
 
     def __init__(self) -> None:
-        self._tables: dict[tuple[str, str | None], ClipTable | str] = {}
+        self._tables: dict[tuple[str, str | None], ClipTable | ClnormError] = {}
         self._fitting: set[str] = set()
         self._model: tuple[tuple[Any, ...], nn.Module] | None = None
 
@@ -95,10 +95,12 @@ class FitCheck:
         """Check that protocol, augmentation, backbone, norm, strategy and loss fit the classes and each other.
 
         Returns:
-            Why that could not be checked, where the dataset's lists cannot be read; else nothing.
+            Why that could not be checked, where no folder was given and the dataset needs one; else nothing.
 
         Raises:
-            UserError: they do not fit, or a class has no clips to train or to test on.
+            UserError: they do not fit, a class has no clips to train or to test on, or the folder that was given is not
+                there or cannot be read as the dataset.
+            ClnormError: a file in the folder that was given is damaged.
         """
         start = config.model
         check_start(pretrained=start.pretrained, weights=start.weights, input=start.input)
@@ -106,8 +108,10 @@ class FitCheck:
         if key not in self._tables:
             self._tables[key] = _list_clips(config)
         table = self._tables[key]
-        if isinstance(table, str):
-            return table
+        if isinstance(table, ClnormError):
+            if config.data.root is not None:
+                raise table
+            return f"Nothing is checked against the clips, which cannot be listed: {table}"
         stream = create_stream(table, config.protocol, seed=config.seed, bad={})
         parts = json.dumps(
             [key, {name: value for name, value in list_values(config).items() if name not in _NOT_PARTS}]
@@ -132,8 +136,8 @@ class FitCheck:
         return self._model[1]
 
 
-def _list_clips(config: Config) -> "ClipTable | str":
-    """The clips of the configuration's dataset, without making any; or why they cannot be listed."""
+def _list_clips(config: Config) -> "ClipTable | ClnormError":
+    """The clips of the configuration's dataset, without making any; or the error where they cannot be listed."""
     from clnorm.data.synthetic.reader import list_clips
 
     root = Path(config.data.root).expanduser() if config.data.root is not None else None
@@ -142,5 +146,5 @@ def _list_clips(config: Config) -> "ClipTable | str":
     try:
         table: ClipTable = config.dataset.build(root, progress=None)
     except ClnormError as error:
-        return f"Nothing is checked against the clips, which cannot be listed: {error}"
+        return error
     return table

@@ -115,6 +115,22 @@ def test_on_a_phone_verdicts_and_pairs_are_blocks_and_only_long_cells_are_broken
         assert least == pytest.approx(0.8 * most, abs=0.1), "text is not made smaller than that"
 
 
+def test_a_caption_is_no_wider_than_what_scrolls_below_it_and_names_are_broken_on_a_phone():
+    page = render_html(make_report())
+    assert ".scroll { overflow-x: auto; container-type: inline-size; }" in page
+    assert ".scroll caption { width: max-content; max-width: 100cqi; }" in page, "100vw has the scroll bar in it"
+    rules = page.partition("@media (max-width: 40rem) {")[2].partition("@media print")[0]
+    assert re.search(r"\.scroll tbody th[^{]*\{ white-space: normal; overflow-wrap: anywhere; \}", rules)
+
+
+def test_the_counts_of_bars_stand_before_them_within_a_narrow_page():
+    drawing = draw_bars(["brush_hair", "cartwheel"], {"train": np.array([300, 2]), "test": np.array([12, 0])})
+    places = {text: float(x) for x, text in re.findall(r'<text x="([0-9.]+)"[^>]*>([^<]*)</text>', drawing)}
+    bars = [float(x) for x in re.findall(r'<rect x="([0-9.]+)" y="(?!4")', drawing)]
+    assert places["brush_hair"] < places["300 + 12"] == places["2 + 0"] < min(bars)
+    assert 0.8 * places["300 + 12"] < 360 - 2 * 16, "a page of 360 px shows drawings at 0.8 of their size or more"
+
+
 def test_a_long_name_is_cut_in_drawings_alone():
     drawing = draw_bars(["x" * 100], {"train": np.array([3])})
     assert f">{'x' * 35}…<" in drawing

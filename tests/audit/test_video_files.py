@@ -52,6 +52,22 @@ def test_short_clips_and_wrong_headers_are_counted(clean):
     assert "frames: 2 to 9, median 9; 5 shorter than T = 4" in section.verdict.text
     assert section.values["short"] == [f"class0/{k}.avi" for k in range(5)]
     assert section.values["header_differs"] == 3  # clips 2, 3 and 4; a header that says nothing is not wrong
+    assert section.values["header_differs_in"] == [f"class0/{k}.avi" for k in (2, 3, 4)]
+    (grid,) = (grid for grid in section.grids if "Headers" in grid.caption)
+    assert grid.rows == tuple((f"class0/{k}.avi", claimed, 2) for k, claimed in ((2, 3), (3, 9), (4, 9)))
+    assert "is no fault" in section.method
+
+
+@pytest.mark.usefixtures("one_size")
+def test_of_many_wrong_headers_the_first_are_in_the_table_and_all_in_the_values(clean):
+    subject = clean()
+    assert not [grid for grid in examine(subject).grids if "Headers" in grid.caption]
+    subject.store.info["header"] = pd.array([5] * 48, dtype="Int64")
+    section = examine(subject)
+    (grid,) = (grid for grid in section.grids if "Headers" in grid.caption)
+    assert grid.caption == "Headers that count other frames than decoding (the first 10 of 48)"
+    assert grid.rows == tuple((subject.path(clip), 5, 4) for clip in range(10))
+    assert len(section.values["header_differs_in"]) == 48
 
 
 @pytest.mark.usefixtures("one_size")

@@ -63,6 +63,29 @@ def test_bash_offers_the_words_that_a_command_takes(offer):
     assert offer("export", "--format", "") == list(EXPORTS.words)
 
 
+@pytest.mark.parametrize("verb", ["run", "time", "sweep"])
+def test_bash_offers_the_configuration_keys_that_hold_a_value(offer, verb):
+    offered = offer(verb, "--set", "")
+    assert {"norm=", "seed=", "train.epochs=", "data.image_size="} <= {*offered}
+    assert not {"train=", "data=", "model="} & {*offered}, "a section is no key to set"
+    assert offer(verb, "--seed", "1", "--set", "train.ep") == ["train.epochs="]
+    assert not offer(verb, "--set", "nothing.")
+    assert offer("table", "--where", "train.ep") == ["train.epochs="]
+
+
+def test_bash_writes_no_space_behind_a_key(tmp_path, write):
+    script, shown = tmp_path / "clnorm.bash", tmp_path / "shown"
+    script.write_text(write("bash"))
+    # `compopt` works while a shell completes only; here it tells what it is asked.
+    press = f'source "{script}"; compopt() {{ echo "$@" >> "{shown}"; }}; COMP_CWORD=3; '
+    press += "COMP_WORDS=(clnorm run --set train.ep); _clnorm_complete clnorm train.ep --set"
+    subprocess.run(["bash", "--norc", "-c", press], check=True)
+    assert "-o nospace" in shown.read_text()
+    shown.write_text("")
+    subprocess.run(["bash", "--norc", "-c", press.replace("train.ep", "cn").replace("--set", "--norm")], check=True)
+    assert "nospace" not in shown.read_text()
+
+
 def test_bash_offers_files_and_folders(offer, tmp_path):
     (tmp_path / "grid.yaml").touch()
     (tmp_path / "grids").mkdir()
@@ -76,7 +99,9 @@ def test_what_another_program_takes_for_a_family_is_not_offered(offer):
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_shells_have_the_names_too(write, shell):
-    assert set(NORMS.names()) <= set(re.findall(r"\w+", write(shell)))
+    script = write(shell)
+    assert set(NORMS.names()) <= set(re.findall(r"\w+", script))
+    assert "train.epochs=" in script
 
 
 def test_a_shell_without_a_script_is_named(capsys):

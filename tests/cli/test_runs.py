@@ -37,6 +37,8 @@ def test_compare_prints_both(capsys):
     out = capsys.readouterr().out
     for word in ("keys in which they differ", "replay:per_class=5,share=0.5", "second - first", "forgetting"):
         assert word in out
+    assert out.splitlines()[:2] == [f"first: {NAIVE.name}", f"second: {REPLAY.name}"]
+    assert max(map(len, out.splitlines())) < 100, "names of runs are no headings"
 
 
 def test_show_prints_the_keys_that_differ_from_the_defaults(capsys):

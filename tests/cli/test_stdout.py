@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.table import Table
 
 from clnorm.cli.main import main
 from clnorm.cli.output import print_json, print_text, rich_stdout
@@ -116,3 +117,14 @@ def test_names_of_files_and_classes_are_visible(tmp_path, capsysbinary):
         shown = captured.out + captured.err
         assert not {b"\x1b", b"\x07", "\u202e".encode()} & {shown[i : i + n] for n in (1, 3) for i in range(len(shown))}
         assert SHOWN.encode() in shown
+
+
+def test_no_line_of_a_table_ends_in_blanks_where_stdout_is_no_terminal(capsys):
+    table = Table("a", title="short", title_justify="left")
+    table.add_row("a  cell  that  is  wide " * 4)
+    with rich_stdout(width=300) as console:
+        console.print(table)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "short"
+    assert any("a  cell  that" in line for line in lines)
+    assert not [line for line in lines if line != line.rstrip()]

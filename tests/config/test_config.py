@@ -79,7 +79,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path):
         "seed: 'two' is not legal",
         "train.stats_update is an option of the norm now",
         "data.frames: 0.5 is not legal",
-        "unknown keys 'train.ephocs' (did you mean 'train.epochs'?), 'train.los' (did you mean 'train.loss'?); legal: ",
+        "unknown keys 'train.ephocs' (did you mean 'train.epochs'?), 'train.los' (did you mean 'train.loss'?); all ",
         "train.lr: 'slow' is not legal; legal: a number >= 0",
     ]
     with pytest.raises(SeveralMistakesError) as caught:
@@ -88,6 +88,31 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path):
     for start in starts:
         assert [text for text in said if text.startswith(start)], (start, said)
     assert len(said) == len(starts), said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("datta: {}", "unknown key 'datta'; did you mean 'data'?; all keys: clnorm list config"),
+        ("data: {fraems: 8}", "unknown key 'data.fraems'; did you mean 'data.frames'?; all keys: clnorm list config"),
+        ("data.frames: 8", "unknown key 'data.frames'; write it nested, as section: {key: value}; all keys: clnorm "),
+        ("eval: {zzz: 1}", "unknown key 'eval.zzz'; legal: eval.batch_size, eval.unseen; all keys: clnorm list config"),
+    ],
+)
+def test_the_keys_are_listed_only_where_none_is_near(tmp_path, text, said):
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError) as caught:
+        load_config(file)
+    assert str(caught.value).startswith(said)
+
+
+def test_of_a_key_near_none_the_keys_beside_it_are_listed(tmp_path):
+    file = tmp_path / "bad.yaml"
+    file.write_text("zzzzzz: 1")
+    with pytest.raises(UserError, match="unknown key 'zzzzzz'; legal: backbone, data, ") as caught:
+        load_config(file)
+    assert "data.frames" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -121,25 +121,61 @@ def test_options_out_of_range(run, video, options, words, capsys):
 
 
 @pytest.mark.slow
-def test_what_is_no_video_is_an_error_and_nothing_is_printed(run, video, tmp_path, capsys):
+def test_what_is_no_video_is_named_and_the_others_are_printed(run, video, tmp_path, capsys):
     text, broken = tmp_path / "notes.txt", tmp_path / "broken.avi"
     text.write_text("a line of text\n" * 50)
     broken.write_bytes(video.read_bytes()[:200])
     for path, code, word in [
-        (tmp_path / "none.avi", 1, "No such file"),
+        (tmp_path / "none.avi", 2, "there is no such file"),
         (broken, 1, "no frame"),
         (text, 1, "it is a text file"),
-        (tmp_path / "runs", 2, "holds no file"),
     ]:
-        assert main(["predict", str(run), str(video), str(path)]) == code
+        assert main(["predict", str(run), str(path), str(video), "--csv", "--top", "1"]) == code
         captured = capsys.readouterr()
-        assert captured.out == ""
+        assert [row["video"] for row in csv.DictReader(captured.out.splitlines())] == [str(video)]
         assert captured.err.startswith(f"error: {path}: ")
         assert word in captured.err
+        assert main(["predict", str(run), str(path), "--csv"]) == code
+        assert capsys.readouterr().out == "", "nothing was predicted"
     with pytest.raises(DecodeError):
-        clnorm.predict(run, [text])
+        clnorm.predict(run, [video, text])
+    with pytest.raises(UserError, match="there is no such file"):
+        clnorm.predict(run, [tmp_path / "none.avi"])
     with pytest.raises(UserError, match="is a folder, not a video"):
         clnorm.predict(run, [tmp_path])
+
+
+@pytest.mark.slow
+def test_several_bad_videos_are_all_named(run, video, tmp_path, capsys):
+    nowhere, elsewhere, empty = tmp_path / "a.mp4", tmp_path / "b.mp4", tmp_path / "c.mp4"
+    empty.write_bytes(b"")
+    assert main(["predict", str(run), str(nowhere), str(video), str(elsewhere), "--json"]) == 2
+    captured = capsys.readouterr()
+    assert [item["video"] for item in json.loads(captured.out)] == [str(video)]
+    assert [line.split(": ")[1] for line in captured.err.splitlines()] == [str(nowhere), str(elsewhere)]
+    assert main(["predict", str(run), str(nowhere), str(empty), str(video)]) == 1
+    captured = capsys.readouterr()
+    assert str(video) in captured.out.replace("\n", "")
+    assert captured.err.startswith(f"error: 2 of 3 videos are left out: {nowhere}: there is no such file; ")
+    assert f"{empty}: the file is empty" in captured.err
+
+
+@pytest.mark.slow
+def test_of_a_folder_what_is_no_video_by_its_suffix_is_left_out_with_a_note(run, video, tmp_path, capsys):
+    folder = tmp_path / "golf"
+    (folder / "below.mp4").mkdir(parents=True)
+    (folder / "notes.txt").write_text("notes")
+    assert main(["predict", str(run), str(folder), "--csv"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"error: {folder}: holds no video, by the suffixes of its files" in captured.err
+    for name in ("b.MP4", "a.avi"):
+        (folder / name).write_bytes(video.read_bytes())
+    assert main(["predict", str(run), str(folder), "--csv", "--top", "1"]) == 0
+    captured = capsys.readouterr()
+    rows = csv.DictReader(captured.out.splitlines())
+    assert [row["video"] for row in rows] == [str(folder / name) for name in ("a.avi", "b.MP4")]
+    assert captured.err == f"note: {folder}: no videos by their suffix, and left out: 1 file ('notes.txt')\n"
 
 
 def test_json_is_all_that_stdout_holds(run, video, capsys):

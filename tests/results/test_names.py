@@ -7,9 +7,11 @@ import pytest
 
 from clnorm import load_results
 from clnorm.catalogue import BACKBONES, DATASETS, NORMS, PROTOCOLS, REGISTRIES, STRATEGIES
+from clnorm.catalogue.metric_papers import list_metric_papers
 from clnorm.catalogue.titles import write_title
 from clnorm.cli.main import main
 from clnorm.errors import UserError
+from clnorm.evaluation.metrics import METRICS
 from clnorm.results.names import parse_names
 from clnorm.results.tables import make_bibliography, make_table
 from tests.results.frames import runs
@@ -49,12 +51,18 @@ def test_no_two_entries_of_a_kind_are_called_alike():
 
 def test_a_paper_has_one_key_and_each_key_one_paper():
     papers = {p for registry in REGISTRIES.values() for entry in registry._entries.values() for p in entry.papers}
+    for metric in METRICS.values():
+        found = list_metric_papers(metric.source)
+        assert len(found) == (re.search(r"\d{4}", metric.source) is not None), metric.source
+        assert all(metric.source.find(str(paper.year)) > 0 for paper in found)
+        papers |= {*found}
     assert len({paper.key for paper in papers}) == len(papers) > 15
     for paper in papers:
         entry = paper.to_bibtex()
         assert entry.count("{") == entry.count("}")
         assert entry.startswith(f"@{paper.kind}{{{paper.key},\n  author = {{")
         assert re.search(rf"year = \{{{paper.year}\}}\n\}}\n$", entry)
+        assert all("," in author for author in paper.authors.split(" and ") if author != "others"), "no given name"
         assert not re.search(r"[&%#_]", entry), "a character that LaTeX takes for itself"
 
 
@@ -115,7 +123,22 @@ def test_what_is_cited_is_in_the_bibliography_and_the_other_way_round():
     text, entries = make_table(DF, format="latex", cite=True), make_bibliography(DF)
     cited = {key for found in re.findall(r"\\cite\{(.*?)\}", text) for key in found.split(",")}
     assert cited == set(re.findall(r"^@\w+\{(\w+),$", entries, flags=re.MULTILINE))
-    assert cited == {"ioffe2015batch", "pham2022continual", "kuehne2011hmdb", "park2021class", "chen2024lsvit"}
+    metrics = {"lopezpaz2017gradient", "chaudhry2018riemannian"}
+    assert cited == metrics | {
+        "ioffe2015batch",
+        "pham2022continual",
+        "kuehne2011hmdb",
+        "park2021class",
+        "chen2024lsvit",
+    }
+    assert r"(Chaudhry et al. 2018~\cite{chaudhry2018riemannian})" in text
+    more = ["base_drop", "vclimb_forgetting"]
+    text, entries = make_table(DF, format="latex", cite=True, metrics=more), make_bibliography(DF, metrics=more)
+    assert r"(Villa et al. 2022, published code~\cite{villa2022vclimb})" in text
+    assert r"(clnorm)." in text, "clnorm's own metric has no paper"
+    assert "villa2022vclimb" in entries
+    assert "lopezpaz2017gradient" not in entries
+    text = make_table(DF, format="latex", cite=True)
     assert r"CN (groups=8)~\cite{pham2022continual} &" in text
     assert text.count("{") == text.count("}")
     assert r"\cite" not in make_table(DF, format="latex")
@@ -125,8 +148,8 @@ def test_citations_are_for_latex_and_a_plug_in_has_none(tmp_path):
     with pytest.raises(UserError, match="citations are for latex, not for markdown"):
         make_table(DF, format="markdown", cite=True)
     only = DF.query("norm == 'my.module:Norm'").assign(dataset="synthetic", protocol="even", backbone="a.b:C")
-    assert "@" not in make_bibliography(only)
-    assert r"\cite" not in make_table(only, format="latex", cite=True)
+    assert "@" not in make_bibliography(only, metrics=["base_drop"])
+    assert r"\cite" not in make_table(only, format="latex", cite=True, metrics=["base_drop"])
 
 
 def test_the_command_writes_the_bibliography_and_cites_it(tmp_path, capsys):
@@ -160,6 +183,16 @@ def test_a_caption_states_the_experiment_as_chosen():
 )
 def test_a_caption_says_how_many_classes_are_learned_when(experiences, said):
     assert said in make_table(DF.assign(experiences=experiences), format="markdown")
+
+
+def test_a_caption_counts_one_and_several():
+    count = {"train.epochs": 1, "train.batch_size": 1, "data.frames": 1, "experiences": "1"}
+    for columns in (count, {key: str(value) for key, value in count.items()}):
+        text = make_table(DF.assign(**columns), format="markdown")
+        assert "1 class in 1 experience." in text
+        assert re.search(r" on 1 frame\b[^.]*; 1 epoch, .*batches of 1 clip\b", text), text
+    text = make_table(DF.assign(**{"train.epochs": 11, "train.batch_size": 21, "data.frames": 10}), format="markdown")
+    assert re.search(r" on 10 frames\b[^.]*; 11 epochs, .*batches of 21 clips\b", text), text
 
 
 def test_a_caption_says_what_else_was_done_and_what_the_weights_were():

@@ -26,6 +26,21 @@ def test_settings_that_differ_in_no_column_are_told_by_their_hash():
         make_table(pd.concat([SMALL, SMALL.assign(setting="b2")]))
 
 
+def test_fingerprints_are_named_in_short_and_last():
+    one, other = "0123456789ab" + "c" * 52, "f" * 64
+    mixed = pd.concat(
+        [SMALL.assign(**{"data.fingerprint": one}), SMALL.assign(**{"data.fingerprint": other, "setting": "b2"})]
+    )
+    with pytest.raises(UserError) as caught:
+        make_table(mixed)
+    assert "differ in data.fingerprint: 0123456789ab... | ffffffffffff...; narrow" in str(caught.value)
+    assert str(caught.value).count(one) == 1, "the command to copy has it in full"
+    assert len(make_table(select(mixed, [f"data.fingerprint={one}"]))) > 0
+    mixed["train.epochs"] = [2 if setting == "b2" else 10 for setting in mixed["setting"]]
+    with pytest.raises(UserError, match=r"train\.epochs: 2 \| 10; data\.fingerprint: .*--where train\.epochs=2$"):
+        make_table(mixed)
+
+
 def test_two_runs_for_one_place_are_refused():
     twice = pd.concat([SMALL, SMALL[:1].assign(run="copy")])
     with pytest.raises(UserError, match=r"norm ln.*replay.*seed 0.*copy"):

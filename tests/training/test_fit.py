@@ -52,12 +52,28 @@ def test_dry_runs_find_it_too(videos, tmp_path, capsys):
     assert main(["run", "--dataset", "synthetic:classes=21", "--set", f"protocol={TCD}", "--dry-run"]) == 2
 
 
-def test_a_dry_run_says_what_it_could_not_check(tmp_path, capsys):
-    assert main(["run", "--dataset", "folder", "--data-root", str(tmp_path / "nowhere"), "--dry-run"]) == 0
+def test_a_dry_run_without_a_folder_says_what_it_could_not_check(capsys):
+    assert main(["run", "--dataset", "folder", "--dry-run"]) == 0
     captured = capsys.readouterr()
     assert captured.err.startswith("Nothing is checked against the clips, which cannot be listed: ")
-    assert "nowhere" in captured.err
+    assert "pass --data-root FOLDER" in captured.err
     assert "dataset: folder" in captured.out
+
+
+@pytest.mark.parametrize("dataset", ["folder", "hmdb51", "ucf101"])
+def test_a_folder_that_a_dry_run_was_given_must_be_one_of_the_dataset(dataset, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    grid = tmp_path / "grid.yaml"
+    grid.write_text("grid: {norm: [ln, bn], seed: [0, 1]}\n")
+    for name in ("nowhere", "file", "empty"):
+        given = ["--dataset", dataset, "--data-root", str(tmp_path / name)]
+        for command in (["run"], ["sweep", str(grid)]):
+            assert main([*command, *given, "--dry-run"]) == 2, (command, name)
+            error = capsys.readouterr().err
+            assert error.startswith("error: "), error
+            assert error.count("\n") == 1, "said once, whatever the number of runs"
+            assert str(tmp_path / name) in error
 
 
 def test_a_class_without_test_clips_is_found_by_a_dry_run(videos, capsys):

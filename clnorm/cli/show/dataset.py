@@ -38,6 +38,8 @@ def _class_table(survey: Survey) -> Table:
 
 def _conclude(survey: Survey) -> str:
     """What was looked at, and whether all of it is in order: what nobody looked at is not said to be."""
+    if survey.problems and not survey.files:
+        return "no clip was looked at"
     if survey.decoded is not None:
         looked = f"names, sizes and all frames of {survey.decoded:,} clips"
     elif survey.opened is not None:

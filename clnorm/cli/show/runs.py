@@ -67,16 +67,17 @@ def _classes(classes: "pd.DataFrame", confusion: "pd.DataFrame") -> Table:
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """The keys in which two runs differ, then each metric of both in per cent with the difference."""
-    first, second = comparison.first.run, comparison.second.run
+    """The two runs, the keys in which they differ, then each metric of both in per cent with the difference."""
     table = Table(title="metrics in %", title_justify="left")
-    for heading in ("metric", first, second, "second - first"):
+    for heading in ("metric", "first", "second", "second - first"):
         table.add_column(as_text(heading), overflow="fold", justify="left" if heading == "metric" else "right")
     for name, (a, b) in comparison.metrics.items():
         change = "--" if a is None or b is None else f"{100 * (b - a):+.1f}"
         table.add_row(as_text(name), _percent(a), _percent(b), change)
     with rich_stdout(width=_WIDTH) as console:
-        console.print(_pairs("keys in which they differ", ("key", first, second), comparison.keys))
+        for place, record in (("first", comparison.first), ("second", comparison.second)):
+            console.print(as_text(f"{place}: {record.run}"), soft_wrap=True)
+        console.print(_pairs("keys in which they differ", ("key", "first", "second"), comparison.keys))
         console.print(table)
 
 

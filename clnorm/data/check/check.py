@@ -9,7 +9,7 @@ from clnorm.data.datasets.clip_list import INDEX
 from clnorm.data.datasets.layout import few_clips
 from clnorm.data.datasets.sources import describe_sources
 from clnorm.data.datasets.splits import leaking_groups
-from clnorm.data.prepare.any_folder import find_unlisted
+from clnorm.data.prepare.any_folder import describe_others, find_unlisted
 from clnorm.data.prepare.official import READERS
 from clnorm.data.table import SPLITS, ClipTable
 from clnorm.errors import UserError
@@ -52,5 +52,7 @@ def _survey_table(survey: Survey, dataset: Spec, root: Path | None) -> None:
         survey.problems.append(f"{few_clips(empty)} empty")
     if unknown := describe_sources(table):
         survey.notes.append(unknown)
+    if dataset.name == "folder" and root is not None and (others := describe_others(root)):
+        survey.notes.append(others)
     if root is not None and (root / INDEX).is_file() and (extra := find_unlisted(root, table)):
         survey.problems.append(f"{few_clips(extra)} on disk but not in {INDEX}")

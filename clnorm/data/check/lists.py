@@ -43,7 +43,11 @@ def survey_lists(survey: Survey, dataset: Spec, root: Path) -> None:
     if substituted := describe_substitutes(survey.substituted):
         survey.notes.append(substituted)
     _note_uses(survey, dataset, root)
-    _compare(survey, published, {folder for listed in lists.values() for folder in listed})
+    named: dict[str, set[str]] = {}
+    for listed in lists.values():
+        for folder, clips in listed.items():
+            named.setdefault(folder, set()).update(clips)
+    _compare(survey, published, {folder: len(clips) for folder, clips in named.items()})
 
 
 def _note_uses(survey: Survey, dataset: Spec, root: Path) -> None:
@@ -93,26 +97,31 @@ def _survey_class(
     return ClassCount(folder.name, len(sizes), len(names), **{use: uses.count(use) for use in SPLITS}), names
 
 
-def _compare(survey: Survey, published: Published, listed: set[str]) -> None:
-    """Against the published figures: a part of the classes, or of their clips, is legal and said so; others are not."""
+def _compare(survey: Survey, published: Published, listed: Mapping[str, int]) -> None:
+    """Against the published figures: a part of the classes, or of their clips, is legal and said so; others are not.
+
+    `listed` holds the clips that the lists name of each class.
+    """
     survey.published = {
         "clips": sum(published.splits[1].values()),
         "classes": published.classes,
         "groups": published.groups,
         "splits": {split: dict(uses) for split, uses in published.splits.items()},
     }
-    complete = _compare_names(survey, published, listed)
-    partial = []
+    complete = _compare_names(survey, published, set(listed))
+    partial, whole = [], complete
     for row in survey.classes:
-        if (known := published.clips.get(row.name)) is not None and row.clips != known:
-            if row.clips > known:
-                survey.problems.append(f"{row.name}: {row.clips} clips, where {known} are published")
-            else:
-                partial.append(f"{row.name} {row.clips} of {known}")
-    if partial and not survey.problems:
+        known = published.clips.get(row.name, row.clips)
+        if row.clips > known:
+            survey.problems.append(f"{row.name}: {row.clips} clips, where {known} are published")
+        if (count := listed.get(row.name, known)) < published.clips.get(row.name, 0):
+            partial.append(f"{row.name} {count} of {known}")
+        whole = whole and row.clips >= known
+    if partial:
         shown = ", ".join(partial[:3]) + (", ..." if len(partial) > 3 else "")
-        survey.notes.append(f"not the published lists: {len(partial)} classes are smaller ({shown})")
-    whole = complete and not partial
+        smaller = f"{len(partial)} classes are smaller" if len(partial) > 1 else "1 class is smaller"
+        survey.notes.append(f"not the published lists: {smaller} ({shown})")
+    whole = whole and not partial
     for split, uses in survey.splits.items():
         if whole and uses != published.splits[split]:
             survey.problems.append(

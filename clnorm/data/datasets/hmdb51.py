@@ -26,14 +26,14 @@ from clnorm.errors import UserError
 
 _NAME = "hmdb51"
 SPLITS = (1, 2, 3)
-SPLIT_FOLDERS = (
+LIST_FOLDERS = (
     "",
     "splits",
     "testTrainMulti_7030_splits",
     "test_train_splits",
     "test_train_splits/testTrainMulti_7030_splits",
 )
-RESERVED = frozenset(folder.partition("/")[0] for folder in SPLIT_FOLDERS)
+RESERVED = frozenset(folder.partition("/")[0] for folder in LIST_FOLDERS)
 _FLAGS = {"0": "unused", "1": "train", "2": "test"}
 _LINE = re.compile(r"^(?P<name>\S.*?)\s+(?P<flag>[012])$")
 _TAGS = re.compile(
@@ -53,7 +53,7 @@ def read(
     """The clips below `root`, with the official split `split`.
 
     Class folders lie in `root/videos` where that exists, else in `root`; those present, in alphabetical order, are the
-    classes. Split files `<class>_test_split<k>.txt` lie in `root` or one of `SPLIT_FOLDERS` below it; the first of
+    classes. Split files `<class>_test_split<k>.txt` lie in `root` or one of `LIST_FOLDERS` below it; the first of
     them that holds any is used. Lines read `name.avi 1` (1 train, 2 test, 0 unused). Every clip must be listed, and
     every listed clip must be there; a name not found is looked up once more as mirrors write it, see `match_clips`:
     with `@` for `#` and `&`, and in another container. The column `listed` holds the name in the split file. The clip's
@@ -103,15 +103,15 @@ def list_class_folders(root: Path) -> tuple[Path, list[str]]:
 
 
 def find_split_folder(root: Path, split: int) -> Path:
-    """The first of `SPLIT_FOLDERS` that holds a split file of this split."""
+    """The first of `LIST_FOLDERS` that holds a split file of this split."""
     suffix = f"_test_split{split}.txt"
-    for folder in SPLIT_FOLDERS:
+    for folder in LIST_FOLDERS:
         if (root / folder).is_dir() and any(entry.name.endswith(suffix) for entry in entries(root / folder)):
             return root / folder
     raise UserError(
         f"there is no split file <class>{suffix}",
         where=str(root),
-        legal=f"in this folder, {', '.join(folder + '/' for folder in SPLIT_FOLDERS[1:])}",
+        legal=f"in this folder, {', '.join(folder + '/' for folder in LIST_FOLDERS[1:])}",
         hint="unpack the archive test_train_splits.rar of HMDB51 here, or see: clnorm data prepare --help",
     )
 

@@ -143,7 +143,7 @@ def read_lines(path: Path, *, what: str, missing: str) -> list[tuple[int, str]]:
     return [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
 
 
-def few_clips(names: list[str]) -> str:
-    """`3 clips ('a.avi', 'b.avi', ...)`."""
+def few_clips(names: list[str], noun: str = "clip") -> str:
+    """`3 clips ('a.avi', 'b.avi', ...)`, or another noun."""
     shown = ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
-    return f"{len(names)} clip{'s' * (len(names) > 1)} ({shown})"
+    return f"{len(names):,} {noun}{'s' * (len(names) > 1)} ({shown})"

@@ -38,9 +38,8 @@ def prepare_folder(root: Path, *, reporter: "Reporter", **options: Any) -> ClipT
     if listed and (new := find_unlisted(root, table)):
         hint = f"add a line for each; or delete {INDEX} and give the same command again, which cuts the split anew"
         raise UserError(f"{few_clips(new)} on disk but not in {INDEX}", where=str(root), hint=hint)
-    others = [str(m.path) for m in list_folder(root) if not is_video(m.path.name) and str(m.path) != INDEX]
-    if others:
-        reporter.note(f"no videos by their suffix, and left out: {few_clips(others).replace('clip', 'file', 1)}")
+    if others := describe_others(root):
+        reporter.note(others)
     labels = pd.Series([table.classes[label] for label in table.labels])
     if listed:
         reporter.note(f"{root / INDEX} is there already and was checked; delete it to list the folder anew.")
@@ -51,6 +50,12 @@ def prepare_folder(root: Path, *, reporter: "Reporter", **options: Any) -> ClipT
     if unknown := describe_sources(table):
         reporter.note(f"{unknown}; to change that, delete {root / INDEX} and prepare the folder anew")
     return table
+
+
+def describe_others(root: Path) -> str:
+    """What to say of files below `root` that are no videos; nothing where there are none."""
+    others = [str(m.path) for m in list_folder(root) if not is_video(m.path.name) and str(m.path) != INDEX]
+    return f"no videos by their suffix, and left out: {few_clips(others, 'file')}" if others else ""
 
 
 def find_unlisted(root: Path, table: ClipTable) -> list[str]:

@@ -7,7 +7,6 @@ anew, and what is finished is not.
 
 import errno
 import hashlib
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,15 +15,16 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from clnorm.data.datasets import hmdb51, ucf101
-from clnorm.data.datasets.layout import VIDEOS, few_clips, is_video, refuse_own_splits
+from clnorm.data.datasets.layout import VIDEOS, is_video, refuse_own_splits
 from clnorm.data.datasets.match import match_clips, official_name
 from clnorm.data.datasets.published import PUBLISHED
 from clnorm.data.prepare.again import find_surplus, is_complete, refuse_surplus
 from clnorm.data.prepare.archive import Member, name_archive_errors, open_archive
 from clnorm.data.prepare.download import fetch_archives
+from clnorm.data.prepare.fit import require_fit
 from clnorm.data.prepare.limits import Limits, Tally
 from clnorm.data.prepare.lists import write_lists
-from clnorm.data.prepare.origins import ARCHIVES, open_source, own_archives
+from clnorm.data.prepare.origins import ARCHIVE_SUFFIXES, ARCHIVES, open_sources, own_archives
 from clnorm.data.prepare.place import hold_root
 from clnorm.errors import ClnormError, UserError
 from clnorm.files import new_file, sync_folder
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from clnorm.progress import Reporter
 
 READERS: Mapping[str, ModuleType] = {"hmdb51": hmdb51, "ucf101": ucf101}
-_ARCHIVE_SUFFIXES = (".rar", ".zip")
 
 
 def prepare_archives(
@@ -70,24 +69,20 @@ def prepare_archives(
         stack.enter_context(hold_root(root))
         if fetch:
             sources = fetch_archives(published, root / ARCHIVES, mirror=mirror, reporter=reporter)
-        members = [
-            member
-            for path in sources
-            for member in open_source(
-                path, root, stack, published=published, accept=accept, tally=tally, reporter=reporter
-            )
-        ]
+        members = open_sources(sources, root, stack, published=published, accept=accept, tally=tally, reporter=reporter)
         # Of folders a class below those of a split the clips are taken, with the official lists.
         folders = {m.path.parent.name for m in members if is_video(m.path.name)}
         refuse_own_splits(folders, dataset=name, where=", ".join(map(str, sources)))
-        lists = [member for member in members if re.fullmatch(published.lists, member.path.name)]
-        with write_lists(root, lists):
-            listed = READERS[name].read_lists(root, 1)
+        reader = READERS[name]
+        with write_lists(root, members, pattern=published.lists, folders=reader.LIST_FOLDERS):
+            listed = reader.read_lists(root, 1)
             classes = _group_by_class(members, listed)
             waiting = [label for label in classes if not (root / VIDEOS / label).is_dir()]
             if finished := {label: classes[label] for label in classes if label not in waiting}:
                 reporter.note(f"{len(finished)} of {len(classes)} classes are there already and are left as they are.")
                 _compare_finished(root / VIDEOS, finished, listed, tally, reporter)
+            loose = [label for label in waiting if all(is_video(member.path.name) for member in classes[label])]
+            require_fit({label: classes[label] for label in loose}, listed)
             double = 0
             if waiting:
                 reporter.start("extracting", total=len(waiting), unit="classes")
@@ -115,7 +110,7 @@ def _group_by_class(members: list[Member], listed: Mapping[str, object]) -> dict
     for member in members:
         if is_video(member.path.name):
             label = member.path.parent.name
-        elif member.path.suffix in _ARCHIVE_SUFFIXES:
+        elif member.path.suffix in ARCHIVE_SUFFIXES:
             label = member.path.stem
         else:
             continue
@@ -140,7 +135,7 @@ def _compare_finished(
     """
     found = {}
     for label, members in finished.items():
-        loose = [member for member in members if member.path.suffix not in _ARCHIVE_SUFFIXES]
+        loose = [member for member in members if member.path.suffix not in ARCHIVE_SUFFIXES]
         needed = loose if is_complete(videos / label, listed[label]) else members
         with _class_clips(videos / label, needed, tally) as clips:
             found[label] = find_surplus(videos / label, [clip.path.name for clip in clips], listed[label])
@@ -164,12 +159,8 @@ def _extract_class(folder: Path, members: list[Member], listed: Mapping[str, str
             if first is not clip and not _same_content(first, clip):
                 what = f"the clip {clip.path.name!r} is there twice, with different content"
                 raise UserError(what, where=f"{first.source}: {first.path}, {clip.source}: {clip.path}")
-        match = match_clips(listed, files)
-        if match.double:
-            what = f"{few_clips(match.double)} of one name but for the suffix"
-            where = f"{files[match.double[0]].source}: {folder.name}"
-            raise UserError(what, where=where, hint="keep one file of each, and move the others away")
-        official = {file: official_name(clip, file) for clip, file in match.files.items()}
+        require_fit({folder.name: clips}, {folder.name: listed})
+        official = {file: official_name(clip, file) for clip, file in match_clips(listed, files).files.items()}
         needed, free = sum(clip.size for clip in files.values()), shutil.disk_usage(folder.parent).free
         if needed > free:
             raise _no_room(folder, f"it needs {needed / 1e6:.0f} MB and {free / 1e6:.0f} MB are free")

@@ -1,11 +1,12 @@
 """Where a dataset is prepared from: its official archives, or others by their md5, or folders."""
 
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clnorm.data.datasets.layout import VIDEOS, list_folders, refuse_own_splits
+from clnorm.data.datasets.layout import VIDEOS, few_clips, is_video, list_folders, refuse_own_splits
 from clnorm.data.datasets.published import PUBLISHED, Published
 from clnorm.data.prepare.archive import Member, list_folder, open_archive, require_regular
 from clnorm.data.prepare.digests import md5_of, sha256_of
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 ARCHIVES = "archives"
 """The folder in the root that downloads go to."""
+
+ARCHIVE_SUFFIXES = (".rar", ".zip")
 
 
 def own_archives(root: Path, name: str) -> list[Path]:
@@ -49,7 +52,51 @@ def known_names(published: Published) -> list[list[str]]:
     return [[pack.file for pack in same] for same in zip(*packs, strict=True)]
 
 
-def open_source(
+def open_sources(
+    paths: Sequence[Path],
+    root: Path,
+    stack: ExitStack,
+    *,
+    published: Published,
+    accept: Sequence[str],
+    tally: Tally,
+    reporter: "Reporter",
+) -> list[Member]:
+    """The members of folders and archives, those of the official archives in a folder included.
+
+    Args:
+        paths: the sources.
+        root: the folder to prepare, which must not lie in a source.
+        stack: closes the archives.
+        published: what the dataset consists of.
+        accept: md5s of archives that may be taken though they are not the official ones.
+        tally: counts what the archives list.
+        reporter: told of progress, and of each archive that is not known to be official.
+
+    Raises:
+        UserError: an archive that is not official, not to be read, or holds more than the limits say, a folder that
+            holds `root`, or a source without anything to take.
+        ClnormError: an archive is damaged, or nothing can decompress it.
+    """
+    members: list[Member] = []
+    for path in paths:
+        found = _open_source(path, root, stack, published=published, accept=accept, tally=tally, reporter=reporter)
+        _require_use(path, found, published)
+        members += found
+    return members
+
+
+def _require_use(path: Path, members: Sequence[Member], published: Published) -> None:
+    """Refuse a source of which nothing can be taken, so that none is passed over without a word."""
+    names = (member.path.name for member in members)
+    if any(is_video(n) or n.lower().endswith(ARCHIVE_SUFFIXES) or re.fullmatch(published.lists, n) for n in names):
+        return
+    others = [str(member.path) for member in members]
+    what = "there is no clip, no list and no archive in it" + (f": {few_clips(others, 'file')}" if others else "")
+    raise UserError(what, where=str(path), hint="leave it out, or name the folder or archive that holds them")
+
+
+def _open_source(
     path: Path,
     root: Path,
     stack: ExitStack,
@@ -59,26 +106,15 @@ def open_source(
     tally: Tally,
     reporter: "Reporter",
 ) -> list[Member]:
-    """The members of a folder or of an archive, those of the official archives in a folder included.
-
-    Args:
-        path: the source.
-        root: the folder to prepare, which must not lie in a source.
-        stack: closes the archives.
-        published: what the dataset consists of.
-        accept: md5s of archives that may be taken though they are not the official ones.
-        tally: counts what the archives list.
-        reporter: told of each archive that is not known to be official.
-
-    Raises:
-        UserError: an archive that is not official, not to be read, or holds more than the limits say, or a folder that
-            holds `root`.
-        ClnormError: an archive is damaged, or nothing can decompress it.
-    """
+    """The members of one source."""
     if not path.is_dir():
         require_regular(path)
+        reporter.start(f"reading {path.name}", total=1, unit="archive")
         _check_md5(path, published=published, accept=accept, reporter=reporter)
-        return stack.enter_context(open_archive(path, scratch=root, tally=tally))
+        members = stack.enter_context(open_archive(path, scratch=root, tally=tally))
+        reporter.advance(1)
+        reporter.finish()
+        return members
     if root.resolve().is_relative_to(path.resolve()):
         raise UserError(f"{path} holds the folder to prepare", where="--from", hint="choose a folder outside of it")
     members = list_folder(path)
@@ -87,7 +123,7 @@ def open_source(
     rest = [member for member in members if member not in official]
     for member in official:
         inner = path / member.path
-        rest += open_source(inner, root, stack, published=published, accept=accept, tally=tally, reporter=reporter)
+        rest += _open_source(inner, root, stack, published=published, accept=accept, tally=tally, reporter=reporter)
     return rest
 
 

@@ -73,7 +73,8 @@ def test_a_subset_of_classes_is_legal_and_said(official, tmp_path):
 
 def test_classes_of_another_dataset_are_foreign_and_no_subset(tmp_path, write_layout):
     clips = {label: {f"s{k}_{label}_{TAGS}_0.avi": 1 for k in range(2)} for label in ("dive", "juggle", "yawn")}
-    for name, labels, notes in [("all", ["juggle", "yawn"], []), ("some", clips, ["a subset: 1 of 51 classes"])]:
+    some = ["a subset: 1 of 51 classes", "not the published lists: 1 class is smaller (dive 2 of 127)"]
+    for name, labels, notes in [("all", ["juggle", "yawn"], []), ("some", clips, some)]:
         root = write_layout(tmp_path / name, {label: clips[label] for label in labels})
         for label in labels:
             for split in (2, 3):
@@ -197,11 +198,51 @@ def test_the_command_prints_a_table_or_json_and_exits_by_what_it_found(toy, writ
     survey = json.loads(output.out)
     assert (survey["clips"], survey["classes"][0]["clips"], len(survey["problems"])) == (7, 3, 1)
     assert (survey["opened"], survey["decoded"], "files" in survey) == (7, None, False)
-    assert "1 thing is wrong: dive: 1 clip" in output.err
+    assert survey["problems"][0].startswith("dive: 1 clip")
+    assert f"error: {toy}: 1 thing is wrong; what it is stands under 'problems'" in output.err
+    assert main(arguments) == 1
+    output = capsys.readouterr()
+    assert f"error: {toy}: 1 thing is wrong; what it is stands above, after 'wrong:'" in output.err
+    assert (output.out + output.err).count("in the lists but not on disk") == 1
     for dataset in ("hmdb51", "ucf101", "folder"):
         assert main(["data", "check", dataset]) == 2
         output = capsys.readouterr()
         assert (output.out, output.err.count("pass --data-root")) == ("", 1)
+
+
+def test_where_nothing_can_be_read_the_reason_stands_once_and_no_clip_was_looked_at(tmp_path, capsys):
+    (tmp_path / "golf").mkdir()
+    (tmp_path / "golf" / "a.avi").write_bytes(b"x")
+    (tmp_path / "clips.csv").write_text("path,label\ngolf/gone.avi,golf\n")
+    assert main(["data", "check", "folder", str(tmp_path)]) == 1
+    output = capsys.readouterr()
+    assert (output.out + output.err).count("gone.avi") == 1
+    assert output.out.startswith("wrong: ")
+    assert output.out.endswith("no clip was looked at\n")
+
+
+def test_files_that_are_no_videos_are_named_as_prepare_names_them(tmp_path, capsys):
+    for label in ("dive", "golf"):
+        (tmp_path / label).mkdir()
+        for k in range(3):
+            (tmp_path / label / f"{k}.avi").write_bytes(b"x")
+    assert not [note for note in check(tmp_path, "folder").notes if "suffix" in note]
+    (tmp_path / "golf" / "notes.txt").touch()
+    said = "no videos by their suffix, and left out: 1 file ('golf/notes.txt')"
+    assert said in check(tmp_path, "folder").notes
+    assert main(["data", "prepare", "folder", str(tmp_path)]) == 0
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert said in check(tmp_path, "folder").notes
+
+
+def test_lists_are_said_to_be_others_by_what_they_name_and_not_by_what_is_on_disk(official, tmp_path):
+    root = tmp_path / "part"
+    shutil.copytree(official / "splits", root / "splits")
+    shutil.copytree(official / "videos" / "wave", root / "videos" / "wave")
+    next((root / "videos" / "wave").iterdir()).unlink()
+    survey = check(root)
+    assert len(survey.problems) == 1
+    assert not [note for note in survey.notes if "published" in note]
 
 
 def test_copies_in_another_container_are_counted_and_said(toy):

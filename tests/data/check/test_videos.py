@@ -152,8 +152,9 @@ def test_the_command_says_what_was_looked_at(root, make_noise, capsys):
     assert main(arguments) == 0
     assert main([*arguments, "--decode", "--json"]) == 1
     output = capsys.readouterr()
-    assert "1 thing is wrong: 1 clip ('dive/noise.mp4') damaged: its frames (60 found)" in output.err
+    assert "1 thing is wrong" in output.err
     survey = json.loads(output.out[output.out.index("{") :])
+    assert "1 clip ('dive/noise.mp4') damaged: its frames (60 found)" in survey["problems"][0]
     assert (survey["decoded"], list(survey["damaged"])) == (6, ["dive/noise.mp4"])
 
 

@@ -106,7 +106,7 @@ def test_a_clip_in_full(toy):
     assert all(path.is_file() for path in table.paths())
 
 
-@pytest.mark.parametrize("folder", hmdb51.SPLIT_FOLDERS)
+@pytest.mark.parametrize("folder", hmdb51.LIST_FOLDERS)
 @pytest.mark.parametrize("videos", ["", "videos"])
 def test_every_layout_gives_the_same_clips(toy, tmp_path, folder, videos):
     root = tmp_path / "other"

@@ -83,7 +83,7 @@ def test_folders_a_class_below_its_parts_are_prepared_with_the_official_lists(tm
             (tmp_path / "mirror" / part / label).mkdir(parents=True, exist_ok=True)
             (tmp_path / "mirror" / part / label / name.replace(".avi", ".mp4")).write_bytes(b"x")
     assert main(["data", "check", "hmdb51", str(tmp_path / "mirror")]) == 1
-    assert REFUSED in capsys.readouterr().err
+    assert REFUSED in capsys.readouterr().out
     words = [str(tmp_path / "out"), "--from", str(tmp_path / "mirror"), "--from", str(lists)]
     assert main(["data", "prepare", "hmdb51", *words]) == 0
     assert "8 clips of 2 classes, 4 for training, 4 for testing" in capsys.readouterr().out
@@ -116,7 +116,7 @@ def test_as_a_dataset_of_ones_own(mirror, capsys):
     """Its split is taken where clips.csv gives it; parts for validation are no folder that is read."""
     assert main(["data", "check", "folder", str(mirror)]) == 1
     assert (
-        "list the clips in clips.csv if train or test is a class, or, as unused, clips for" in capsys.readouterr().err
+        "list the clips in clips.csv if train or test is a class, or, as unused, clips for" in capsys.readouterr().out
     )
     uses = {"train": "train", "validation": "unused", "test": "test"}
     rows = [f"{part}/{part}{k}.mp4,c{k},{uses[part]}\n" for part in PARTS for k in range(3)]

@@ -49,11 +49,13 @@ def test_nothing_new_is_nothing_to_tell(tmp_path, source, capsys):
     assert state(tmp_path / "out") == before
 
 
-def test_new_clips_are_listed_and_the_dataset_stays_as_it_was(tmp_path, source, capsys):
-    prepare(capsys, tmp_path / "out", source)
-    before = state(tmp_path / "out")
+def test_clips_that_a_finished_class_lacks_are_named_and_the_dataset_stays_as_it_was(tmp_path, source, capsys):
     add_clips(source, "dive", "d")
     add_clips(source, "jump", "d", "e")
+    prepare(capsys, tmp_path / "out", source)
+    for clip in ("dive/d_dive", "jump/d_jump", "jump/e_jump"):
+        (tmp_path / "out" / "videos" / f"{clip}_{TAGS}").unlink()
+    before = state(tmp_path / "out")
     add_clips(source, "kick", "a", "c")
     message = prepare(capsys, tmp_path / "out", source, code=2)
     videos = tmp_path / "out" / "videos"
@@ -64,8 +66,9 @@ def test_new_clips_are_listed_and_the_dataset_stays_as_it_was(tmp_path, source, 
 
 
 def test_what_the_message_says_helps(tmp_path, source, capsys):
-    prepare(capsys, tmp_path / "out", source)
     add_clips(source, "dive", "d")
+    prepare(capsys, tmp_path / "out", source)
+    (tmp_path / "out" / "videos" / "dive" / f"d_dive_{TAGS}").unlink()
     prepare(capsys, tmp_path / "out", source, code=2)
     shutil.rmtree(tmp_path / "out" / "videos" / "dive")
     assert "7 clips of 2 classes" in prepare(capsys, tmp_path / "out", source)

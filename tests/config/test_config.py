@@ -110,7 +110,7 @@ def test_the_keys_are_listed_only_where_none_is_near(tmp_path, text, said):
 def test_of_a_key_near_none_the_keys_beside_it_are_listed(tmp_path):
     file = tmp_path / "bad.yaml"
     file.write_text("zzzzzz: 1")
-    with pytest.raises(UserError, match="unknown key 'zzzzzz'; legal: backbone, data, ") as caught:
+    with pytest.raises(UserError, match="unknown key 'zzzzzz'; legal: backbone, begin, data, ") as caught:
         load_config(file)
     assert "data.frames" not in str(caught.value)
 

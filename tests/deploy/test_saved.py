@@ -91,7 +91,7 @@ def test_outputs_are_named_in_the_order_of_the_stream():
     info = describe_model(config, classes=["a", "b", "c"], order=torch.tensor([2, 0, 1]).numpy(), precision="bf16")
     assert info.classes == ("c", "a", "b")
     assert (info.num_frames, info.image_size, info.precision) == (7, 24, "bf16")
-    assert info.norm == "bn:eps=1e-05,eval=running,freeze_after=0,momentum=0.1,recalibrate=none,update=all"
+    assert info.norm == "bn:eps=1e-05,eval=running,freeze_after=0,momentum=0.1,parts=1,recalibrate=none,update=all"
     assert info.backbone.startswith("lsvit_nano:drop_path=0.1,")
     assert info.sources == {}
 

@@ -70,6 +70,8 @@ def test_the_first_schema_loads_and_writes_back(tmp_path):
         "weights": {},
         "execution": {},
         "calibration": {},
+        "reused": [],
+        "earlier": [],
     }  # added since: empty where a record is older
     assert RunRecord(**VERSION_1) == record
     written = json.loads(record.to_json())

@@ -162,7 +162,7 @@ def test_a_sweep_and_its_tables(tiny, tmp_path, capsys):
         grid.write_text(yaml.safe_dump({"config": shared, "grid": {"norm": norms}}))
         assert main(["sweep", str(grid)]) == 0
         said = capsys.readouterr().err
-    assert said.count("finished already") == 1
+    assert "2 runs, of which 1 are finished" in said
     for name, word in {"rich": "forgetting", "markdown": "| CN", "latex": r"\toprule", "csv": "cn,naive"}.items():
         assert main(["table", config.out, "--format", name]) == 0
         assert word in capsys.readouterr().out

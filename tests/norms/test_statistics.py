@@ -260,7 +260,7 @@ def make_foreign(num_channels):
     [
         ("Around", ["update", "recalibrate", "freeze_after", "eval", "parts"]),
         ("Still", []),
-        ("Told", ["update", "recalibrate", "eval"]),
+        ("Told", ["update", "recalibrate", "eval", "parts"]),
         ("make_foreign", ["update", "recalibrate", "freeze_after", "eval", "parts"]),
     ],
 )

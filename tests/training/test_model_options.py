@@ -15,7 +15,7 @@ from clnorm.config.load import load_config
 from clnorm.errors import UserError
 from clnorm.execution.execution import Execution
 from clnorm.progress import Reporter
-from clnorm.results.folder import RunFolder
+from clnorm.results.state import StateFiles
 
 
 @pytest.fixture
@@ -101,13 +101,13 @@ def test_what_auto_is_is_the_run_s_precision_so_that_machines_are_never_mixed(ti
 @pytest.mark.slow
 def test_a_run_that_goes_on_is_not_calibrated_again(tiny, monkeypatch):
     config = tiny(model__calibrate=True, norm="bn")
-    keep = RunFolder.save_state
+    keep = StateFiles.save
 
-    def stop(folder, state):
-        keep(folder, state)
+    def stop(files, state, **options):
+        keep(files, state, **options)
         pytest.fail("stopped", pytrace=False)
 
-    monkeypatch.setattr(RunFolder, "save_state", stop)
+    monkeypatch.setattr(StateFiles, "save", stop)
     with pytest.raises(pytest.fail.Exception):
         clnorm.run(config)
     monkeypatch.undo()

@@ -120,9 +120,10 @@ def build_section(cls: type, given: Any, *, where: str = "") -> Any:
 def _refuse_unknown(cls: type, given: Mapping[Any, Any], *, where: str) -> None:
     """Refuse keys that a section does not have; `where` goes before them.
 
-    A key near one that there is names that one; the section's keys are listed only where there is another.
+    A key near one that there is names that one; the section's keys are listed only where there is another. An unknown
+    section with one key in it is meant as a whole: `daxa.frames` is near `data.frames`.
     """
-    keys = [where + str(key) for key in given if key not in list_keys(cls)]
+    keys = [where + _whole_key(key, value) for key, value in given.items() if key not in list_keys(cls)]
     if not keys:
         return
     known = [*list_keys(cls, where), *([] if where else list_keys(cls, deep=True))]
@@ -140,6 +141,10 @@ def _refuse_unknown(cls: type, given: Mapping[Any, Any], *, where: str) -> None:
         what = f"unknown keys {', '.join(named)}{more}"
     legal = list_keys(cls, where) if None in near.values() else None
     raise UserError(what, legal=legal, hint="; ".join([*hints, "all keys: clnorm list config"]))
+
+
+def _whole_key(key: Any, value: Any) -> str:
+    return f"{key}.{next(iter(value))}" if isinstance(value, Mapping) and len(value) == 1 else str(key)
 
 
 def _nearest_key(key: str, known: list[str], *, where: str) -> str | None:

@@ -12,9 +12,8 @@ from clnorm.errors import ClnormError
 from clnorm.launch.job import Job
 from clnorm.launch.manifest import FOLDER
 from clnorm.launch.notes import Failures, forget_worker, read_signs
-from clnorm.launch.status import Watch
-from clnorm.launch.worker import refuse_failures, work
-from clnorm.training.states.stopping import StoppedError, wait_for_signals
+from clnorm.launch.waiting import run_workers
+from clnorm.launch.worker import work
 
 _EVERY = 1.0  # seconds between two looks
 _DONE = (0, 1)  # exit codes of a worker that tried all of its cells
@@ -40,19 +39,7 @@ def local(job: Job, *, processes: int = 0, threads: int = 0) -> bool:
     if job.preview is not None:
         job.preview(crew.describe())
         return True
-    watch = Watch(job.out)
-    with wait_for_signals(job.reporter) as request:
-        crew.start()
-        while crew.is_at_work():
-            job.show(watch.look())
-            time.sleep(_EVERY)
-            if request.name:
-                crew.stop()
-    job.show(watch.look())
-    if request.name:
-        hint = "give the same command again, which goes on from here"
-        raise StoppedError(f"stopped by {request.name}; the states of the runs at work are kept", hint=hint)
-    refuse_failures(list(job.cells.values()), job.reporter)
+    run_workers(job, start=crew.start, are_left=crew.are_left, stop=crew.stop)
     return True
 
 
@@ -98,8 +85,9 @@ class _Crew:
                 worker.send_signal(signal.SIGTERM)
         self._stopping = True
 
-    def is_at_work(self) -> bool:
-        """Whether any process is left; those that died are seen to."""
+    def are_left(self) -> bool:
+        """Wait a moment; whether any process is left. Those that died are seen to."""
+        time.sleep(_EVERY)
         for number, worker in list(self._workers.items()):
             code = worker.poll()
             if code is None:

@@ -27,13 +27,11 @@ class Failure:
         attempts: how often it was tried.
         what: the error of the last time.
         is_mistake: whether it is the user's, so that another try would not help.
-        when: seconds since 1970.
     """
 
     attempts: int
     what: str
     is_mistake: bool
-    when: float
 
     def is_final(self, retries: int) -> bool:
         """Whether the cell is not tried again where a failed one is, `retries` times."""
@@ -53,7 +51,7 @@ class Failures:
     def add(self, run: str, what: str, *, is_mistake: bool) -> Failure:
         """Count one more failure of a run."""
         before = self.find(run)
-        failure = Failure(1 + (before.attempts if before else 0), what, is_mistake, time.time())
+        failure = Failure(1 + (before.attempts if before else 0), what, is_mistake)
         self._folder.mkdir(parents=True, exist_ok=True)
         replace_file(self._folder / f"{run}.json", lambda file: file.write(json.dumps(asdict(failure)).encode()))
         return failure

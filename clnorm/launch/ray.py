@@ -5,7 +5,7 @@ import os
 import shlex
 import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,7 @@ from clnorm.launch.job import Job
 from clnorm.launch.manifest import FOLDER
 from clnorm.launch.notes import Failures
 from clnorm.launch.ray_task import run_command
-from clnorm.launch.status import Watch
-from clnorm.launch.worker import refuse_failures
-from clnorm.training.states.stopping import StoppedError, wait_for_signals
+from clnorm.launch.waiting import run_workers
 
 _WHERE = "--launcher ray"
 _EVERY = 1.0  # seconds between two looks
@@ -50,20 +48,8 @@ def ray(
         job.preview("\n".join(need.describe(job.command(indices)) for indices in job.bundle(bundle)))
         return True
     with _connected(address, job, need) as slots:
-        tasks = _Tasks(job, need, restarts)
-        for indices in job.bundle(bundle, at_once=slots):
-            tasks.start(indices)
-        watch = Watch(job.out)
-        with wait_for_signals(job.reporter) as request:
-            while tasks.are_left():
-                job.show(watch.look())
-                if request.name:
-                    tasks.stop()
-        job.show(watch.look())
-    if request.name:
-        hint = "give the same command again, which goes on from here"
-        raise StoppedError(f"stopped by {request.name}; the states of the runs at work are kept", hint=hint)
-    refuse_failures(list(job.cells.values()), job.reporter)
+        tasks, bundles = _Tasks(job, need, restarts), job.bundle(bundle, at_once=slots)
+        run_workers(job, start=lambda: tasks.start_all(bundles), are_left=tasks.are_left, stop=tasks.stop)
     return True
 
 
@@ -158,6 +144,10 @@ class _Tasks:
         self._running: dict[Any, list[int]] = {}
         self._begun = Counter[int]()  # by the first cell of a bundle
         self._stopping = False
+
+    def start_all(self, bundles: Sequence[list[int]]) -> None:
+        for indices in bundles:
+            self.start(indices)
 
     def start(self, indices: list[int]) -> None:
         """Hand a bundle to the cluster."""

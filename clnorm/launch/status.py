@@ -94,6 +94,7 @@ class Watch:
 
     def __init__(self, folder: str | Path) -> None:
         self._folder, self._finished = Path(folder).expanduser(), dict[str, float]()
+        self._names: dict[Path, dict[str, str]] = {}  # by manifest, whose content decides its name
         if not list((self._folder / FOLDER).glob("*.json")):
             hint = "give the --out of a sweep; single runs are shown by clnorm runs"
             raise UserError("no sweep was started here", where=str(folder), hint=hint)
@@ -105,7 +106,10 @@ class Watch:
             ClnormError: a manifest is damaged.
         """
         files = sorted((self._folder / FOLDER).glob("*.json"), key=lambda file: file.stat().st_mtime)
-        names = {row["run"]: row["name"] for file in files for row in read_rows(file)}
+        for file in files:
+            if file not in self._names:
+                self._names[file] = {row["run"]: row["name"] for row in read_rows(file)}
+        names = {run: name for file in files for run, name in self._names[file].items()}
         now, signs = time.time(), {sign.run: sign for sign in read_signs(self._folder)}
         alive = {run: sign for run, sign in signs.items() if now - sign.when < _SILENT}
         cells = [self._look_at(name, run, alive.get(run)) for run, name in names.items()]

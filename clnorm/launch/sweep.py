@@ -83,4 +83,4 @@ def launch(
     manifest, failures = write_manifest(cells), Failures(cells[0].config.out)
     for cell in left.values():
         failures.forget(cell.run)  # whoever gives the command again has mended something
-    return engine.build(Job(manifest, left, retries, reporter, show)) is not False
+    return bool(engine.build(Job(manifest, left, retries, reporter, show)))

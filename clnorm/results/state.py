@@ -9,7 +9,7 @@ from clnorm.config.identity import state_after
 from clnorm.errors import ClnormError
 from clnorm.files import UNSEALED, check_seal, replace_file, seal
 
-_ANEW = "delete it to start this run anew"
+_ANEW = "delete it, and state_before.pt beside it, to start this run anew"
 
 
 class StateFiles:
@@ -63,9 +63,10 @@ class StateFiles:
                 faults.append(error)
                 continue
             if faults:
-                note(
-                    f"{faults[0].where} {faults[0].what}: the state before it is taken, and what came after it is lost"
-                )
+                fault = f"{faults[0].where} {faults[0].what}"
+                note(f"{fault}: the state before it is taken, and what came after that is done again")
+            elif file == self.before:
+                note(f"{self.newest} is gone: the state before it is taken, and what came after that is done again")
             return state
         if faults:
             raise faults[0]

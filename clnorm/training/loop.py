@@ -166,4 +166,6 @@ def _clips_within(strategy: ClipStrategy, index: int, position: dict[str, Any] |
 
 def _unfitting(folder: RunFolder, reason: str) -> ClnormError:
     what = f"does not fit this run ({reason})"
-    return ClnormError(what, where=str(folder.state.newest), hint="delete it to start this run anew")
+    return ClnormError(
+        what, where=str(folder.state.newest), hint="delete it, and state_before.pt beside it, to start this run anew"
+    )

@@ -107,6 +107,12 @@ def test_the_keys_are_listed_only_where_none_is_near(tmp_path, text, said):
     assert str(caught.value).startswith(said)
 
 
+@pytest.mark.parametrize("text", ["daxa.decoder=cpu", "data.decodr=cpu", "dta.decoder=cpu"])
+def test_a_misspelt_section_is_answered_by_the_whole_key(text):
+    with pytest.raises(UserError, match=r"unknown key '[a-z.]+'; .*did you mean 'data\.decoder'\?"):
+        load_config(None, [text])
+
+
 def test_of_a_key_near_none_the_keys_beside_it_are_listed(tmp_path):
     file = tmp_path / "bad.yaml"
     file.write_text("zzzzzz: 1")

@@ -31,7 +31,7 @@ def plan(tiny):
 
 @pytest.fixture
 def finish(monkeypatch):
-    """Takes the place of a run: each cell is noted and has a finished record, or what is told for its norm happens."""
+    """Takes the place of a run: the norm of each cell is noted, and what is told for it happens."""
 
     def install(**happenings):
         done = []

@@ -105,6 +105,19 @@ def test_a_state_of_an_earlier_version_is_named_as_that(folder):
         folder.state.load(print)
 
 
+def test_the_state_before_one_that_is_gone_is_taken_and_said(folder):
+    folder.state.save({"done": 2})
+    folder.state.newest.unlink()
+    notes = []
+    assert folder.state.load(notes.append)["done"] == 1
+    assert notes == [
+        f"{folder.state.newest} is gone: the state before it is taken, and what came after that is done again"
+    ]
+    folder.state.drop()
+    assert folder.state.load(notes.append) is None
+    assert len(notes) == 1
+
+
 def test_a_file_of_predictions_without_checksum_is_damaged(tmp_path):
     pd.DataFrame({"clip": [1]}).to_parquet(tmp_path / "p.parquet")
     with pytest.raises(ClnormError, match=r"no checksum.*do this"):

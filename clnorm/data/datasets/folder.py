@@ -71,25 +71,37 @@ def read(
     classes = sorted(names.unique().tolist())
     frame["label"] = pd.Categorical(frame["label"], categories=classes).codes.astype(np.int64)
     listed = {"group"} & set(frame.columns) | ({"test_share", "split_seed"} if "split" in frame else set())
-    if "group" not in frame:
-        frame["group"] = name_groups(frame["path"], names, group)
-    elif group != "auto" and not frame["group"].equals(name_groups(frame["path"], names, group)):
-        hint = f"leave the option out, or mend or delete {INDEX}"
-        raise UserError(f"group={group}, but {INDEX} has other groups in its column", where=str(root), hint=hint)
-    given = [f"{k}={v}" for k, v in (("test_share", test_share), ("split_seed", split_seed)) if v != "auto"]
-    share, seed = (TEST_SHARE if test_share == "auto" else test_share), (0 if split_seed == "auto" else split_seed)
-    if "split" not in frame or given:
-        cut = _cut_split(frame, test_share=float(share), seed=int(seed))
-        if "split" in frame and not np.array_equal(frame["split"], cut):
-            hint = f"leave the option out, or mend or delete {INDEX}"
-            raise UserError(f"{given[0]}, but another split is given already", where=str(root), hint=hint)
-        frame["split"] = cut
+    _settle_groups(root, frame, names, group)
+    if _settle_split(root, frame, test_share=test_share, split_seed=split_seed):
         _check_split(root, frame, classes)
     _check_groups(root, frame)
     frame["split"] = induce_long_tail(frame, imbalance=imbalance, seed=tail_seed, where="folder")
     own = recognize(frame["path"], names) or "name"
     automatic: dict[str, Value] = {"group": own, "test_share": TEST_SHARE, "split_seed": 0}
     return ClipTable("folder", root, tuple(classes), frame[list(COLUMNS)], automatic, frozenset(listed))
+
+
+def _settle_groups(root: Path, frame: pd.DataFrame, names: pd.Series, group: str) -> None:
+    """Fill in the column `group`, or refuse the one that is there where another was asked for."""
+    if "group" not in frame:
+        frame["group"] = name_groups(frame["path"], names, group)
+    elif group != "auto" and not frame["group"].equals(name_groups(frame["path"], names, group)):
+        hint = f"leave the option out, or mend or delete {INDEX}"
+        raise UserError(f"group={group}, but {INDEX} has other groups in its column", where=str(root), hint=hint)
+
+
+def _settle_split(root: Path, frame: pd.DataFrame, *, test_share: float | str, split_seed: int | str) -> bool:
+    """Fill in the column `split`, or refuse the one that is there where another was asked for; whether it was cut."""
+    given = [f"{k}={v}" for k, v in (("test_share", test_share), ("split_seed", split_seed)) if v != "auto"]
+    if "split" in frame and not given:
+        return False
+    share, seed = (TEST_SHARE if test_share == "auto" else test_share), (0 if split_seed == "auto" else split_seed)
+    cut = _cut_split(frame, test_share=float(share), seed=int(seed))
+    if "split" in frame and not np.array_equal(frame["split"], cut):
+        hint = f"leave the option out, or mend or delete {INDEX}"
+        raise UserError(f"{given[0]}, but another split is given already", where=str(root), hint=hint)
+    frame["split"] = cut
+    return True
 
 
 def scan_folders(root: Path) -> pd.DataFrame:

@@ -113,7 +113,8 @@ class Prefix:
             self._strategy.setup.reporter.note(f"{error.where} {error.what}: it is made anew.")
             self._file.unlink(missing_ok=True)
             return None
-        os.utime(self._file)
+        with suppress(FileNotFoundError):  # another process has made room meanwhile
+            os.utime(self._file)
         self._release()
         return state
 
@@ -138,10 +139,15 @@ class Prefix:
 
 
 def _trim(folder: Path, most_gb: float) -> None:
-    """Delete the least recently used states beyond a limit."""
+    """Delete the least recently used states beyond a limit; other processes do so at the same time."""
+    found = []
+    for file in folder.glob("*.pt"):
+        with suppress(FileNotFoundError):
+            status = file.stat()
+            found.append((status.st_mtime, status.st_size, file))
     total = 0
-    for file in sorted(folder.glob("*.pt"), key=lambda file: file.stat().st_mtime, reverse=True):
-        total += file.stat().st_size
+    for _, size, file in sorted(found, reverse=True):
+        total += size
         if total > most_gb * 1e9:
             file.unlink(missing_ok=True)
 

@@ -31,11 +31,12 @@ SPECS = [
 
 
 def build(spec):
-    torch.manual_seed(0)
+    """The same norm each time, also in threads side by side, between which torch's one generator would be torn."""
+    generator = torch.Generator().manual_seed(0)
     norm = build_norm(spec, CHANNELS).double()
     with torch.no_grad():
         for parameter in norm.parameters():
-            parameter.add_(torch.rand_like(parameter))
+            parameter.add_(torch.rand(parameter.shape, generator=generator, dtype=parameter.dtype))
         norm.running_mean.add_(0.1)
     return norm
 

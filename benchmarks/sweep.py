@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -81,11 +82,14 @@ def time_processes(folder: Path) -> None:
 
 def time_plan(folder: Path) -> None:
     """Expand, check and name 10,000 cells, and compare them with 5,000 records."""
+    began = time.perf_counter()
+    import_module("clnorm.training.trainer")  # what the check loads: torch and Avalanche
     from clnorm.cli.output import check_fits
     from clnorm.launch.grid import read_sweep
     from clnorm.launch.plan import plan_sweep
     from clnorm.progress import Reporter
 
+    loaded = time.perf_counter() - began
     small = {"config": {**GRID["config"], "train": {"epochs": 1}}, "grid": {"norm": ["ln"]}}
     clnorm("sweep", str(write(folder, small)), "--out", str(folder / "one"))
     record = next((folder / "one").glob("*/record.json")).read_bytes()
@@ -106,6 +110,7 @@ def time_plan(folder: Path) -> None:
     finished = sum(cell.is_finished for cell in cells)
     compared = time.perf_counter() - began
     expand, check, plan = (after - before for before, after in pairwise(times))
+    print(f"torch and Avalanche loaded in {loaded:.1f} s;")
     print(f"{len(cells):,} cells: expanded {expand:.1f} s, checked {check:.1f} s, planned {plan:.1f} s;")
     total = times[-1] - times[0] + compared
     print(f"{finished:,} records of {len(record):,} bytes compared {compared:.1f} s; together {total:.1f} s")

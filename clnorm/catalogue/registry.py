@@ -12,7 +12,7 @@ import inspect
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from clnorm.catalogue.entry import Entry
@@ -23,6 +23,7 @@ from clnorm.errors import Mistakes, UserError
 _PLUGIN = re.compile(r"^(?P<target>[A-Za-z_][\w.]*:[A-Za-z_]\w*)(?::(?P<options>.*))?$")
 _DOTTED = re.compile(r"(?P<module>[A-Za-z_][\w.]*)\.(?P<attribute>[A-Za-z_]\w*)")
 _WORD = re.compile(r"[\w.-]+")
+_MOST_PARSED = 1024
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,10 @@ class Spec:
     entry: Entry = field(compare=False, repr=False)
 
     def __str__(self) -> str:
+        return self._full
+
+    @cached_property
+    def _full(self) -> str:
         return format_spec(self.name, self.kwargs)
 
     @property
@@ -96,6 +101,7 @@ class Registry:
         self.shared, self._complete, self._given = dict(shared or {}), complete, frozenset(given)
         self._unfit, self._refused = dict(unfit or {}), dict(refused or {})
         self._entries: dict[str, Entry] = {}
+        self._parsed: dict[str, tuple[Entry, Spec]] = {}  # the cells of a grid give the same few texts
 
     def add(self, entry: Entry) -> None:
         """Add an entry; a name can be taken only once."""
@@ -171,6 +177,17 @@ class Registry:
             raise UserError(
                 f"{text!r} is not a name", where=where, legal=self.names(), hint=f"see: clnorm list {self.plural}"
             )
+        registered = self._entries.get(text.partition(":")[0].strip())
+        if text in self._parsed and self._parsed[text][0] is registered:
+            return self._parsed[text][1]
+        spec = self._parse(text, where=where)
+        if registered is not None:
+            if len(self._parsed) >= _MOST_PARSED:
+                self._parsed.clear()
+            self._parsed[text] = registered, spec
+        return spec
+
+    def _parse(self, text: str, *, where: str) -> Spec:
         foreign = text if isinstance(text, ForeignText) else None
         name, given = self._split(text.strip(), where=where, foreign=foreign)
         entry = self.get(name, where=where, foreign=foreign)

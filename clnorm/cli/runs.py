@@ -11,6 +11,9 @@ def add_runs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     runs = verbs.add_parser("runs", parents=[common], help="the runs in a folder, finished or not")
     runs.add_argument("folder", nargs="?", default="runs", help="folder of run folders (default: runs)")
     runs.add_argument("--where", action="append", default=[], metavar="KEY=VALUE", help="show only these runs")
+    runs.add_argument(
+        "--sort", default="folder", metavar="COLUMN", help="such as accuracy, changed, cost.seconds (default: folder)"
+    )
     runs.set_defaults(verb=_runs)
 
     show = verbs.add_parser("show", parents=[common], help="one run: matrix, metrics, classes and configuration")
@@ -26,11 +29,12 @@ def add_runs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 def _runs(options: argparse.Namespace) -> None:
     from clnorm.cli.show.runs import print_runs
     from clnorm.results.load import load_results
+    from clnorm.results.overview import list_runs, sort_runs
     from clnorm.results.selection import select
 
     unreadable: list[ClnormError] = []
     loaded = load_results(options.folder, columns=["config", "cost", "folder"], on_unreadable=unreadable.append)
-    print_runs(select(loaded, options.where))
+    print_runs(sort_runs(list_runs(select(loaded, options.where)), options.sort))
     refuse_unreadable(unreadable)
 
 

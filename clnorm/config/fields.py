@@ -6,7 +6,7 @@ A field is declared by `name_field`, `value_field` or `path_field`, which say wh
 from collections.abc import Mapping
 from dataclasses import field, fields, is_dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -17,6 +17,8 @@ from clnorm.errors import Mistakes, UserError, nearest
 
 _MOST_KEYS = 20
 """Unknown keys that a message names."""
+
+_PLAIN = frozenset({bool, int, float, str, type(None)})
 
 
 class Open(Enum):
@@ -67,8 +69,10 @@ class Section:
         for item in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
             given = getattr(self, item.name)
             given = item.metadata["default"] if given is Open.OPEN else given
-            with mistakes.collected():
+            try:
                 object.__setattr__(self, item.name, _check(item.metadata, given, where=item.name))
+            except UserError as error:
+                mistakes.add(error)
         mistakes.refuse()
 
 
@@ -104,17 +108,38 @@ def build_section(cls: type, given: Any, *, where: str = "") -> Any:
         raise UserError(
             f"{given!r} is not a mapping of keys", where=where.rstrip(".") or "config", legal=list_keys(cls)
         )
-    mistakes = Mistakes()
+    mistakes, known = Mistakes(), list_keys(cls)
     with mistakes.collected():
         _refuse_unknown(cls, given, where=where)
-    known = {item.name for item in fields(cls)}
     try:
-        built = cls(**{key: value for key, value in given.items() if key in known})
+        built = _construct(cls, {key: value for key, value in given.items() if key in known})
     except UserError as error:
         placed = error.within(where.rstrip("."), joint=".") if where else error
         mistakes.add(placed, leave_out=ContradictionError if mistakes else None)
     mistakes.refuse()
     return built
+
+
+def _construct(cls: type, given: dict[str, Any]) -> Any:
+    """A section of what was given for it. The cells of a grid share most sections, which cannot change: one is built.
+
+    Not where a name is given, since that may stand for something else when it is given again.
+    """
+    kinds = tuple(map(type, given.values()))  # 1, 1.0 and True are the same key
+    if list_sections(cls) or given.keys() & list_names(cls) or not _PLAIN.issuperset(kinds):
+        return cls(**given)
+    return _construct_once(cls, tuple(given.items()), kinds)
+
+
+@lru_cache(maxsize=1024)
+def _construct_once(cls: type, given: tuple[tuple[str, Any], ...], kinds: tuple[type, ...]) -> Any:
+    return cls(**dict(given))
+
+
+@cache
+def list_names(cls: type) -> tuple[str, ...]:
+    """The fields of a section that hold names of a registry."""
+    return tuple(item.name for item in fields(cls) if "registry" in item.metadata)
 
 
 def _refuse_unknown(cls: type, given: Mapping[Any, Any], *, where: str) -> None:
@@ -123,7 +148,8 @@ def _refuse_unknown(cls: type, given: Mapping[Any, Any], *, where: str) -> None:
     A key near one that there is names that one; the section's keys are listed only where there is another. An unknown
     section with one key in it is meant as a whole: `daxa.frames` is near `data.frames`.
     """
-    keys = [where + _whole_key(key, value) for key, value in given.items() if key not in list_keys(cls)]
+    own = list_keys(cls)
+    keys = [where + _whole_key(key, value) for key, value in given.items() if key not in own]
     if not keys:
         return
     known = [*list_keys(cls, where), *([] if where else list_keys(cls, deep=True))]
@@ -157,7 +183,12 @@ def list_keys(cls: type, prefix: str = "", *, deep: bool = False) -> list[str]:
     """The keys of a section; with `deep`, only those inside of its own sections."""
     if deep:
         return [key for name, section in list_sections(cls).items() for key in list_keys(section, f"{name}.")]
-    return [prefix + item.name for item in fields(cls)]
+    return [prefix + name for name in _list_fields(cls)]
+
+
+@cache
+def _list_fields(cls: type) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(cls))
 
 
 def list_value_keys(cls: type) -> list[str]:

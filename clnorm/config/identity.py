@@ -11,7 +11,7 @@ from typing import Any
 
 from clnorm.catalogue.registry import Spec, format_spec
 from clnorm.config.config import Config
-from clnorm.config.fields import Section, plain_values
+from clnorm.config.fields import Section, list_names, plain_values
 from clnorm.errors import UserError
 
 # What a run's identity leaves out: it changes where or how fast a run happens; the device, only by rounding.
@@ -121,16 +121,22 @@ def _without_added(config: Config) -> dict[str, str]:
     }
 
 
-def _plugin_sources(section: Section, prefix: str = "") -> dict[str, str]:
-    """The hash of the file of each plug-in that a section names, by dotted key."""
+def _plugin_sources(config: Config) -> dict[str, str]:
+    """The hash of the file of each plug-in that a configuration names, by dotted key."""
     sources: dict[str, str] = {}
-    for item in fields(section):  # type: ignore[arg-type]  # every subclass is a dataclass
-        value = getattr(section, item.name)
+    for item in fields(config):
+        value = getattr(config, item.name)
         if isinstance(value, Section):
-            sources |= _plugin_sources(value, f"{prefix}{item.name}.")
-        elif isinstance(value, Spec) and (source := value.entry.source):
-            sources[prefix + item.name] = source
+            sources |= _sources_in(value, f"{item.name}.")
+        elif isinstance(value, Spec) and value.entry.source:
+            sources[item.name] = value.entry.source
     return sources
+
+
+def _sources_in(section: Section, prefix: str) -> dict[str, str]:
+    kind: type = type(section)
+    names = [(name, getattr(section, name)) for name in list_names(kind)]
+    return {prefix + name: spec.entry.source for name, spec in names if spec.entry.source}
 
 
 def state_after(run: str | Path, experiences: int) -> Path:

@@ -1,12 +1,11 @@
 """A sweep's plan: which run each cell is, which of them are finished, and in what order the others are best done."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from clnorm.config.config import Config
-from clnorm.config.identity import NOT_IDENTITY, describe
+from clnorm.config.identity import NOT_IDENTITY, list_values
 from clnorm.data.open import read_table
 from clnorm.data.table import ClipTable
 from clnorm.errors import ClnormError
@@ -94,14 +93,14 @@ def plan_sweep(configs: Sequence[Config], *, reporter: Reporter) -> Plan:
     """
     runs: list[str] = []
     tables: dict[tuple[str, str | None], ClipTable] = {}
-    groups: dict[str, dict[str, Cell]] = {}
+    groups: dict[tuple[object, ...], dict[str, Cell]] = {}
     for name, config in zip(name_cells(configs), configs, strict=True):
         key = (str(config.dataset), config.data.root)
         if key not in tables:
             tables[key] = read_table(config, reporter)
         run = find_folder(config, tables[key]).path.name
         runs.append(run)
-        beginning = json.dumps([describe(config, leave_out=_VARIES), key], sort_keys=True)
+        beginning = (key, *((name, value) for name, value in list_values(config).items() if name not in _VARIES))
         groups.setdefault(beginning, {}).setdefault(run, Cell(name, run, config))
     return Plan([cell for group in groups.values() for cell in group.values()], runs)
 

@@ -44,7 +44,7 @@ class SweepStatus:
     Args:
         folder: of its results.
         cells: in the order in which they were planned.
-        workers: how many are at work.
+        workers: how many are there, those that wait for another's run or for another try included.
     """
 
     folder: str
@@ -56,8 +56,8 @@ class SweepStatus:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left to do or to wait for."""
-        return all(cell.state in ("finished", "failed") for cell in self.cells)
+        """Whether nothing is left to do or to wait for; while a worker is there, failed cells may be tried again."""
+        return not self.workers and all(cell.state in ("finished", "failed") for cell in self.cells)
 
     @property
     def seconds_left(self) -> float | None:
@@ -110,10 +110,11 @@ class Watch:
             if file not in self._names:
                 self._names[file] = {row["run"]: row["name"] for row in read_rows(file)}
         names = {run: name for file in files for run, name in self._names[file].items()}
-        now, signs = time.time(), {sign.run: sign for sign in read_signs(self._folder)}
-        alive = {run: sign for run, sign in signs.items() if now - sign.when < _SILENT}
+        now = time.time()
+        signs = [sign for sign in read_signs(self._folder) if now - sign.when < _SILENT]
+        alive = {sign.run: sign for sign in signs}
         cells = [self._look_at(name, run, alive.get(run)) for run, name in names.items()]
-        return SweepStatus(str(self._folder), cells, len([run for run in alive if run]))
+        return SweepStatus(str(self._folder), cells, len(signs))
 
     def _look_at(self, name: str, run: str, sign: Sign | None) -> CellStatus:
         if run not in self._finished:

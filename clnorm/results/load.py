@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from clnorm.config.identity import flatten
 from clnorm.config.moved import moved_options
 from clnorm.errors import ClnormError, UserError
 from clnorm.results.find import find_records
+from clnorm.results.folder import RunFolder
 from clnorm.results.record import UNKNOWN, RunRecord, read_record
 from clnorm.results.selection import EXPERIMENT
 
@@ -34,7 +36,8 @@ def load_results(
         folder: where the folders of runs lie, at any depth.
         columns: further groups of columns. `config`: every key of the configuration by its dotted name, such as
             `train.epochs`, and `data.fingerprint`, the hash of the clips; `unknown` where an older record has no such
-            key. `cost`: `cost.seconds`, `cost.clips_trained`, `cost.peak_memory_mb`. `folder`: the run's folder.
+            key. `cost`: `cost.seconds`, `cost.clips_trained`, `cost.peak_memory_mb`. `folder`: the run's `folder`, when
+            it last `changed` (UTC), and how many experiences are `done`.
         on_unreadable: told of each record that cannot be read, and of whatever else `find_records` cannot take, which
             is then left out; by default it is an error.
 
@@ -86,7 +89,10 @@ def _wide(record: RunRecord, file: Path, columns: Sequence[str]) -> dict[str, An
     if "cost" in columns:
         values |= {f"cost.{key}": value for key, value in record.cost.items()}
     if "folder" in columns:
-        values["folder"] = str(file.parent)
+        folder = RunFolder(file.parent)
+        done = len(record.experiences) if record.status == "finished" else folder.count_done()
+        changed = datetime.fromtimestamp(folder.last_change(), UTC).strftime("%Y-%m-%d %H:%M:%S")
+        values |= {"folder": str(file.parent), "changed": changed, "done": done}
     return values
 
 

@@ -1,7 +1,6 @@
 """Whether a run's parts fit together: what names and lists alone get wrong is found before anything is decoded."""
 
 import copy
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -88,7 +87,7 @@ class FitCheck:
 
     def __init__(self) -> None:
         self._tables: dict[tuple[str, str | None], ClipTable | ClnormError] = {}
-        self._fitting: set[str] = set()
+        self._fitting: set[tuple[Any, ...]] = set()
         self._model: tuple[tuple[Any, ...], nn.Module] | None = None
 
     def check(self, config: Config) -> str:
@@ -112,10 +111,12 @@ class FitCheck:
             if config.data.root is not None:
                 raise table
             return f"Nothing is checked against the clips, which cannot be listed: {table}"
+        order = (*key, str(config.protocol), config.seed)
+        parts = (key, *((name, value) for name, value in list_values(config).items() if name not in _NOT_PARTS))
+        if {order, parts} <= self._fitting:
+            return ""
         stream = create_stream(table, config.protocol, seed=config.seed, bad={})
-        parts = json.dumps(
-            [key, {name: value for name, value in list_values(config).items() if name not in _NOT_PARTS}]
-        )
+        self._fitting.add(order)
         if parts in self._fitting:
             return ""
         augment = create_augmentation(config.data.augment, table.classes)

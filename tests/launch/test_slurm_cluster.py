@@ -122,7 +122,7 @@ def test_a_command_that_waits_submits_again_what_is_preempted_for_good(slurm, st
     assert process.wait() == 0, told
     assert told.count("Submitted") == 2
     assert "2 runs are finished" in told
-    assert Watch(out).look().is_over
+    assert Watch(out).look().count("finished") == 2
 
 
 @pytest.mark.parametrize(

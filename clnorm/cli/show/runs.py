@@ -15,25 +15,24 @@ from clnorm.results.selection import plain_text
 if TYPE_CHECKING:
     import pandas as pd
 
-_SHOWN = ("accuracy", "average_incremental_accuracy", "forgetting")
+_SHOWN = {"accuracy": "ACC", "average_incremental_accuracy": "A-bar", "forgetting": "F"}
 _MOST = 5  # kinds of confusion shown
 _WIDTH = 300  # of a pipe: no name of a folder is folded
 
 
-def print_runs(results: "pd.DataFrame") -> None:
-    """One row for each run, with its main metrics in per cent and its time, then how many there are."""
+def print_runs(runs: "pd.DataFrame") -> None:
+    """One row for each run, with when it last changed, how far it is, its main metrics in per cent and its time."""
     table = Table()
-    for heading in ("folder", "dataset", "norm", "strategy", "seed", "status", "ACC", "A-bar", "F", "minutes"):
-        table.add_column(heading, overflow="fold", justify="right" if heading in ("ACC", "A-bar", "F") else "left")
-    runs = results.groupby("folder", sort=True)
-    for folder, rows in runs:
-        first, values = rows.iloc[0], dict(zip(rows["metric"], rows["value"], strict=True))
-        seconds = first.get("cost.seconds")
+    for heading in ("folder", "dataset", "norm", "strategy", "seed", "changed", "status", *_SHOWN.values(), "minutes"):
+        table.add_column(heading, overflow="fold", justify="right" if heading in _SHOWN.values() else "left")
+    for run in runs.to_dict("records"):
+        seconds, experiences = run.get("cost.seconds"), str(run["experiences"]).count(",") + 1
         minutes = f"{seconds / 60:.1f}" if isinstance(seconds, int | float) else "--"
-        told = [first[name] for name in ("dataset", "norm", "strategy", "seed", "status")]
-        shown = [str(folder), *map(str, told), *(_percent(values.get(name)) for name in _SHOWN), minutes]
-        table.add_row(*map(as_text, shown))
-    finished = results.drop_duplicates("folder")["status"].eq("finished").sum()
+        told = [run[name] for name in ("folder", "dataset", "norm", "strategy", "seed", "changed")]
+        status = run["status"] if run["status"] == "finished" else f"{run['done']} of {experiences} experiences"
+        shown = [*told, status, *(_percent(run.get(name)) for name in _SHOWN), minutes]
+        table.add_row(*(as_text(str(text)) for text in shown))
+    finished = runs["status"].eq("finished").sum()
     with rich_stdout(width=_WIDTH) as console:
         console.print(table)
         counted = "1 run" if len(runs) == 1 else f"{len(runs)} runs"

@@ -34,6 +34,7 @@ GRID = {
     },
     "grid": {"norm": ["ln", "bn", "gn", "cn"], "strategy": ["naive", "replay", "ewc"], "seed": [0, 1]},
 }
+ALONE = ("--launcher", "local:processes=1")
 DEMO = {"config": {}, "grid": {"norm": ["ln", "cn"], "strategy": ["naive", "replay"]}}
 
 
@@ -59,7 +60,7 @@ def time_prefixes(folder: Path) -> None:
         taken = clnorm("run", "--config", str(folder / "config.yaml"))
         alone += taken
         print(f"{name:<40} {taken:6.1f} s", flush=True)
-    shared = clnorm("sweep", str(file), "--out", str(folder / "shared"))
+    shared = clnorm("sweep", str(file), "--out", str(folder / "shared"), *ALONE)
     trained = [read_cost(folder / name) for name in ("alone", "shared")]
     print(f"alone {alone:.0f} s, as a sweep {shared:.0f} s: {shared / alone:.2f}")
     print(f"without the starts of processes: {trained[0]:.0f} s and {trained[1]:.0f} s: {trained[1] / trained[0]:.2f}")
@@ -91,7 +92,7 @@ def time_plan(folder: Path) -> None:
 
     loaded = time.perf_counter() - began
     small = {"config": {**GRID["config"], "train": {"epochs": 1}}, "grid": {"norm": ["ln"]}}
-    clnorm("sweep", str(write(folder, small)), "--out", str(folder / "one"))
+    clnorm("sweep", str(write(folder, small)), "--out", str(folder / "one"), *ALONE)
     record = next((folder / "one").glob("*/record.json")).read_bytes()
     rates = [round(0.0001 * (index + 1), 4) for index in range(20)]
     norms = {"norm": ["ln", "bn", "gn", "cn", "rms"], "strategy": ["naive", "replay", "ewc", "joint"]}
@@ -122,7 +123,7 @@ def time_estimate(folder: Path) -> None:
     file, out = write(folder, DEMO), str(folder / "runs")
     command = [sys.executable, "-m", "clnorm", "sweep", str(file), "--out", out]
     print(subprocess.run([*command, "--estimate"], capture_output=True, text=True, check=True).stdout)
-    taken = clnorm("sweep", str(file), "--out", out)
+    taken = clnorm("sweep", str(file), "--out", out, *ALONE)
     print(f"took {taken:.0f} s, {read_cost(Path(out)):.0f} s of them by the records")
 
 
@@ -158,7 +159,7 @@ def time_states(folder: Path) -> None:
 def prepare(folder: Path, grid: dict) -> None:
     """Make and decode the clips."""
     small = {"config": {**grid["config"], "train": {"epochs": 1}}, "grid": {"norm": ["ln"]}}
-    clnorm("sweep", str(write(folder, small)), "--out", str(folder / "made"), "--set", "save.prefixes=none")
+    clnorm("sweep", str(write(folder, small)), "--out", str(folder / "made"), "--set", "save.prefixes=none", *ALONE)
 
 
 def write(folder: Path, grid: dict) -> Path:

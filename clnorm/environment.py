@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Linux keeps the peak of a process, and forgets it when asked to.
 _CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
-_PROCESSORS = Path("/proc/cpuinfo")
+_PROCESSORS, _MEMORY, _LIMITS = Path("/proc/cpuinfo"), Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 PACKAGES = ("clnorm", "torch", "torchvision", "torchcodec", "avalanche-lib", "timm", "numpy", "pandas")
 
 
@@ -73,6 +73,16 @@ def peak_memory_mb(device: "torch.device") -> float:
         line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024 / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def free_memory_gb() -> float | None:
+    """Memory that processes may still take, by the system and by a container's limit; None where neither is told."""
+    lines = _MEMORY.read_text().splitlines() if _MEMORY.exists() else []
+    free = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    with suppress(OSError, ValueError):  # no limit is the word max
+        limit, used = ((_LIMITS / name).read_text() for name in ("memory.max", "memory.current"))
+        free.append(int(limit) - int(used))
+    return min(free) / 1e9 if free else None
 
 
 def require_ffmpeg() -> None:

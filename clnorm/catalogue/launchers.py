@@ -11,7 +11,7 @@ LAUNCHERS.add(
         "clnorm.launch.local:local",
         "processes on this machine, which share its cores or its GPUs",
         {
-            "processes": Option(0, "how many; 0 is one, or one a GPU where there are several", low=0, high=1024),
+            "processes": Option(0, "how many; 0 is one a GPU, or one a core as far as memory allows", low=0, high=1024),
             "threads": Option(0, "CPU threads of each; 0 divides this process's cores among them", low=0, high=1024),
         },
     )

@@ -17,6 +17,7 @@ from clnorm.norms.base import uses_progress
 from clnorm.progress import Reporter
 from clnorm.streams.stream import ClipStream, create_stream
 from clnorm.training.epochs import Lengths
+from clnorm.training.states.prefixes import describe_options
 
 _MOST = 30.0  # seconds of the probes of one model and norm, all strategies together
 _PREDICTION = 40  # bytes of a predicted clip in a run's folder
@@ -124,7 +125,7 @@ def _describe_beginning(config: Config, found: Probe, trained: ClipStream, lengt
     steps = sum(lengths.steps(index) for index in range(len(lengths.shown)))
     first = trained.experiences[0]
     parts = [
-        describe(config, leave_out={*NOT_IDENTITY, "strategy", "protocol"}),
+        describe_options(config, with_strategy=False),
         _data_key(config),
         [first.train_ids.tolist(), trained.targets[first.train_ids].tolist()],
         steps if uses_progress(found.strategy.model) else None,

@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from clnorm.environment import free_memory_gb
 from clnorm.errors import ClnormError
 from clnorm.launch.job import Job
 from clnorm.launch.manifest import FOLDER
@@ -16,6 +17,7 @@ from clnorm.launch.waiting import run_workers
 from clnorm.launch.worker import work
 
 _EVERY = 1.0  # seconds between two looks
+_GB_EACH = 4.0  # memory of a process for which there must be room
 _DONE = (0, 1)  # exit codes of a worker that tried all of its cells
 
 
@@ -28,7 +30,7 @@ def local(job: Job, *, processes: int = 0, threads: int = 0) -> bool:
         ClnormError: the workers could not start.
     """
     gpus = list_gpus()
-    count = min(processes or max(len(gpus), 1), len(job.cells))
+    count = min(processes or len(gpus) or count_fitting(), len(job.cells))
     if count == 1 and not threads:
         if job.preview is not None:
             job.preview(shlex.join(job.command(list(job.cells))))
@@ -53,6 +55,14 @@ def list_gpus() -> list[str]:
     except (OSError, subprocess.SubprocessError):
         return []
     return [str(index) for index, line in enumerate(told.splitlines()) if line.startswith("GPU ")]
+
+
+def count_fitting() -> int:
+    """Processes that this machine's CPU takes: one a core, which is faster than one with all cores, as far as memory
+    allows. Without a figure of the free memory, one.
+    """
+    cores, free = len(os.sched_getaffinity(0)), free_memory_gb()
+    return max(min(cores, int(free // _GB_EACH)), 1) if free is not None else 1
 
 
 class _Crew:

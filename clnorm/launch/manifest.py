@@ -49,17 +49,35 @@ def read_cells(
         allow_plugins: as in `clnorm.load_config`.
 
     Raises:
-        UserError: there is no such file or no such cell, or it names a plug-in that is not allowed.
+        UserError: there is no such file or no such cell, it names a plug-in that is not allowed, or its cells would go
+            into another results folder than its own from here.
         ClnormError: it is damaged or was edited.
     """
     rows, allowed = read_rows(file), parse_allowed(allow_plugins)
     chosen = list(dict.fromkeys(range(len(rows)) if indices is None else indices))
     if absent := [index for index in chosen if not 0 <= index < len(rows)]:
         raise UserError(f"there is no cell {absent[0]}", where=str(file), legal=f"0 to {len(rows) - 1}")
-    return [
+    cells = [
         Cell(row["name"], row["run"], merge_config(mark_foreign(row["config"], allowed, str(file)), {}))
         for row in (rows[index] for index in chosen)
     ]
+    _check_place(Path(file), {cell.config.out for cell in cells})
+    return cells
+
+
+def _check_place(file: Path, outs: Iterable[str]) -> None:
+    """Refuse a manifest whose cells would go into another results folder than its own: paths are relative to where the
+    sweep was given.
+    """
+    for out in outs:
+        place = Path(out).expanduser()
+        if place.resolve() == file.resolve().parent.parent:
+            continue
+        what = f"its runs would go into {place.absolute()}, and it lies in another results folder"
+        before = file.absolute().parent.parent.parts[: -len(place.parts)]
+        given_in = Path(*before) if before and not place.is_absolute() and Path(*before, place).is_dir() else None
+        hint = "give the command in the folder that the sweep was given in"
+        raise UserError(what, where=str(file), hint=f"{hint}: {given_in}" if given_in else hint)
 
 
 def read_rows(file: str | Path) -> list[dict[str, Any]]:

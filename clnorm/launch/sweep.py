@@ -20,7 +20,7 @@ from clnorm.results.record import RunRecord
 def sweep(
     configs: Sequence[Config],
     *,
-    launcher: str = "local",
+    launcher: str = "local:processes=1",
     retries: int = 1,
     reporter: Reporter | None = None,
     show: Callable[[SweepStatus], None] | None = None,
@@ -32,7 +32,8 @@ def sweep(
 
     Args:
         configs: all with one `out`.
-        launcher: where they are executed, such as `local:processes=2`.
+        launcher: where they are executed; by default in this process, which knows what was registered in it, and others
+            do not.
         retries: how often a failed run is tried again.
         reporter: told of the progress.
         show: shown the status of a sweep with several processes every second or so.

@@ -160,7 +160,7 @@ def test_a_sweep_and_its_tables(tiny, tmp_path, capsys):
     grid = tmp_path / "grid.yaml"
     for norms in (["cn"], ["bn", "cn"]):
         grid.write_text(yaml.safe_dump({"config": shared, "grid": {"norm": norms}}))
-        assert main(["sweep", str(grid)]) == 0
+        assert main(["sweep", str(grid), "--launcher", "local:processes=1"]) == 0
         said = capsys.readouterr().err
     assert "2 runs, of which 1 are finished" in said
     for name, word in {"rich": "forgetting", "markdown": "| CN", "latex": r"\toprule", "csv": "cn,naive"}.items():

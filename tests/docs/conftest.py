@@ -96,6 +96,8 @@ def shrink_sizes(arguments: list[str]) -> list[str]:
     elif protocol.startswith("even"):
         given["protocol"] = SIZES["protocol"]
     given |= {key: value for key, value in SIZES.items() if key not in ("dataset", "protocol")}
+    if kept[0] == "sweep" and "--launcher" not in kept:
+        kept += ["--launcher", "local:processes=1"]
     return [*kept, *(word for key, value in given.items() for word in ("--set", f"{key}={value}"))]
 
 

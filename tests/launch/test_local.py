@@ -12,9 +12,11 @@ import pytest
 import yaml
 
 import clnorm
-from clnorm.launch.local import divide, list_gpus
+from clnorm.launch.grid import read_sweep
+from clnorm.launch.local import count_fitting, divide, list_gpus
 from clnorm.launch.notes import read_signs
 from clnorm.launch.status import Watch
+from clnorm.launch.sweep import sweep
 from tests.training.states.continued import results
 
 pytestmark = pytest.mark.slow
@@ -36,6 +38,7 @@ def start(tmp_path):
     def begin(grid, *words, out="runs", **config):
         file = tmp_path / f"{out}.yaml"
         file.write_text(yaml.safe_dump({"config": {**CONFIG, **config}, "grid": grid}))
+        words = words if "--launcher" in words else ("--launcher", "local:processes=1", *words)
         command = [sys.executable, "-m", "clnorm", "sweep", str(file), "--out", str(tmp_path / out), *words]
         begun.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
         return begun[-1]
@@ -45,6 +48,19 @@ def start(tmp_path):
         process.kill()
         process.wait()
         process.stderr.close()
+
+
+@pytest.fixture
+def run_here(tmp_path):
+    """Runs a grid in this process, one run after the other, into a folder of its own."""
+
+    def run(grid, **config):
+        file = tmp_path / "here.yaml"
+        file.write_text(yaml.safe_dump({"config": {**CONFIG, **config}, "grid": grid}))
+        sweep(read_sweep(file, {"out": str(tmp_path / "here")}))
+        return all_results(tmp_path / "here")
+
+    return run
 
 
 def wait_for(condition, seconds=300):
@@ -66,12 +82,11 @@ def all_results(out):
     return found
 
 
-def test_two_processes_leave_what_one_leaves(start, tmp_path):
+def test_two_processes_leave_what_one_leaves(start, run_here, tmp_path):
     grid = {"norm": ["ln", "cn"], "strategy": ["naive", "replay"]}
-    for out, launcher in (("one", "local"), ("two", "local:processes=2,threads=1")):
-        process = start(grid, "--launcher", launcher, out=out)
-        assert process.wait() == 0, process.stderr.read()
-    expected = all_results(tmp_path / "one")
+    process = start(grid, "--launcher", "local:processes=2,threads=1", out="two")
+    assert process.wait() == 0, process.stderr.read()
+    expected = run_here(grid)
     assert len(expected) == 4
     assert all_results(tmp_path / "two") == expected
     status = Watch(tmp_path / "two").look()
@@ -90,9 +105,9 @@ def test_a_killed_worker_is_replaced_and_its_cell_is_done(start, tmp_path):
     assert Watch(tmp_path / "runs").look().count("finished") == 2
 
 
-def test_a_stopped_sweep_is_gone_on_with_by_the_same_command(start, tmp_path):
-    words = ("--launcher", "local:processes=2,threads=1")
-    process = start({"norm": ["ln", "cn", "bn"]}, *words, train={"epochs": 30})
+def test_a_stopped_sweep_is_gone_on_with_by_the_same_command(start, run_here, tmp_path):
+    words, grid, train = ("--launcher", "local:processes=2,threads=1"), {"norm": ["ln", "cn", "bn"]}, {"epochs": 30}
+    process = start(grid, *words, train=train)
     wait_for(lambda: len([sign for sign in read_signs(tmp_path / "runs") if sign.done]) == 2)
     process.send_signal(signal.SIGTERM)
     told = process.stderr.read()
@@ -101,12 +116,10 @@ def test_a_stopped_sweep_is_gone_on_with_by_the_same_command(start, tmp_path):
     assert not read_signs(tmp_path / "runs")
     status = Watch(tmp_path / "runs").look()
     assert status.count("stopped") >= 1
-    process = start({"norm": ["ln", "cn", "bn"]}, *words, train={"epochs": 30})
+    process = start(grid, *words, train=train)
     assert "3 runs, of which" in process.stderr.read()
     assert process.wait() == 0
-    whole = start({"norm": ["ln", "cn", "bn"]}, out="whole", train={"epochs": 30})
-    whole.communicate()
-    assert all_results(tmp_path / "runs") == all_results(tmp_path / "whole")
+    assert all_results(tmp_path / "runs") == run_here(grid, train=train)
 
 
 def test_failed_cells_are_told_at_the_end_and_an_amended_sweep_does_what_is_new(start, tmp_path):
@@ -129,6 +142,13 @@ def test_failed_cells_are_told_at_the_end_and_an_amended_sweep_does_what_is_new(
     )
     states = {cell["name"]: cell["state"] for cell in json.loads(shown.stdout)["cells"]}
     assert states == {"train.lr=1e+30": "failed", "train.lr=0.001": "finished", "train.lr=0.002": "finished"}
+
+
+@pytest.mark.parametrize(("memory", "count"), [(1000.0, 6), (24.0, 6), (23.9, 5), (3.0, 1), (None, 1)])
+def test_there_is_a_process_a_core_as_far_as_memory_allows(monkeypatch, memory, count):
+    monkeypatch.setattr("clnorm.launch.local.os.sched_getaffinity", lambda pid: set(range(6)))
+    monkeypatch.setattr("clnorm.launch.local.free_memory_gb", lambda: memory)
+    assert count_fitting() == count
 
 
 def test_workers_begin_at_different_cells():

@@ -11,7 +11,9 @@ from clnorm.cli.sweep import parse_indices
 from clnorm.errors import ClnormError, UserError
 from clnorm.launch.job import Job, write_indices
 from clnorm.launch.manifest import read_cells, write_manifest
+from clnorm.launch.plan import plan_sweep
 from clnorm.launch.sweep import launch, sweep
+from clnorm.progress import Reporter
 
 GRID = [{"norm": norm, "strategy": strategy} for strategy in ("naive", "ewc") for norm in ("bn", "cn")]
 
@@ -60,6 +62,21 @@ def test_an_edited_manifest_is_refused(plan):
     file.write_text(file.read_text().replace('"seed": 0', '"seed": 1'))
     with pytest.raises(ClnormError, match=r"is no manifest of a sweep, or was changed .* give the sweep again"):
         read_cells(file)
+
+
+def test_a_worker_in_another_folder_does_not_begin_the_sweep_anew_there(tiny, tmp_path, monkeypatch):
+    given_in, other = tmp_path / "given_in", tmp_path / "other"
+    for folder in (given_in, other):
+        folder.mkdir()
+    monkeypatch.chdir(given_in)
+    file = write_manifest(plan_sweep([tiny(out="runs/many")], reporter=Reporter()).cells).absolute()
+    assert len(read_cells(file)) == 1
+    monkeypatch.chdir(other)
+    with pytest.raises(
+        UserError, match=f"its runs would go into {other}/runs/many.*the sweep was given in: {given_in}"
+    ):
+        read_cells(file)
+    assert not list(other.iterdir())
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", json.dumps({"schema": 1, "cells": [{}]})])

@@ -8,7 +8,7 @@ import pytest
 
 from clnorm.launch.notes import read_signs
 from clnorm.launch.status import Watch
-from tests.launch.test_local import all_results, start, wait_for  # noqa: F401 - a fixture
+from tests.launch.test_local import all_results, run_here, start, wait_for  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +51,7 @@ def workers_of(node):
     return set(processes_below(raylet))
 
 
-def test_a_node_dies_and_its_runs_go_on_elsewhere(nodes, start, tmp_path):  # noqa: F811
+def test_a_node_dies_and_its_runs_go_on_elsewhere(nodes, start, run_here, tmp_path):  # noqa: F811
     cluster, second = nodes
     out = tmp_path / "runs"
     process = start(GRID, "--launcher", f"ray:address={cluster.address}", **EPOCHS)
@@ -67,9 +67,7 @@ def test_a_node_dies_and_its_runs_go_on_elsewhere(nodes, start, tmp_path):  # no
     assert process.wait() == 0, told
     assert "6 runs are finished" in told
     assert Watch(out).look().count("finished") == 6
-    process = start(GRID, "--launcher", "local", out="local", **EPOCHS)
-    assert process.wait() == 0, process.stderr.read()
-    assert all_results(out) == all_results(tmp_path / "local")
+    assert all_results(out) == run_here(GRID, **EPOCHS)
 
 
 def test_a_stopped_sweep_keeps_the_states_of_its_runs(nodes, start, tmp_path):  # noqa: F811

@@ -10,7 +10,7 @@ import pytest
 from clnorm.launch.notes import read_signs
 from clnorm.launch.status import Watch
 from tests.launch.slurm_cluster import cluster  # noqa: F401 - a fixture
-from tests.launch.test_local import all_results, start, wait_for  # noqa: F401
+from tests.launch.test_local import all_results, run_here, start, wait_for  # noqa: F401
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ def submit(start, *, launcher="slurm:minutes=20,at_most=2"):  # noqa: F811
     return told
 
 
-def test_cancelled_and_requeued_jobs_are_finished_by_the_same_command(slurm, start, tmp_path):  # noqa: F811
+def test_cancelled_and_requeued_jobs_are_finished_by_the_same_command(slurm, start, run_here, tmp_path):  # noqa: F811
     out = tmp_path / "runs"
     told = submit(start)
     assert re.search(r"Submitted 6 runs in 6 tasks: Slurm jobs \d+, \d+;", told), "four tasks are an array at most"
@@ -89,9 +89,7 @@ def test_cancelled_and_requeued_jobs_are_finished_by_the_same_command(slurm, sta
     assert "Submitted 1 runs in 1 tasks" in told
     wait_for(lambda: not queue(slurm), seconds=600)
     assert "6 runs are finished" in submit(start)
-    process = start(GRID, "--launcher", "local", out="local", **EPOCHS)
-    assert process.wait() == 0, process.stderr.read()
-    assert all_results(out) == all_results(tmp_path / "local")
+    assert all_results(out) == run_here(GRID, **EPOCHS)
 
 
 def preempt(slurm, folder):

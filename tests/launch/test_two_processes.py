@@ -31,7 +31,17 @@ def start(tmp_path, monkeypatch):
         place.mkdir(exist_ok=True)
         (place / "grid.yaml").write_text(GRID)
         monkeypatch.setenv("CLNORM_CACHE", str(place / "cache"))
-        command = [sys.executable, "-W", "ignore", "-m", "clnorm", "sweep", "grid.yaml"]
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "clnorm",
+            "sweep",
+            "grid.yaml",
+            "--launcher",
+            "local:processes=1",
+        ]
         return started.enter_context(subprocess.Popen(command, cwd=place, stderr=subprocess.PIPE, text=True))
 
     with ExitStack() as started:

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from clnorm.config.config import Config
 from clnorm.config.identity import NOT_IDENTITY, describe
 from clnorm.environment import read_versions
 from clnorm.errors import ClnormError
@@ -77,7 +78,7 @@ class Prefixes:
         strategy = self._strategy
         setup, shared = strategy.setup, index == 0 and strategy.first_as_naive
         parts = {
-            "options": describe(setup.config, leave_out={*NOT_IDENTITY, "protocol", *(["strategy"] if shared else [])}),
+            "options": describe_options(setup.config, with_strategy=not shared),
             "store": [setup.store.content, setup.store.frames, setup.store.size],
             "experiences": strategy.training_stream.digests[: index + 1],
             "steps": strategy.statistics.total if uses_progress(strategy.model) else None,
@@ -150,6 +151,11 @@ def _trim(folder: Path, most_gb: float) -> None:
         total += size
         if total > most_gb * 1e9:
             file.unlink(missing_ok=True)
+
+
+def describe_options(config: Config, *, with_strategy: bool) -> dict[str, Any]:
+    """The options that the state at the end of an experience depends on; what a protocol does to it, its clips say."""
+    return describe(config, leave_out={*NOT_IDENTITY, "protocol", *([] if with_strategy else ["strategy"])})
 
 
 @cache

@@ -129,6 +129,8 @@ def _check_data(options: argparse.Namespace) -> None:
 
     dataset = DATASETS.parse(options.dataset, where="dataset")
     root = Path(given).expanduser() if (given := resolve_root(options)) is not None else None
+    if root is not None and not root.is_dir():
+        raise UserError("there is no such folder", where=str(root), hint="give the dataset's folder")
     survey = check_dataset(dataset, root)
     with ConsoleReporter() as reporter:
         check_videos(survey, reporter, decode=options.decode)

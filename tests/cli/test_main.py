@@ -94,6 +94,7 @@ def test_dry_run_prints_the_resolved_configuration_and_makes_nothing(tmp_path, m
         (["export", "/nowhere"], ["/nowhere: there is no such file"]),
         (["list", "norm"], ["did you mean 'norms'?"]),
         (["sweep", "nowhere.yaml"], ["nowhere.yaml: cannot be read"]),
+        (["data", "check", "hmdb51", "/nowhere"], ["/nowhere: there is no such folder"]),
         (["norms", "check", "cm"], ["unknown norm 'cm'", "did you mean 'cn'?", "see: clnorm list norms"]),
         (["norms", "check", "torch.nn.RMSNrm"], ["module 'torch.nn' has no 'RMSNrm'", "did you mean 'RMSNorm'?"]),
         (["norms", "check", "cn", "--channels", "few"], ["channels: 'few' is not legal; legal: an int >= 1"]),

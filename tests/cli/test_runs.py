@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from clnorm.cli.main import main
+from clnorm.results.folder import write_frame
 from clnorm.results.inspect import compare_runs, inspect_run
 
 REFERENCE = Path(__file__).parents[2] / "results" / "synthetic_cn"
@@ -58,7 +59,7 @@ def test_classes_and_confusion_are_those_of_the_last_step(tmp_path):
     order = [label for group in view.record.experiences for label in group]
     a, b = order[:2]
     rows = [(0, a, b), (4, a, a), (4, a, b), (4, b, b), (4, b, b)]
-    pd.DataFrame(rows, columns=["after", "label", "predicted"]).to_parquet(run / "predictions.parquet")
+    write_frame(run / "predictions.parquet", pd.DataFrame(rows, columns=["after", "label", "predicted"]))
     view = inspect_run(run)
     names = [view.record.classes[label] for label in (a, b)]
     assert view.classes["class"].tolist()[:2] == names
@@ -79,6 +80,17 @@ def test_damaged_predictions_are_named(tmp_path, capsys):
     (run / "predictions.parquet").write_bytes(b"PAR1")
     assert main(["show", str(run)]) == 1
     assert "predictions.parquet: cannot be read" in capsys.readouterr().err
+
+
+def test_predictions_that_were_changed_are_not_shown(tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(REPLAY, run)
+    rows = pd.DataFrame([(4, 0, 0), (4, 1, 0)], columns=["after", "label", "predicted"])
+    write_frame(run / "predictions.parquet", rows)
+    assert main(["show", str(run)]) == 0
+    rows.assign(predicted=1).to_parquet(run / "predictions.parquet")
+    assert main(["show", str(run)]) == 1
+    assert "predictions.parquet: cannot be read (it has no checksum)" in capsys.readouterr().err
 
 
 def test_the_cache_is_measured(tmp_path, monkeypatch, capsys):

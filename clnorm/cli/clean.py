@@ -90,8 +90,8 @@ def _list_states(folder: Path) -> Iterator[Leftover]:
     if not folder.is_dir():
         raise UserError("there is no such folder", where=str(folder), hint="give the --out of your runs")
     for run in sorted({file.parent for file in folder.rglob("state*.pt")}):
-        files = StateFiles(run).found()
-        yield _describe(_STATES, files, lock=run / ".lock")
+        if files := StateFiles(run).found():
+            yield _describe(_STATES, files, lock=run / ".lock")
 
 
 def _describe(kind: str, paths: tuple[Path, ...], *, lock: Path) -> Leftover:

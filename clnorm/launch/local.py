@@ -30,14 +30,15 @@ def local(job: Job, *, processes: int = 0, threads: int = 0) -> bool:
         ClnormError: the workers could not start.
     """
     gpus = list_gpus()
+    threads = threads or count_threads(processes, gpus)
     count = min(processes or len(gpus) or count_fitting(), len(job.cells))
-    if count == 1 and not threads:
+    if processes == 1 and threads == count_threads(1, []):
         if job.preview is not None:
             job.preview(shlex.join(job.command(list(job.cells))))
         else:
             work(list(job.cells.values()), retries=job.retries, reporter=job.reporter)
         return True
-    crew = _Crew(job, count=count, threads=threads or max(len(os.sched_getaffinity(0)) // count, 1), gpus=gpus)
+    crew = _Crew(job, count=count, threads=threads, gpus=gpus)
     if job.preview is not None:
         job.preview(crew.describe())
         return True
@@ -55,6 +56,16 @@ def list_gpus() -> list[str]:
     except (OSError, subprocess.SubprocessError):
         return []
     return [str(index) for index, line in enumerate(told.splitlines()) if line.startswith("GPU ")]
+
+
+def count_threads(processes: int, gpus: list[str]) -> int:
+    """CPU threads of a process, by `OMP_NUM_THREADS` or the cores that each has.
+
+    Not by what is left to do, or by the memory that is free: sums are rounded by how many threads make them, and a
+    sweep that goes on is to go on with the same bits.
+    """
+    cores, given = len(os.sched_getaffinity(0)), os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdecimal() and int(given) else max(cores // (processes or len(gpus) or cores), 1)
 
 
 def count_fitting() -> int:

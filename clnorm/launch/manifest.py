@@ -1,7 +1,8 @@
 """The manifest of a sweep: its cells as JSON, which any process can run by their index."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,18 @@ def write_manifest(cells: Sequence[Cell]) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot be written ({error.strerror})", where=str(file.parent), hint="choose --out") from error
-    replace_file(file, lambda target: target.write(sealed))
+    with locked(file.parent):
+        replace_file(file, lambda target: target.write(sealed))
     return file
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold what a sweep keeps beside its runs while something of it is replaced: sweeps may share a results folder."""
+    from filelock import FileLock
+
+    with FileLock(folder / "lock"):
+        yield
 
 
 def read_cells(

@@ -11,7 +11,7 @@ from typing import Any
 
 from clnorm.errors import ClnormError
 from clnorm.files import replace_file
-from clnorm.launch.manifest import FOLDER
+from clnorm.launch.manifest import FOLDER, locked
 from clnorm.progress import Reporter
 from clnorm.reading import read_json
 
@@ -50,10 +50,11 @@ class Failures:
 
     def add(self, run: str, what: str, *, is_mistake: bool) -> Failure:
         """Count one more failure of a run."""
-        before = self.find(run)
-        failure = Failure(1 + (before.attempts if before else 0), what, is_mistake)
         self._folder.mkdir(parents=True, exist_ok=True)
-        replace_file(self._folder / f"{run}.json", lambda file: file.write(json.dumps(asdict(failure)).encode()))
+        with locked(self._folder.parent):
+            before = self.find(run)
+            failure = Failure(1 + (before.attempts if before else 0), what, is_mistake)
+            replace_file(self._folder / f"{run}.json", lambda file: file.write(json.dumps(asdict(failure)).encode()))
         return failure
 
     def find(self, run: str) -> Failure | None:

@@ -9,7 +9,7 @@ from clnorm.launch.notes import Failures, Telling
 from clnorm.launch.plan import Cell
 from clnorm.progress import Reporter
 from clnorm.results.folder import RunIsHeldError
-from clnorm.training.states.stopping import StoppedError
+from clnorm.training.states.stopping import StoppedError, remember_request
 
 _PAUSE = 5.0  # seconds between two looks at runs that other processes hold
 
@@ -37,10 +37,13 @@ def work(cells: Sequence[Cell], *, retries: int = 1, reporter: Reporter | None =
         return
     reporter = reporter or Reporter()
     failures, told, left = Failures(cells[0].config.out), set[str](), list(range(len(cells)))
-    with Telling(cells[0].config.out, reporter) as telling:
+    with Telling(cells[0].config.out, reporter) as telling, remember_request() as request:
         while left:
             again = []
             for index in left:
+                if request.name:
+                    hint = "give the same command again, which goes on from here"
+                    raise StoppedError(f"stopped by {request.name} when a run was finished", hint=hint)
                 cell = cells[index]
                 failed = failures.find(cell.run)
                 if failed is not None and failed.is_final(retries):

@@ -78,6 +78,7 @@ def test_states_of_stopped_runs_are_listed_where_their_folder_is_given(cache, tm
         for file in runs[name].state.found():
             age(file, days)
     (tmp_path / "runs" / "stopped" / "record.json").write_text("{}")
+    (tmp_path / "runs" / "state_dict.pt").touch()  # somebody else's
     assert main(["clean", "--kind", "states"]) == 2
     capsys.readouterr()
     with runs["held"].locked():
@@ -87,6 +88,7 @@ def test_states_of_stopped_runs_are_listed_where_their_folder_is_given(cache, tm
     assert (tmp_path / "runs" / "stopped" / "record.json").exists()
     assert runs["recent"].state.exist()
     assert runs["held"].state.exist()
+    assert (tmp_path / "runs" / "state_dict.pt").exists()
 
 
 def test_a_folder_that_is_not_there_is_refused(cache, tmp_path, capsys):

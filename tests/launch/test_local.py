@@ -13,10 +13,10 @@ import yaml
 
 import clnorm
 from clnorm.launch.grid import read_sweep
-from clnorm.launch.local import count_fitting, divide, list_gpus
+from clnorm.launch.local import count_fitting, count_threads, divide, list_gpus
 from clnorm.launch.notes import read_signs
 from clnorm.launch.status import Watch
-from clnorm.launch.sweep import sweep
+from clnorm.launch.sweep import preview, sweep
 from tests.training.states.continued import results
 
 pytestmark = pytest.mark.slow
@@ -149,6 +149,24 @@ def test_there_is_a_process_a_core_as_far_as_memory_allows(monkeypatch, memory, 
     monkeypatch.setattr("clnorm.launch.local.os.sched_getaffinity", lambda pid: set(range(6)))
     monkeypatch.setattr("clnorm.launch.local.free_memory_gb", lambda: memory)
     assert count_fitting() == count
+
+
+@pytest.mark.parametrize(
+    ("given", "processes", "gpus", "threads"),
+    [("", 0, 0, 1), ("", 2, 0, 3), ("", 0, 2, 3), ("", 1, 0, 6), ("", 9, 0, 1), ("4", 2, 0, 4), ("x", 2, 0, 3)],
+)
+def test_threads_depend_on_the_machine_alone(monkeypatch, given, processes, gpus, threads):
+    monkeypatch.setattr("clnorm.launch.local.os.sched_getaffinity", lambda pid: set(range(6)))
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert count_threads(processes, ["0", "1"][:gpus]) == threads
+
+
+@pytest.mark.parametrize("cells", [["ln"], ["ln", "cn"]])
+def test_what_is_left_of_a_sweep_has_as_many_threads_as_the_whole_one(tiny, monkeypatch, cells):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr("clnorm.launch.local.os.sched_getaffinity", lambda pid: set(range(6)))
+    lines = preview([tiny(norm=norm) for norm in cells], "local").splitlines()
+    assert [line.partition(" ")[0] for line in lines] == ["OMP_NUM_THREADS=1"] * len(cells)
 
 
 def test_workers_begin_at_different_cells():

@@ -1,6 +1,7 @@
 """The plan of a sweep: the run of each cell, what is finished, and an order in which beginnings are shared."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -49,6 +50,13 @@ def test_a_manifest_gives_back_its_cells(plan):
     assert read_cells(file, [3, 1]) == [cells[3], cells[1]]
     assert write_manifest(cells) == file, "the same sweep has the same manifest"
     assert write_manifest(cells[:2]) != file, "an amended one leaves the first to the processes that read it"
+
+
+def test_one_manifest_is_written_by_several_at_once(plan):
+    cells = plan(*GRID).cells
+    with ThreadPoolExecutor(4) as pool:
+        files = [pool.submit(write_manifest, cells) for _ in range(80)]
+        assert {len(read_cells(file.result())) for file in files} == {len(cells)}
 
 
 @pytest.mark.parametrize("index", [4, 99])

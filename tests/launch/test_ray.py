@@ -262,7 +262,15 @@ def test_a_command_runs_in_its_folder_and_its_output_is_kept(tmp_path):
     assert log.read_text().splitlines() == [str(tmp_path), "no"]
 
 
-@pytest.mark.usefixtures("_short")
+@pytest.fixture
+def _in_the_background():
+    """Interrupts are ignored, as by what a shell starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_short", "_in_the_background")
 def test_a_cancelled_command_is_asked_to_stop_and_waited_for(tmp_path):
     log = tmp_path / "log"
     words = ["bash", "-c", "trap 'echo told; exit 75' TERM; echo begun; for i in $(seq 600); do sleep 0.05; done"]

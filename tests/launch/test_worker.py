@@ -1,5 +1,7 @@
 """The worker: it goes on after whatever happens to a cell, and says all of it at the end."""
 
+import signal
+
 import pytest
 
 import clnorm
@@ -7,7 +9,7 @@ from clnorm.errors import ClnormError, UserError
 from clnorm.launch.notes import Failures, read_signs
 from clnorm.launch.worker import FailedCellsError, work
 from clnorm.results.folder import RunFolder, RunIsHeldError
-from clnorm.training.states.stopping import StoppedError
+from clnorm.training.states.stopping import StoppedError, wait_for_signals
 
 NORMS = [{"norm": "bn"}, {"norm": "cn"}, {"norm": "gn"}]
 
@@ -33,6 +35,19 @@ def test_a_cell_that_another_process_holds_is_left_and_taken_up_when_the_others_
         "[2/3] norm=cn",
         "[3/3] norm=gn",
     ], "waiting says nothing twice"
+
+
+def test_no_cell_begins_once_a_run_that_was_asked_to_stop_is_finished(plan, finish, notes):
+    """Such as by a signal that came after its last step."""
+
+    def ask():
+        with wait_for_signals(notes):
+            signal.raise_signal(signal.SIGTERM)
+
+    done = finish(bn=ask)
+    with pytest.raises(StoppedError, match="stopped by SIGTERM when a run was finished; give the same command again"):
+        work(plan(*NORMS).cells, reporter=notes)
+    assert done == ["bn"]
 
 
 @pytest.mark.parametrize("error", [ClnormError("the disk is full"), ValueError("odd"), MemoryError("none left")])

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType
 
 from clnorm.errors import ClnormError
@@ -31,6 +32,21 @@ class StopRequest:
     name = ""
 
 
+_REMEMBERED: ContextVar[StopRequest | None] = ContextVar("remembered", default=None)
+
+
+@contextmanager
+def remember_request() -> Iterator[StopRequest]:
+    """Within it, what was asked for in `wait_for_signals` is still known when that has ended: a run that was asked to
+    stop after its last step is finished, and the next one does not begin.
+    """
+    token = _REMEMBERED.set(request := StopRequest())
+    try:
+        yield request
+    finally:
+        _REMEMBERED.reset(token)
+
+
 @contextmanager
 def wait_for_signals(reporter: Reporter, *, shared: bool = False) -> Iterator[StopRequest]:
     """Within it SIGINT and SIGTERM only leave a request; a second one does what it did before.
@@ -46,7 +62,7 @@ def wait_for_signals(reporter: Reporter, *, shared: bool = False) -> Iterator[St
         reporter: told of the request.
         shared: whether the process is one of several.
     """
-    request = StopRequest()
+    request = _REMEMBERED.get() or StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return

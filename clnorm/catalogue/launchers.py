@@ -12,9 +12,7 @@ LAUNCHERS.add(
         "processes on this machine, which share its cores or its GPUs",
         {
             "processes": Option(0, "how many; 0 is one a GPU, or one a core as far as memory allows", low=0, high=1024),
-            "threads": Option(
-                0, "CPU threads of each; 0 is OMP_NUM_THREADS or its share of cores", low=0, high=1024
-            ),
+            "threads": Option(0, "CPU threads of each; 0 is OMP_NUM_THREADS or its share of cores", low=0, high=1024),
         },
     )
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from clnorm.catalogue.registry import Spec
 from clnorm.config.config import Config
+from clnorm.errors import UserError
 from clnorm.launch.plan import Cell
 from clnorm.launch.status import SweepStatus
 from clnorm.progress import Reporter
@@ -61,6 +62,17 @@ class Job:
             return parts
         stride = -(-len(parts) // at_once)
         return [parts[place] for first in range(stride) for place in range(first, len(parts), stride)]
+
+
+def refuse_automatic(job: Job, *, where: str) -> None:
+    """Refuse cells that are other runs on other machines than this one, which looks for them by their names here.
+
+    Raises:
+        UserError: there are such.
+    """
+    if any(cell.config.train.precision == "auto" for cell in job.cells.values()):
+        what = "train.precision=auto is another precision, and so another run, on another machine"
+        raise UserError(what, where=where, hint="name it, such as --set train.precision=bf16")
 
 
 def list_plugins(config: Config) -> list[str]:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 
 from clnorm.environment import free_memory_gb
@@ -19,6 +20,8 @@ from clnorm.launch.worker import work
 _EVERY = 1.0  # seconds between two looks
 _GB_EACH = 4.0  # memory of a process for which there must be room
 _DONE = (0, 1)  # exit codes of a worker that tried all of its cells
+_STOPPED = (75, -signal.SIGTERM)  # of one that was asked to stop, the second before it could hear that
+_MOST_LOST = 3  # times that a worker may end without a run
 
 
 def local(job: Job, *, processes: int = 0, threads: int = 0) -> bool:
@@ -77,13 +80,17 @@ def count_fitting() -> int:
 
 
 class _Crew:
-    """The worker processes; one that is killed is replaced, and the cell that it was at has failed once."""
+    """The worker processes. One that ends before its time is replaced; the cell that it was at has failed once, unless
+    it was asked to stop.
+    """
 
     def __init__(self, job: Job, *, count: int, threads: int, gpus: list[str]) -> None:
         self._job, self._threads, self._gpus = job, threads, gpus
         self._orders = divide(list(job.cells), count)
         self._logs = Path(job.out).expanduser() / FOLDER / "logs"
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
+        self._ended: list[tuple[int, int, int]] = []  # number, process and exit code of those to replace
+        self._lost = Counter[int]()  # how often each number's worker ended without a run
         self._stopping = False
 
     def describe(self) -> str:
@@ -107,16 +114,21 @@ class _Crew:
         self._stopping = True
 
     def are_left(self) -> bool:
-        """Wait a moment; whether any process is left. Those that died are seen to."""
+        """Wait a moment; whether any process is left, or to be started again.
+
+        Those that end before their time are replaced a moment later: what ended them may end this process, too.
+        """
         time.sleep(_EVERY)
+        ended, self._ended = self._ended, []
+        if not self._stopping:
+            for number, pid, code in ended:
+                self._replace(number, pid, code)
         for number, worker in list(self._workers.items()):
-            code = worker.poll()
-            if code is None:
-                continue
-            del self._workers[number]
-            if code not in _DONE and not self._stopping:
-                self._replace(number, worker.pid, code)
-        return bool(self._workers)
+            end = worker.poll()
+            if end is not None:
+                del self._workers[number]
+                self._ended += [] if end in _DONE or self._stopping else [(number, worker.pid, end)]
+        return bool(self._workers or self._ended)
 
     def _settings(self, number: int) -> dict[str, str]:
         """What a worker finds in its environment beside what this process has there."""
@@ -140,12 +152,15 @@ class _Crew:
         runs = [sign.run for sign in read_signs(self._job.out) if sign.worker == worker and sign.run]
         forget_worker(self._job.out, worker)
         log = self._logs / f"worker-{number}.log"
-        if not runs:
+        why = f"its process was killed by signal {-code}" if code < 0 else f"its process ended with code {code}"
+        self._lost[number] += not runs
+        by_itself = code > 0 and code not in _STOPPED
+        if not runs and (by_itself or self._lost[number] > _MOST_LOST):
             last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it left no word"]
             raise ClnormError(f"a worker ended with code {code}: {last[0]}", where=str(log))
-        why = f"its process was killed by signal {-code}" if code < 0 else f"its process ended with code {code}"
-        Failures(self._job.out).add(runs[0], f"{why}; see {log}", is_mistake=False)
-        self._job.reporter.note(f"Worker {number} is started anew: {runs[0]}: {why}.")
+        if runs and code not in _STOPPED:
+            Failures(self._job.out).add(runs[0], f"{why}; see {log}", is_mistake=False)
+        self._job.reporter.note(f"Worker {number} is started anew: {', '.join([*runs, why])}.")
         self._start(number)
 
 

@@ -64,7 +64,7 @@ class Plan:
         """Of each configuration, in their order.
 
         Raises:
-            ClnormError: one is not there, or is damaged.
+            ClnormError: one is not there or not finished, or is damaged.
         """
         folders = {cell.run: cell.folder for cell in self.cells}
         return [_load(folders[run]) for run in self.runs]
@@ -107,6 +107,6 @@ def plan_sweep(configs: Sequence[Config], *, reporter: Reporter) -> Plan:
 
 def _load(folder: RunFolder) -> RunRecord:
     record = folder.load()
-    if record is None:
-        raise ClnormError("is gone since it was finished", where=str(folder.path))
+    if record is None or record.status != "finished":
+        raise ClnormError("is not finished, or is gone since it was", where=str(folder.path))
     return record

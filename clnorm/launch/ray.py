@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from clnorm.errors import ClnormError, UserError
-from clnorm.launch.job import Job
+from clnorm.launch.job import Job, refuse_automatic
 from clnorm.launch.manifest import FOLDER
 from clnorm.launch.notes import Failures
 from clnorm.launch.ray_task import run_command
@@ -43,6 +43,7 @@ def ray(
         FailedCellsError: some cells failed.
         StoppedError: this process was asked to stop; all runs at work keep their states.
     """
+    refuse_automatic(job, where=_WHERE)
     need = _Need(cpus, gpus)
     if job.preview is not None:
         job.preview("\n".join(need.describe(job.command(indices)) for indices in job.bundle(bundle)))

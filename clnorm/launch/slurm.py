@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from clnorm.errors import ClnormError
-from clnorm.launch.job import Job, write_indices
+from clnorm.launch.job import Job, refuse_automatic, write_indices
 from clnorm.launch.notes import Failures
 from clnorm.launch.plan import Cell
 from clnorm.launch.prepare import list_unprepared
 from clnorm.launch.slurm_queue import Queue, SlurmError, Submission, cancel, read_array_limit
-from clnorm.launch.slurm_script import Request, write_script
+from clnorm.launch.slurm_script import WHERE, Request, write_script
 from clnorm.launch.status import Watch
 from clnorm.launch.worker import refuse_failures
 from clnorm.training.states.stopping import StoppedError, StopRequest, wait_for_signals
@@ -58,6 +58,7 @@ def slurm(
         FailedCellsError: with `wait`: some failed.
         StoppedError: with `wait`: this process was asked to stop; the jobs go on.
     """
+    refuse_automatic(job, where=WHERE)
     request = Request(
         partition=partition,
         account=account,

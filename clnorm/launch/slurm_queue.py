@@ -1,5 +1,6 @@
 """Slurm's own commands, and notes of what was submitted: which runs each task of an array has."""
 
+import hashlib
 import json
 import re
 import subprocess
@@ -74,8 +75,10 @@ class Queue:
     def name_next(self, manifest: Path) -> str:
         """A name for a job that was not taken yet."""
         taken = {file.stem for file in self._folder.glob("*.json")} | {file.stem for file in self._folder.glob("*.sh")}
+        # Sweeps in several folders may be the same, and jobs are asked for and cancelled by their names.
+        place = hashlib.sha256(str(manifest.resolve()).encode()).hexdigest()[:8]
         number = 1
-        while (name := f"clnorm-{manifest.stem}-{number}") in taken:
+        while (name := f"clnorm-{place}-{number}") in taken:
             number += 1
         return name
 

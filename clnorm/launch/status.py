@@ -83,7 +83,7 @@ class SweepStatus:
 
 
 class Watch:
-    """Looks at a sweep again and again; a finished run is read once.
+    """Looks at the sweep given last in a folder, and at others in it that have workers; a finished run is read once.
 
     Args:
         folder: the results folder of a sweep.
@@ -109,10 +109,11 @@ class Watch:
         for file in files:
             if file not in self._names:
                 self._names[file] = {row["run"]: row["name"] for row in read_rows(file)}
-        names = {run: name for file in files for run, name in self._names[file].items()}
         now = time.time()
         signs = [sign for sign in read_signs(self._folder) if now - sign.when < _SILENT]
         alive = {sign.run: sign for sign in signs}
+        shown = [file for file in files if file == files[-1] or alive.keys() & self._names[file].keys()]
+        names = {run: name for file in shown for run, name in self._names[file].items()}
         cells = [self._look_at(name, run, alive.get(run)) for run, name in names.items()]
         return SweepStatus(str(self._folder), cells, len(signs))
 

@@ -62,7 +62,8 @@ def _train(
     """Train experience `index` from a position in it, from what another run left of it, or from its start."""
     setup, costs = strategy.setup, keeper.costs
     keeper.begin(index)
-    with Prefixes(strategy).of(index, waiting=keeper.stop_if_asked) as prefix:
+    shared = Prefixes(strategy).of(index, begun=position is not None, waiting=keeper.stop_if_asked)
+    with shared as prefix:
         if prefix is not None and position is None and (kept := prefix.load()) is not None:
             position = kept["position"]
             costs.take_over(kept["seconds"], kept["clips"])

@@ -43,11 +43,12 @@ def test_a_job_asks_for_what_the_options_say(submit, notes):
     is_over, job = submit(f"{options},more=--constraint=a100 --mail-type=END,restarts=7")
     assert not is_over
     (script,) = scripts(job)
+    (name,) = (file.stem for file in Queue(job.out).folder.glob("*.sh"))
     asked = re.findall(r"^#SBATCH (.*)$", script, flags=re.MULTILINE)
     assert asked == [
-        *[f"--job-name=clnorm-{job.manifest.stem}-1", "--array=0-1%16", "--nodes=1", "--ntasks=1"],
+        *[f"--job-name={name}", "--array=0-1%16", "--nodes=1", "--ntasks=1"],
         *["--cpus-per-task=8", "--signal=B:USR1@60", "--requeue", "--open-mode=append"],
-        f"--output={Queue(job.out).folder}/clnorm-{job.manifest.stem}-1-%a.log",
+        f"--output={Queue(job.out).folder}/{name}-%a.log",
         f"--chdir={os.getcwd()}",
         *["--partition=gpu", "--account=a", "--qos=q", "--time=240", "--gres=gpu:2", "--mem=1536M"],
         *["--constraint=a100", "--mail-type=END"],

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from clnorm.errors import ClnormError
 from clnorm.launch.job import Job
 from clnorm.launch.manifest import write_manifest
 from clnorm.launch.notes import Failures
@@ -39,12 +40,20 @@ def wait(job, workers):
     run_workers(job, start=workers.start, are_left=workers.are_left, stop=workers.stop)
 
 
-def test_it_returns_when_none_is_left_and_shows_the_end(job):
+def test_it_returns_when_none_is_left_and_shows_the_end(job, write_record):
     shown, workers = [], Workers(patient=False)
+    for cell in job.cells.values():
+        write_record(cell)
     wait(replace(job, show=shown.append), workers)
     assert workers.left == 0
     assert workers.stops == 0
-    assert [status.count("waiting") for status in shown] == [2, 2]
+    assert [status.count("finished") for status in shown] == [2, 2]
+
+
+def test_cells_that_no_worker_finished_are_told(job, write_record):
+    write_record(job.cells[0])
+    with pytest.raises(ClnormError, match="all workers ended, and 1 of 2 runs are not finished, such as norm=cn"):
+        wait(job, Workers(patient=False))
 
 
 @pytest.mark.parametrize("error", [OSError("the folder is gone"), KeyboardInterrupt()])

@@ -11,7 +11,7 @@ from clnorm.evaluation.matrix import UNTRAINED
 from clnorm.results.folder import RunFolder, read_frame
 from clnorm.results.state import unpack_state
 from clnorm.training.states.cost import Costs
-from clnorm.training.states.keeping import name_parts
+from clnorm.training.states.keeping import describe_clips, name_parts
 from clnorm.training.trainer import ClipStrategy
 
 _WHERE = "begin.run"
@@ -43,6 +43,8 @@ def begin_from(begin: BeginConfig, strategy: ClipStrategy, folder: RunFolder) ->
     try:
         if state["stream"][:done] != strategy.training_stream.digests[:done]:
             raise _unfitting(file, f"its first {done} experiences have other clips or classes")
+        if state["clips"] != describe_clips(strategy):
+            raise _unfitting(file, "its clips have another content or another size")
         for kind, name in name_parts(strategy).items():
             if state["names"][kind] != name:
                 raise _unfitting(file, f"its {kind} is {state['names'][kind]}, not {name}")

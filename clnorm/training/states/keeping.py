@@ -82,6 +82,7 @@ class Keeper:
         held = {
             "run": self._folder.path.name,
             "stream": self._strategy.training_stream.digests,
+            "clips": describe_clips(self._strategy),
             "names": name_parts(self._strategy),
             "costs": self.costs.state_dict(),
             "made": {"until": place, "versions": self._versions},
@@ -94,6 +95,12 @@ def name_parts(strategy: ClipStrategy) -> dict[str, str]:
     """What a run that branches off must have in common with this one; options may differ."""
     config = strategy.setup.config
     return {kind: getattr(config, kind).name for kind in ("norm", "strategy", "backbone")}
+
+
+def describe_clips(strategy: ClipStrategy) -> list[str | int]:
+    """What the clips of a run are: the content of all files, and the size in which they are read."""
+    store = strategy.setup.store
+    return [store.content, store.frames, store.size]
 
 
 def _stopped(signal: str, place: str) -> StoppedError:

@@ -21,6 +21,7 @@ from clnorm.files import cache_dir, replace_file
 from clnorm.norms.base import uses_progress
 from clnorm.results.state import pack_state, unpack_state
 from clnorm.training.processes import share_state
+from clnorm.training.states.keeping import describe_clips
 from clnorm.training.trainer import ClipStrategy
 
 FOLDER = "prefixes"
@@ -38,13 +39,15 @@ class Prefixes:
         self._note = strategy.setup.reporter.note
 
     @contextmanager
-    def of(self, index: int, *, waiting: Callable[[], None]) -> Iterator["Prefix | None"]:
+    def of(self, index: int, *, begun: bool, waiting: Callable[[], None]) -> Iterator["Prefix | None"]:
         """The shared state at the end of experience `index`; None where the configuration wants none.
 
-        While this run trains the experience itself, another process that would train the same waits.
+        While this run trains the experience itself, another process that would train the same waits; not so a run that
+        is within it already.
 
         Args:
             index: of the experience.
+            begun: whether this run goes on within the experience.
             waiting: called every second while another process is at work on it; it may raise.
         """
         last = index + 1 == len(self._strategy.training_stream.experiences)
@@ -62,6 +65,9 @@ class Prefixes:
         lock = FileLock(folder / f"{name}.lock")
         with suppress(Timeout):
             lock.acquire(timeout=0)
+        if not lock.is_locked and begun and self._strategy.ranks.size == 1:
+            yield None
+            return
         if not lock.is_locked:
             self._note(f"Waiting: another process trains experience {index + 1} just as this run would.")
         while not lock.is_locked:
@@ -79,7 +85,7 @@ class Prefixes:
         setup, shared = strategy.setup, index == 0 and strategy.first_as_naive
         parts = {
             "options": describe_options(setup.config, with_strategy=not shared),
-            "store": [setup.store.content, setup.store.frames, setup.store.size],
+            "store": describe_clips(strategy),
             "experiences": strategy.training_stream.digests[: index + 1],
             "steps": strategy.statistics.total if uses_progress(strategy.model) else None,
             "execution": setup.execution.to_dict(),

@@ -15,6 +15,9 @@ pytestmark = pytest.mark.slow
 OPTIONS = {"norm": "cn", "strategy": "replay:per_class=2", "protocol": "even:experiences=4", "train__epochs": 1}
 
 
+OTHER_CLIPS = "synthetic:classes=4,train=4,test=2,cues=shape"
+
+
 @pytest.fixture
 def first(tiny, tmp_path):
     """A run that keeps the states after all experiences: its folder, its configuration and what it leaves."""
@@ -60,6 +63,8 @@ def test_the_content_of_the_state_is_in_the_id_and_its_place_is_not(tiny, first,
         ({"strategy": "naive"}, "its strategy is replay, not naive"),
         ({"seed": 1}, "its first 2 experiences have other clips or classes"),
         ({"norm": "bn"}, "its norm is cn, not bn"),
+        ({"data__image_size": 24}, "its clips have another content or another size"),
+        ({"dataset": OTHER_CLIPS}, "its clips have another content or another size"),
         ({"backbone": "vit_nano"}, "its backbone is lsvit_nano, not vit_nano"),
         ({"backbone": "lsvit_nano:ffn_bn=true"}, "cannot go on from there"),
         ({"begin__experience": 5}, "there is no experience 5; legal: 2 to 4"),

@@ -4,10 +4,12 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 import clnorm
 from clnorm.training.resuming import ResumingTemplate
 from tests.training.states.continued import DRAWS, POLICIES, UNEQUAL, Notes, results
+from tests.training.states.test_stopping import run_stopped
 
 pytestmark = pytest.mark.slow
 
@@ -127,6 +129,16 @@ def test_a_stop_in_the_rest_of_the_run_keeps_what_was_taken_over(tiny, tmp_path,
     record = clnorm.run(config)
     assert [part["experience"] for part in record.reused] == [0]
     assert record.cost["seconds"] > record.reused[0]["seconds"]
+
+
+def test_a_run_within_an_experience_does_not_wait_for_one_that_trains_it_from_the_start(tiny, cache, monkeypatch):
+    config, notes = tiny(save__prefixes="first", norm="cn", strategy="naive", save__every_epochs=1), Notes()
+    run_stopped(config, monkeypatch, steps=3)
+    (lock,) = (cache / "prefixes").glob("*.lock")
+    with FileLock(lock):
+        record = clnorm.run(config, reporter=notes)
+    assert record.status == "finished"
+    assert not [text for text in notes.texts if text.startswith("Waiting")]
 
 
 def test_of_two_processes_one_trains_and_the_other_waits(tiny, cache):

@@ -58,7 +58,7 @@ class Estimate:
             UserError: it does.
         """
         if self.hours > most:
-            what = f"the runs take about {self.hours:.2f} hours of a process"
+            what = f"the runs take about {self.hours:.3g} hours of a process"
             raise UserError(what, where="--max-hours", legal=f"at most {most:g}", hint="see: --estimate")
 
 

@@ -120,14 +120,16 @@ class _Crew:
         """
         time.sleep(_EVERY)
         ended, self._ended = self._ended, []
-        if not self._stopping:
-            for number, pid, code in ended:
+        for number, pid, code in ended:
+            if self._stopping:
+                forget_worker(self._job.out, _name(pid))  # left by one that could not hear it yet
+            else:
                 self._replace(number, pid, code)
         for number, worker in list(self._workers.items()):
             end = worker.poll()
             if end is not None:
                 del self._workers[number]
-                self._ended += [] if end in _DONE or self._stopping else [(number, worker.pid, end)]
+                self._ended += [] if end in _DONE else [(number, worker.pid, end)]
         return bool(self._workers or self._ended)
 
     def _settings(self, number: int) -> dict[str, str]:
@@ -148,7 +150,7 @@ class _Crew:
             )
 
     def _replace(self, number: int, pid: int, code: int) -> None:
-        worker = f"{socket.gethostname()}-{pid}"
+        worker = _name(pid)
         runs = [sign.run for sign in read_signs(self._job.out) if sign.worker == worker and sign.run]
         forget_worker(self._job.out, worker)
         log = self._logs / f"worker-{number}.log"
@@ -162,6 +164,11 @@ class _Crew:
             Failures(self._job.out).add(runs[0], f"{why}; see {log}", is_mistake=False)
         self._job.reporter.note(f"Worker {number} is started anew: {', '.join([*runs, why])}.")
         self._start(number)
+
+
+def _name(pid: int) -> str:
+    """What a worker of this machine calls itself in its signs."""
+    return f"{socket.gethostname()}-{pid}"
 
 
 def divide(indices: list[int], count: int) -> list[list[int]]:

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,17 +10,19 @@ from clnorm.errors import ClnormError
 from clnorm.launch.job import Job
 from clnorm.launch.local import local
 from clnorm.launch.manifest import write_manifest
-from clnorm.launch.notes import Failures
+from clnorm.launch.notes import Failures, read_signs
 from clnorm.launch.worker import FailedCellsError
 from clnorm.training.states.stopping import StoppedError
 
 # Ends with the next word of the file `ends`, and with 0 when there is none left.
 WORKER = """
-import os, pathlib, signal
+import json, os, pathlib, signal, socket, time
 file = pathlib.Path({ends!r})
 first, *rest = file.read_text().split() or ["0"]
 file.write_text(" ".join(rest))
 print("worker says", first, flush=True)
+sign = {{"worker": f"{{socket.gethostname()}}-{{os.getpid()}}", "run": "", "when": time.time()}}
+(pathlib.Path({signs!r}) / f"{{sign['worker']}}.json").write_text(json.dumps(sign))
 if int(first) < 0:
     os.kill(os.getpid(), -int(first))
 raise SystemExit(int(first))
@@ -35,7 +38,9 @@ def crew(plan, notes, tmp_path, monkeypatch):
     def run(*codes, show=lambda status: None):
         ends = tmp_path / "ends"
         ends.write_text(" ".join(map(str, codes)))
-        command = [sys.executable, "-c", WORKER.format(ends=str(ends))]
+        signs = Path(cell.config.out, ".sweep", "workers")
+        signs.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-c", WORKER.format(ends=str(ends), signs=str(signs))]
         monkeypatch.setattr(Job, "command", lambda self, indices: command)
         return local(Job(write_manifest([cell]), {0: cell}, 1, notes, show), processes=2)
 
@@ -83,3 +88,4 @@ def test_what_ends_all_processes_at_once_is_a_stop(crew, notes, code):
     with pytest.raises(StoppedError, match="stopped by SIGTERM"):
         crew(code, show=hear)
     assert not any("started anew" in text for text in notes.texts)
+    assert not read_signs(crew.cell.config.out)

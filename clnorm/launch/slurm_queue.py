@@ -36,6 +36,10 @@ class SlurmError(ClnormError):
     """A command of Slurm's failed, with its own words, or is not there."""
 
 
+class SilentSlurmError(SlurmError):
+    """A command of Slurm's did not end in time, so that nobody knows what it did."""
+
+
 class Queue:
     """The arrays of a results folder.
 
@@ -105,7 +109,10 @@ class Queue:
             # The name once more, since SBATCH_JOB_NAME would win over the script's.
             told = ask(["sbatch", "--parsable", f"--job-name={submission.name}", *order, str(file)])
         except SlurmError as error:
-            note.unlink()
+            if not isinstance(
+                error, SilentSlurmError
+            ):  # which may have taken the job: squeue knows it by the note's name
+                note.unlink()
             if error.hint is not None or "contact" in error.what:  # it is not what was asked for that is wrong
                 raise
             raise UserError(error.what, where=error.where, hint=f"the job's script is {file}") from error
@@ -135,7 +142,7 @@ def ask(words: Sequence[str]) -> str:
     """What a command of Slurm's prints.
 
     Raises:
-        SlurmError: it is not there, fails, or does not end.
+        SlurmError: it is not there or fails; `SilentSlurmError`: it does not end.
     """
     where = f"{WHERE}: {words[0]}"
     try:
@@ -143,7 +150,10 @@ def ask(words: Sequence[str]) -> str:
     except FileNotFoundError as error:
         hint = "give the command on a machine of the cluster that submits jobs, or choose --launcher local"
         raise SlurmError(f"there is no {words[0]} here", where=where, hint=hint) from error
-    except (OSError, subprocess.SubprocessError) as error:
+    except subprocess.TimeoutExpired as error:
+        what, hint = f"did not answer within {_SECONDS} s", "give the same command again later"
+        raise SilentSlurmError(what, where=where, hint=hint) from error
+    except OSError as error:
         raise SlurmError(f"cannot be asked ({error})", where=where, hint="give the same command again") from error
     if done.returncode:
         lines = [line.partition("error: ")[2] or line for line in done.stderr.strip().splitlines()]

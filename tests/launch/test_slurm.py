@@ -16,7 +16,7 @@ from clnorm.launch.manifest import write_manifest
 from clnorm.launch.notes import Failures
 from clnorm.launch.slurm_queue import Queue, read_array_limit
 from clnorm.training.states.stopping import StoppedError
-from tests.launch.slurm_commands import calls
+from tests.launch.slurm_commands import SBATCH, calls
 
 NORMS = [{"norm": norm} for norm in ("bn", "cn", "gn", "in", "ln", "brn")]
 
@@ -142,6 +142,16 @@ def test_a_refused_job_leaves_no_note_and_no_job_before_it(submit, commands, mon
         submit()
     assert calls(commands, "scancel") == (["100"] if refused == 101 else [])
     assert not any(json.loads(file.read_text())["tasks"] for file in tmp_path.glob("runs/.sweep/slurm/*.json"))
+
+
+def test_a_job_that_was_taken_without_an_answer_is_not_submitted_twice(submit, commands, notes, monkeypatch):
+    monkeypatch.setattr("clnorm.launch.slurm_queue._SECONDS", 1)
+    commands[1]("sbatch", SBATCH + "exec sleep 20\n")
+    with pytest.raises(ClnormError, match="sbatch: did not answer within 1 s; give the same command again later"):
+        submit()
+    submit()
+    assert "6 runs are in jobs already: 6 pending (Priority)." in notes.texts
+    assert len(calls(commands, "sbatch")) == 1
 
 
 def test_a_cluster_that_is_not_reached_is_no_mistake_of_the_users(submit, commands, tmp_path):

@@ -14,6 +14,7 @@ from clnorm.errors import ClnormError, UserError
 from clnorm.launch.job import Job
 from clnorm.launch.manifest import write_manifest
 from clnorm.launch.notes import Failures
+from clnorm.launch.plan import plan_sweep
 from clnorm.launch.ray_task import run_command
 from clnorm.training.states.stopping import StoppedError
 
@@ -238,6 +239,12 @@ def test_nodes_that_are_too_small_are_an_error_here_and_a_wait_elsewhere(launch,
     assert not fake.is_up
     launch(FakeRay(finishing()), "gpus=0.5")
     assert any(text.startswith("Waiting: no node has 1 CPU cores and 0.5 GPUs") for text in notes.texts)
+
+
+def test_a_precision_that_each_machine_chooses_is_refused(tiny, notes):
+    cells = plan_sweep([tiny(train__precision="auto")], reporter=notes).cells
+    with pytest.raises(UserError, match=r"train\.precision=auto is another precision"):
+        LAUNCHERS.parse("ray").build(Job(write_manifest(cells), {0: cells[0]}, 1, notes, print))
 
 
 def test_a_dry_run_prints_the_tasks_and_needs_no_ray(launch):

@@ -14,6 +14,7 @@ from clnorm.errors import ClnormError, UserError
 from clnorm.launch.job import Job
 from clnorm.launch.manifest import write_manifest
 from clnorm.launch.notes import Failures
+from clnorm.launch.plan import plan_sweep
 from clnorm.launch.slurm_queue import Queue, read_array_limit
 from clnorm.training.states.stopping import StoppedError
 from tests.launch.slurm_commands import SBATCH, calls
@@ -142,6 +143,24 @@ def test_a_refused_job_leaves_no_note_and_no_job_before_it(submit, commands, mon
         submit()
     assert calls(commands, "scancel") == (["100"] if refused == 101 else [])
     assert not any(json.loads(file.read_text())["tasks"] for file in tmp_path.glob("runs/.sweep/slurm/*.json"))
+
+
+def test_equal_sweeps_of_two_folders_have_jobs_of_two_names(tiny, tmp_path, monkeypatch, notes, commands):
+    names = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        cells = plan_sweep([tiny(out="runs")], reporter=notes).cells
+        LAUNCHERS.parse("slurm").build(Job(write_manifest(cells), {0: cells[0]}, 1, notes, print))
+        names += [file.stem for file in Queue("runs").folder.glob("*.sh")]
+    assert len(set(names)) == len(names) == 2
+
+
+@pytest.mark.parametrize("preview", [None, print])
+def test_a_precision_that_each_machine_chooses_is_refused(submit, commands, preview):
+    with pytest.raises(UserError, match=r"train\.precision=auto is another precision.*train\.precision=bf16"):
+        submit(changes=[{"train__precision": "auto"}], preview=preview)
+    assert not calls(commands, "sbatch")
 
 
 def test_a_job_that_was_taken_without_an_answer_is_not_submitted_twice(submit, commands, notes, monkeypatch):

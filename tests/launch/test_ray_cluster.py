@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,9 @@ def processes_below(pid):
     """The numbers of all processes that a process started, and those started."""
     found = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found += [child, *processes_below(child)]
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread may end meanwhile
+            for child in map(int, task.read_text().split()):
+                found += [child, *processes_below(child)]
     return found
 
 
@@ -42,7 +44,8 @@ def kill_node(cluster, node):
     """As where a machine is switched off: all its processes are gone at once."""
     (raylet,) = (info.process.pid for info in node.all_processes["raylet"])
     for pid in processes_below(raylet):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended with the one above it
+            os.kill(pid, signal.SIGKILL)
     cluster.remove_node(node, allow_graceful=False)
 
 

@@ -80,8 +80,10 @@ def free_memory_gb() -> float | None:
     lines = _MEMORY.read_text().splitlines() if _MEMORY.exists() else []
     free = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
     with suppress(OSError, ValueError):  # no limit is the word max
-        limit, used = ((_LIMITS / name).read_text() for name in ("memory.max", "memory.current"))
-        free.append(int(limit) - int(used))
+        limit, used, parts = ((_LIMITS / f"memory.{name}").read_text() for name in ("max", "current", "stat"))
+        # Files that were read count as used, and make room when it is needed.
+        read = sum(int(line.split()[1]) for line in parts.splitlines() if line.startswith("inactive_file "))
+        free.append(int(limit) - int(used) + read)
     return min(free) / 1e9 if free else None
 
 

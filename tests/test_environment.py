@@ -22,7 +22,8 @@ def system(tmp_path, monkeypatch):
 def test_free_is_what_both_system_and_container_have(system, limit, gb):
     (system / "memory").write_text(AVAILABLE)
     (system / "memory.max").write_text(f"{limit}\n")
-    (system / "memory.current").write_text("2000000000\n")
+    (system / "memory.current").write_text("5000000000\n")
+    (system / "memory.stat").write_text("anon 2000000000\ninactive_file 3000000000\nactive_file 7\n")
     assert environment.free_memory_gb() == gb
 
 

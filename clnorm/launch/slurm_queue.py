@@ -109,9 +109,8 @@ class Queue:
             # The name once more, since SBATCH_JOB_NAME would win over the script's.
             told = ask(["sbatch", "--parsable", f"--job-name={submission.name}", *order, str(file)])
         except SlurmError as error:
-            if not isinstance(
-                error, SilentSlurmError
-            ):  # which may have taken the job: squeue knows it by the note's name
+            may_be_there = isinstance(error, SilentSlurmError)  # squeue will know it by the note's name
+            if not may_be_there:
                 note.unlink()
             if error.hint is not None or "contact" in error.what:  # it is not what was asked for that is wrong
                 raise

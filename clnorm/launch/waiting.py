@@ -40,8 +40,7 @@ def run_workers(job: Job, *, start: Callable[[], None], are_left: Callable[[], b
             raise
     job.show(watch.look())
     if request.name:
-        hint = "give the same command again, which goes on from here"
-        raise StoppedError(f"stopped by {request.name}; the states of the runs at work are kept", hint=hint)
+        raise StoppedError(f"stopped by {request.name}; the states of the runs at work are kept")
     refuse_failures(list(job.cells.values()), job.reporter)
     if left := [cell for cell in job.cells.values() if not cell.is_finished]:
         what = f"all workers ended, and {len(left)} of {len(job.cells)} runs are not finished, such as {left[0].name}"

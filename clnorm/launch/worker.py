@@ -42,8 +42,7 @@ def work(cells: Sequence[Cell], *, retries: int = 1, reporter: Reporter | None =
             again = []
             for index in left:
                 if request.name:
-                    hint = "give the same command again, which goes on from here"
-                    raise StoppedError(f"stopped by {request.name} when a run was finished", hint=hint)
+                    raise StoppedError(f"stopped by {request.name} when a run was finished")
                 cell = cells[index]
                 failed = failures.find(cell.run)
                 if failed is not None and failed.is_final(retries):

@@ -184,15 +184,6 @@ class UnwrittenFolder(RunFolder):
     def read_log(self) -> list[dict[str, Any]]:
         return []
 
-    def count_done(self) -> int:
-        """How many experiences of an unfinished run were trained and evaluated."""
-        steps = (file.stem.removeprefix("after_") for file in (self.path / _STEPS).glob("after_*.parquet"))
-        return max((1 + int(step) for step in steps if step.isdecimal()), default=0)
-
-    def last_change(self) -> float:
-        """When anything in it was last written, in seconds since 1970."""
-        return max(path.stat().st_mtime for path in (self.path, *self.path.iterdir()) if path.exists())
-
     def save_predictions(self, after: int, predictions: "pd.DataFrame") -> None: ...
 
     def load_predictions(self, steps: Iterable[int]) -> "pd.DataFrame":

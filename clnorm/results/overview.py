@@ -23,6 +23,8 @@ def sort_runs(runs: pd.DataFrame, column: str) -> pd.DataFrame:
     Raises:
         UserError: there is no such column.
     """
+    if column in METRICS and column not in runs.columns:
+        return runs  # no run is so far
     if column not in runs.columns:
         raise UserError(f"there is no column {column!r}", where="--sort", legal=map(str, runs.columns), given=column)
     best_is_high = column in METRICS and METRICS[column].higher_is_better

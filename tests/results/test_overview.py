@@ -65,6 +65,11 @@ def test_runs_are_sorted_by_any_column_the_best_of_a_metric_first(runs, column, 
     assert sort_runs(listed(runs), column)["run"].tolist() == order
 
 
+def test_a_metric_that_no_run_has_yet_sorts_nothing(tmp_path):
+    write(tmp_path / "stopped", replace(FINISHED, run="stopped", status="unfinished", metrics={}, cost={}))
+    assert sort_runs(listed(tmp_path), "accuracy")["run"].tolist() == ["stopped"]
+
+
 def test_an_unknown_column_is_refused_with_the_nearest_one(runs):
     with pytest.raises(UserError, match="there is no column 'forgeting'; did you mean 'forgetting'"):
         sort_runs(listed(runs), "forgeting")

@@ -104,5 +104,4 @@ def describe_clips(strategy: ClipStrategy) -> list[str | int]:
 
 
 def _stopped(signal: str, place: str) -> StoppedError:
-    hint = "give the same command again, which goes on from here"
-    return StoppedError(f"stopped by {signal} at {place}; its state is kept", hint=hint)
+    return StoppedError(f"stopped by {signal} at {place}; its state is kept")

@@ -21,6 +21,9 @@ class StoppedError(ClnormError):
 
     exit_code = 75
 
+    def __init__(self, what: str, *, hint: str = "give the same command again, which goes on from here") -> None:
+        super().__init__(what, hint=hint)
+
 
 class StopRequest:
     """Whether the process was asked to stop, and by what.

@@ -93,7 +93,7 @@ class ClipStrategy(ResumingTemplate):
         model, experiences = setup.model.to(setup.device), self.training_stream.experiences
         note_pieces(model, self.recipe, setup.reporter)
         check_norm_options(model, setup.config, has_memory=share > 0, experiences=len(experiences))
-        check_forward(model, setup.config, self.ranks, share=share)
+        check_forward(model, setup, share=share)
         check_processes(model, setup.config, setup.execution, self.ranks, methods=[self, *plugins])
         self.balancing = create_balancing(setup)
         shown = tuple(self.balancing.epoch_length(experience.train_ids) for experience in experiences)

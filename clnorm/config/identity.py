@@ -48,7 +48,7 @@ _ADDED: dict[str, dict[str, Any]] = {
 }
 
 # Keys of sections that came after runs were kept, likewise.
-_ADDED_KEYS: dict[str, Any] = {"train.forward": "joint"}
+_ADDED_KEYS: dict[str, Any] = {"train.forward": "joint", "train.balanced_epochs": 0, "train.balanced_lr": 0.1}
 
 
 def run_id(config: Config, *, data: str = "") -> str:

@@ -17,6 +17,7 @@ from clnorm.norms.base import uses_progress
 from clnorm.progress import Reporter
 from clnorm.streams.stream import ClipStream, create_stream
 from clnorm.training.epochs import Lengths
+from clnorm.training.imbalance.fine_tuning import plan_lengths
 from clnorm.training.states.prefixes import describe_options
 
 _MOST = 30.0  # seconds of the probes of one model and norm, all strategies together
@@ -92,13 +93,9 @@ def _add(total: Estimate, config: Config, found: Probe, table: ClipTable, shared
     stream = create_stream(table, config.protocol, seed=config.seed, bad={})
     joined = len(found.strategy.training_stream.experiences) == 1
     trained = stream.joined() if joined else stream
-    shown = tuple(found.strategy.balancing.epoch_length(part.train_ids) for part in trained.experiences)
-    lengths = Lengths(
-        shown,
-        epochs=config.train.epochs,
-        batch_size=config.train.batch_size,
-        share=found.strategy.lengths.share,
-    )
+    held = found.strategy
+    lengths = plan_lengths(config, trained, balancing=held.balancing, memory=held.exemplars, share=held.lengths.share)
+    shown = lengths.shown
     train = [lengths.steps(index) * found.step[bool(index)] for index in range(len(shown))]
     after = sum(len(part.train_ids) for part in trained.experiences) * found.after
     begins = _describe_beginning(config, found, trained, lengths)

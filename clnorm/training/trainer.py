@@ -27,26 +27,26 @@ from clnorm.training.accumulation import check_pieces, note_pieces
 from clnorm.training.averaging import WeightAverage
 from clnorm.training.batch import Batch, BatchMaker
 from clnorm.training.benchmark import create_benchmark
-from clnorm.training.epochs import Epochs, Lengths
+from clnorm.training.epochs import Epochs
 from clnorm.training.forwarding import check_forward, forward_batch
 from clnorm.training.freezing import FreezingPlugin, freeze_blocks
 from clnorm.training.imbalance.base import TrainedExperience, create_balancing
+from clnorm.training.imbalance.fine_tuning import FineTuningTemplate, plan_lengths
 from clnorm.training.imbalance.samplers import count_classes
 from clnorm.training.loss import classification_loss
 from clnorm.training.monitor import MonitorPlugin
 from clnorm.training.norm_options import check_norm_options
 from clnorm.training.norm_statistics import StatisticsPlugin, recalibrate
-from clnorm.training.optim import create_optimizer, create_schedule
+from clnorm.training.optim import create_optimizer
 from clnorm.training.plugin import MethodPlugin, Training
 from clnorm.training.processes import check_processes, draws_together, share_model
 from clnorm.training.remembering import add_payload, fill_memory
-from clnorm.training.resuming import ResumingTemplate
 from clnorm.training.setup import Setup
 
 Loss = Callable[[Training, Tensor], Tensor]
 
 
-class ClipStrategy(ResumingTemplate):
+class ClipStrategy(FineTuningTemplate):
     """Trains a video model on the experiences of a clip stream.
 
     Args:
@@ -58,6 +58,7 @@ class ClipStrategy(ResumingTemplate):
         exemplars: the memory, which is filled after each experience; None where there is none, or a plug-in's own.
         loss: of the strategy and its outputs (B, classes) in float32, for its batch, in place of the loss of
             classification; a scalar.
+        classifier: what predicts test clips: the model's outputs (`head`), or the nearest mean of exemplars (`nme`).
 
     Attributes:
         memory: (m,) ids of the clips kept from earlier experiences: those of `exemplars`; without these, a plug-in may
@@ -81,10 +82,11 @@ class ClipStrategy(ResumingTemplate):
         share: float = 0.0,
         exemplars: Memory | None = None,
         loss: Loss | None = None,
+        classifier: str = "head",
     ) -> None:
         self.setup, self.recipe, self.ranks = setup, setup.config.train, setup.ranks
         self.training_stream = setup.stream if stream is None else stream
-        self.exemplars, self._loss = exemplars, loss
+        self.exemplars, self._loss, self.classifier = exemplars, loss, classifier
         self.benchmark = create_benchmark(self.training_stream)
         self.memory = np.empty(0, dtype=np.int64)
         self._given = list(plugins)
@@ -96,8 +98,9 @@ class ClipStrategy(ResumingTemplate):
         check_forward(model, setup, share=share)
         check_processes(model, setup.config, setup.execution, self.ranks, methods=[self, *plugins])
         self.balancing = create_balancing(setup)
-        shown = tuple(self.balancing.epoch_length(experience.train_ids) for experience in experiences)
-        self.lengths = Lengths(shown, epochs=self.recipe.epochs, batch_size=self.recipe.batch_size, share=share)
+        self.lengths = plan_lengths(
+            setup.config, self.training_stream, balancing=self.balancing, memory=exemplars, share=share
+        )
         steps = [self.lengths.steps(index) for index in range(len(experiences))]
         self.statistics = StatisticsPlugin(self.training_stream, steps, device=setup.device)
         self.inputs = Inputs(setup.store, setup.device, self.statistics.context_of)
@@ -128,6 +131,9 @@ class ClipStrategy(ResumingTemplate):
         if self.exemplars is not None:
             fill_memory(self.exemplars, self, index)
             self.memory = self.exemplars.ids
+        if self.lengths.fine_tuning_steps(index):
+            with seeded_torch(derive_seed(self.setup.config.seed, "balanced dropout", *place), device=self.device):
+                self.fine_tune(self.benchmark.train_stream[index], without=self._given)
         recalibrate(self, index)
         if self.exemplars is not None:
             methods = [plugin for plugin in self._given if isinstance(plugin, MethodPlugin)]
@@ -223,11 +229,7 @@ class ClipStrategy(ResumingTemplate):
         self.balancing.start(self._maker.exchange_counts(counts, seen=self.seen_classes))
 
     def check_model_and_optimizer(self, **kwargs: Any) -> None:
-        self.optimizer = create_optimizer(self.model, self.recipe)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.setup.execution.precision == "fp16")
-        self.scheduler = create_schedule(self.optimizer, self.recipe, steps=self.lengths.steps(self.index))
-        if self._average is not None:
-            self._average.restart()
+        self.begin_steps(self.recipe, steps=self.lengths.training_steps(self.index))
 
     def _before_training_epoch(self, **kwargs: Any) -> None:
         self.balancing.done = self.epoch / self.recipe.epochs
@@ -239,7 +241,7 @@ class ClipStrategy(ResumingTemplate):
             ids,
             pixels,
             tasks=self.statistics.tasks,
-            recalled=self.lengths.recalled(self.index),
+            recalled=len(ids) if self.fine_tuning else self.lengths.recalled(self.index),
             seen=self.seen_classes,
             augmentation=self.dataloader.augmentation,
             mixing=self.dataloader.mixing,
@@ -251,7 +253,7 @@ class ClipStrategy(ResumingTemplate):
 
     def criterion(self) -> Tensor:
         logits = self.mb_output.float()
-        loss = self.classify(logits, self.batch) if self._loss is None else self._loss(self, logits)
+        loss = self.classify(logits, self.batch) if self._loss is None or self.fine_tuning else self._loss(self, logits)
         added = take_auxiliary_loss(self.model)
         return loss if added is None else loss + added
 

@@ -105,6 +105,35 @@ EWC = Reference(
     2017,
     kind="article",
 )
+GDUMB = Reference(
+    "prabhu2020gdumb",
+    "Prabhu, Ameya and Torr, Philip H. S. and Dokania, Puneet K.",
+    "GDumb: A Simple Approach that Questions Our Progress in Continual Learning",
+    "European Conference on Computer Vision",
+    2020,
+)
+NCM = Reference(
+    "mensink2013distance",
+    "Mensink, Thomas and Verbeek, Jakob and Perronnin, Florent and Csurka, Gabriela",
+    "Distance-Based Image Classification: Generalizing to New Classes at Near-Zero Cost",
+    "IEEE Transactions on Pattern Analysis and Machine Intelligence",
+    2013,
+    kind="article",
+)
+SLDA = Reference(
+    "hayes2020lifelong",
+    "Hayes, Tyler L. and Kanan, Christopher",
+    "Lifelong Machine Learning with Deep Streaming Linear Discriminant Analysis",
+    "IEEE/CVF Conference on Computer Vision and Pattern Recognition Workshops",
+    2020,
+)
+RANPAC = Reference(
+    "mcdonnell2023ranpac",
+    "McDonnell, Mark D. and Gong, Dong and Parvaneh, Amin and Abbasnejad, Ehsan and van den Hengel, Anton",
+    "RanPAC: Random Projections and Pre-trained Models for Continual Learning",
+    "Advances in Neural Information Processing Systems",
+    2023,
+)
 HMDB51 = Reference(
     "kuehne2011hmdb",
     "Kuehne, Hilde and Jhuang, Hueihan and Garrote, Estibaliz and Poggio, Tomaso and Serre, Thomas",

@@ -52,6 +52,59 @@ STRATEGIES.add(
         papers=(papers.EWC,),
     )
 )
+_ADAPT = Option(
+    "first",
+    "what trains the backbone: the first experience, as fine-tuning does, or none, so that it stays as it starts",
+    words=("first", "none"),
+)
+for _entry in (
+    Entry(
+        "cumulative",
+        "clnorm.strategies.cumulative:cumulative",
+        "each experience with all clips of those before it",
+        title="Cumulative",
+    ),
+    Entry(
+        "gdumb",
+        "clnorm.strategies.gdumb:gdumb",
+        "training from the initial weights on a balanced memory alone, after each experience",
+        {
+            "per_class": _MEMORY["per_class"],
+            "passes": Option(4, "times that an epoch shows each clip of the memory", low=1),
+            "total": _MEMORY["total"],
+        },
+        title="GDumb ({per_class} a class)",
+        papers=(papers.GDUMB,),
+    ),
+    Entry(
+        "ncm",
+        "clnorm.strategies.ncm:ncm",
+        "nearest class mean of a frozen backbone's features",
+        {"adapt": _ADAPT},
+        title="NCM",
+        papers=(papers.NCM,),
+    ),
+    Entry(
+        "slda",
+        "clnorm.strategies.slda:slda",
+        "streaming linear discriminant analysis of a frozen backbone's features",
+        {
+            "shrinkage": Option(1e-4, "of the covariance towards the identity", low=1e-12, high=1.0),
+            "adapt": _ADAPT,
+        },
+        title="SLDA",
+        papers=(papers.SLDA,),
+    ),
+    Entry(
+        "ranpac",
+        "clnorm.strategies.ranpac:ranpac",
+        "ridge regression from random features of a frozen backbone",
+        {"features": Option(1000, "random features of the head", low=1, high=20_000), "adapt": _ADAPT},
+        title="RanPAC",
+        papers=(papers.RANPAC,),
+    ),
+):
+    STRATEGIES.add(_entry)
 STRATEGIES.add(
     Entry(
         "joint",

@@ -94,6 +94,9 @@ class MethodPlugin(SupervisedPlugin):
     def __init_subclass__(cls, supports_distributed: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(supports_distributed=supports_distributed, **kwargs)
 
+    def finish(self, strategy: Training, index: int) -> None:
+        """Called when experience `index` is over, its memory filled and its norms' statistics as they are evaluated."""
+
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """What the next experience depends on: tensors and numbers only, read back without pickle."""

@@ -166,6 +166,8 @@ def _prepare(
     augment = create_augmentation(config.data.augment, table.classes)
     if mirrored := describe_mirrored(config.data.augment, table.classes):
         reporter.note(mirrored)
+    if stream.note:
+        reporter.note(stream.note)
     model, swap, loaded = _build_model(config, len(table.classes), reporter)
     execution = _choose_execution(config, model, folder, device, ranks)
     check_parts(config, model, stream, execution=execution, augment=augment)

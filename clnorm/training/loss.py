@@ -23,7 +23,8 @@ def compute_loss(
         logits: (B, classes), in float32.
         batch: the B clips.
         model: whose norms may add a loss of their own, which is taken from them.
-        classify: the mean loss of logits for targets (B,): the cross-entropy, or that of `train.imbalance`.
+        classify: the mean loss of logits for targets (B,): the cross-entropy, that of `train.imbalance`, or that of
+            tasks that are known.
         seen: how many of the first outputs are trained; None for all.
     """
     allowed = logits[:, :seen]

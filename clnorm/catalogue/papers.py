@@ -156,6 +156,35 @@ TCD = Reference(
     "IEEE/CVF International Conference on Computer Vision",
     2021,
 )
+VCLIMB = Reference(
+    "villa2022vclimb",
+    "Villa, Andr{\\'e}s and others",
+    "vCLIMB: A Novel Video Class Incremental Learning Benchmark",
+    "IEEE/CVF Conference on Computer Vision and Pattern Recognition",
+    2022,
+)
+GEM = Reference(
+    "lopezpaz2017gradient",
+    "Lopez-Paz, David and Ranzato, Marc'Aurelio",
+    "Gradient Episodic Memory for Continual Learning",
+    "Advances in Neural Information Processing Systems",
+    2017,
+)
+THREE_TYPES = Reference(
+    "vandeven2022three",
+    "van de Ven, Gido M. and Tuytelaars, Tinne and Tolias, Andreas S.",
+    "Three types of incremental learning",
+    "Nature Machine Intelligence",
+    2022,
+    kind="article",
+)
+RAINBOW = Reference(
+    "bang2021rainbow",
+    "Bang, Jihwan and Kim, Heesu and Yoo, YoungJoon and Ha, Jung-Woo and Choi, Jonghyun",
+    "Rainbow Memory: Continual Learning with a Memory of Diverse Samples",
+    "IEEE/CVF Conference on Computer Vision and Pattern Recognition",
+    2021,
+)
 LSVIT = Reference(
     "chen2024lsvit",
     "Chen, Dong and Wu, Peisong and Chen, Mingdong and Wu, Mengtao and Zhang, Tao and Li, Chuanqi",

@@ -15,7 +15,7 @@ import torch
 
 from clnorm.models.heads import RandomFeatureHead, use_random_features
 from clnorm.seeding import torch_generator
-from clnorm.training.closed_form import ClosedFormHead, Floats, Ints, require_linear_head
+from clnorm.strategies.frozen import ClosedFormHead, Floats, Ints, require_linear_head
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
 

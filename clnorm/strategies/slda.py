@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from clnorm.strategies.frozen import build_frozen
-from clnorm.training.closed_form import ClosedFormHead, Floats, Ints
+from clnorm.strategies.frozen import ClosedFormHead, Floats, Ints, build_frozen
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
 

@@ -1,19 +1,16 @@
 """What follows the steps of an experience: memory, statistics, what methods note, and what becomes of the classes."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
-from clnorm.training.imbalance.base import TrainedExperience
-from clnorm.training.norm_statistics import recalibrate
-from clnorm.training.plugin import MethodPlugin
+from clnorm.training.imbalance.base import Balancing, TrainedExperience
+from clnorm.training.norms.statistics import recalibrate
+from clnorm.training.plugin import MethodPlugin, Training
 from clnorm.training.remembering import add_payload, fill_memory
 
-if TYPE_CHECKING:
-    from clnorm.training.trainer import ClipStrategy
 
-
-def finish_experience(strategy: "ClipStrategy", index: int, *, methods: list[MethodPlugin]) -> None:
+def finish_experience(strategy: Training, index: int, *, methods: Sequence[MethodPlugin], balancing: Balancing) -> None:
     """Do what is left to do when the steps of experience `index` are done, in the order in which parts need each other.
 
     The memory takes in its clips; running statistics are estimated anew, which may be on the memory; what methods keep
@@ -28,7 +25,7 @@ def finish_experience(strategy: "ClipStrategy", index: int, *, methods: list[Met
     for method in methods:
         method.finish(strategy, index)
     own = strategy.training_stream.experiences[index].train_ids
-    strategy.balancing.after_experience(
+    balancing.after_experience(
         TrainedExperience(
             index=index,
             ids=np.unique(np.concatenate([own, strategy.memory])),

@@ -15,6 +15,7 @@ from avalanche.logging import BaseLogger
 from avalanche.training.plugins import EvaluationPlugin
 from torch import Tensor, nn
 
+from clnorm.data.augment.appearance import create_appearance
 from clnorm.errors import ClnormError
 from clnorm.execution.execution import compile_model
 from clnorm.execution.inputs import Inputs
@@ -35,13 +36,14 @@ from clnorm.training.imbalance.base import create_balancing
 from clnorm.training.imbalance.samplers import count_classes
 from clnorm.training.loss import classification_loss
 from clnorm.training.monitor import MonitorPlugin
-from clnorm.training.norm_options import check_norm_options
-from clnorm.training.norm_statistics import StatisticsPlugin
+from clnorm.training.norms.options import check_norm_options
+from clnorm.training.norms.statistics import StatisticsPlugin
 from clnorm.training.optim import create_optimizer, create_schedule
 from clnorm.training.plugin import MethodPlugin, Training
 from clnorm.training.processes import check_processes, draws_together, share_model
 from clnorm.training.resuming import ResumingTemplate
 from clnorm.training.setup import Setup
+from clnorm.training.tasks import create_classify, refuse_without_tasks
 
 Loss = Callable[[Training, Tensor], Tensor]
 
@@ -97,15 +99,18 @@ class ClipStrategy(ResumingTemplate):
         note_pieces(model, self.recipe, setup.reporter)
         check_norm_options(model, setup.config, has_memory=share > 0, experiences=len(experiences))
         check_forward(model, setup, share=share)
+        refuse_without_tasks(setup.stream, [self, *plugins], where=f"strategy {setup.config.strategy.short}")
         check_processes(model, setup.config, setup.execution, self.ranks, methods=[self, *plugins])
         self.balancing = create_balancing(setup)
+        self._classify = create_classify(setup, self.balancing)
         shown = tuple(self.balancing.epoch_length(experience.train_ids) for experience in experiences)
         self.lengths = Lengths(
             shown, epochs=self.recipe.epochs, batch_size=self.recipe.batch_size, share=share, trained=trained
         )
         steps = [self.lengths.steps(index) for index in range(len(experiences))]
         self.statistics = StatisticsPlugin(self.training_stream, steps, device=setup.device)
-        self.inputs = Inputs(setup.store, setup.device, self.statistics.context_of)
+        appearance = create_appearance(setup.stream.looks, setup.stream.experience_of_clip)
+        self.inputs = Inputs(setup.store, setup.device, self.statistics.context_of, appearance)
         self.monitor = MonitorPlugin()
         frozen = freeze_blocks(model, self.recipe.freeze_blocks) if self.recipe.freeze_blocks else []
         self._average = self._create_average(model) if self.recipe.ema else None
@@ -134,7 +139,7 @@ class ClipStrategy(ResumingTemplate):
             else:
                 self.statistics.begin(index)
         methods = [plugin for plugin in self._given if isinstance(plugin, MethodPlugin)]
-        finish_experience(self, index, methods=methods)
+        finish_experience(self, index, methods=methods, balancing=self.balancing)
         share_model(self.model, self.ranks)
         if self._average is not None:
             share_model(self._average.module, self.ranks)
@@ -254,7 +259,7 @@ class ClipStrategy(ResumingTemplate):
         return classification_loss(
             logits,
             batch,
-            classify=partial(self.balancing.loss, smoothing=self.recipe.label_smoothing),
+            classify=self._classify,
             seen=self.seen_classes if self.recipe.loss == "seen" else None,
         )
 

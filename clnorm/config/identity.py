@@ -41,7 +41,11 @@ _VERSIONS = {"replay": 2}
 
 
 # Options that came after runs were kept, by key: at these values they do not count, so that those runs keep their ids.
-_ADDED: dict[str, dict[str, Any]] = {"data.augment": {"mirrored": "none"}, "norm": {"parts": 1}}
+_ADDED: dict[str, dict[str, Any]] = {
+    "data.augment": {"mirrored": "none"},
+    "norm": {"parts": 1},
+    "strategy": {"mode": "accumulated", "gamma": 0.9},
+}
 
 
 def run_id(config: Config, *, data: str = "") -> str:

@@ -13,7 +13,7 @@ from clnorm.ranks import Ranks
 from clnorm.strategies.quadratic import Named, trained_parameters
 from clnorm.training.plugin import Training
 
-# From logits (B, classes) in float32 and targets (B,) to the scalars whose gradients count, each with its weight.
+# From logits (B, classes) and targets (B,) to the scalars whose gradients count, each with its weight.
 Scalars = Callable[[Tensor, Tensor], Sequence[tuple[Tensor, float]]]
 
 
@@ -38,7 +38,7 @@ def mean_gradients(
     total = {name: torch.zeros_like(p) for name, p in parameters.items()}
     count = 0
     for clips, targets in samples:
-        chosen = scalars(model(clips).float(), targets)
+        chosen = scalars(model(clips), targets)
         for place, (scalar, weight) in enumerate(chosen, start=1):
             # A parameter that a single frame, say, leaves unused has a gradient of zero.
             gradients = torch.autograd.grad(

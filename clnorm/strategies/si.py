@@ -41,7 +41,7 @@ class SIPlugin(QuadraticPlugin, supports_distributed=True):
         super().__init__(QuadraticPenalty(c))
         self.path: Named = {}
         self._xi = xi
-        self._step: tuple[list[Tensor], ...] = ()
+        self._step: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
 
     def before_training_exp(self, strategy: Training, **kwargs: Any) -> None:
         parameters = trained_parameters(strategy.model)
@@ -51,23 +51,20 @@ class SIPlugin(QuadraticPlugin, supports_distributed=True):
 
     def before_update(self, strategy: Training, **kwargs: Any) -> None:
         scale = strategy.scale_loss(torch.ones((), device=strategy.device))
-        named = trained_parameters(strategy.model).items()
-        moving = [(self.path[name], parameter, parameter.grad) for name, parameter in named]
-        known = [(path, parameter, grad) for path, parameter, grad in moving if grad is not None]
-        paths, parameters, gradients = ([part[place] for part in known] for place in range(3))
-        before = [parameter.detach().clone() for parameter in parameters]
-        self._step = paths, parameters, before, torch._foreach_div(gradients, scale)
+        for name, parameter in trained_parameters(strategy.model).items():
+            if parameter.grad is not None:
+                self._step[name] = parameter, parameter.detach().clone(), parameter.grad / scale
         super().before_update(strategy, **kwargs)
 
     @torch.no_grad()
     def after_update(self, strategy: Training, **kwargs: Any) -> None:
-        paths, parameters, before, gradients = self._step
-        falls = torch._foreach_mul(torch._foreach_sub(before, parameters), gradients)
+        now, before, gradients = ([step[place] for step in self._step.values()] for place in range(3))
+        falls = torch._foreach_mul(torch._foreach_sub(before, now), gradients)
         if strategy.setup.execution.precision == "fp16":
-            # A step whose gradients overflow is not taken: nothing has moved, times infinity.
-            falls = [fall.nan_to_num_(nan=0.0) for fall in falls]
-        torch._foreach_add_(paths, falls)
-        self._step = ()
+            for fall in falls:  # a step whose gradients overflow is not taken: nothing has moved, times infinity
+                fall.nan_to_num_(nan=0.0)
+        torch._foreach_add_([self.path[name] for name in self._step], falls)
+        self._step.clear()
 
     @torch.no_grad()
     def after_training_exp(self, strategy: Training, **kwargs: Any) -> None:

@@ -106,8 +106,8 @@ def _train_experience(model, batches, method, recipe, *, index, seen):
 def distance(model, other):
     """How far the parameters of two models are apart, over how far the first one's are from zero.
 
-    Biases of queries, keys and values are left out: the softmax does not depend on the keys', whose gradient is rounding
-    alone, of which Adam makes steps.
+    Biases of queries, keys and values are left out: the softmax does not depend on the keys', whose gradient is
+    rounding alone, of which Adam makes steps.
     """
     named = zip(model.named_parameters(), other.parameters(), strict=True)
     pairs = [(a, b) for (name, a), b in named if not name.endswith("qkv.bias")]

@@ -134,6 +134,43 @@ RANPAC = Reference(
     "Advances in Neural Information Processing Systems",
     2023,
 )
+ONLINE_EWC = Reference(
+    "schwarz2018progress",
+    "Schwarz, Jonathan and Czarnecki, Wojciech and Luketina, Jelena and Grabska-Barwinska, Agnieszka and "
+    "Teh, Yee Whye and Pascanu, Razvan and Hadsell, Raia",
+    "Progress & Compress: A scalable framework for continual learning",
+    "International Conference on Machine Learning",
+    2018,
+)
+SI = Reference(
+    "zenke2017continual",
+    "Zenke, Friedemann and Poole, Ben and Ganguli, Surya",
+    "Continual Learning Through Synaptic Intelligence",
+    "International Conference on Machine Learning",
+    2017,
+)
+MAS = Reference(
+    "aljundi2018memory",
+    "Aljundi, Rahaf and Babiloni, Francesca and Elhoseiny, Mohamed and Rohrbach, Marcus and Tuytelaars, Tinne",
+    "Memory Aware Synapses: Learning what (not) to forget",
+    "European Conference on Computer Vision",
+    2018,
+)
+LWF = Reference(
+    "li2016learning",
+    "Li, Zhizhong and Hoiem, Derek",
+    "Learning without Forgetting",
+    "European Conference on Computer Vision",
+    2016,
+)
+L2_INIT = Reference(
+    "kumar2023maintaining",
+    "Kumar, Saurabh and Marklund, Henrik and Van Roy, Benjamin",
+    "Maintaining Plasticity in Continual Learning via Regenerative Regularization",
+    "arXiv preprint arXiv:2308.11958",
+    2023,
+    kind="article",
+)
 HMDB51 = Reference(
     "kuehne2011hmdb",
     "Kuehne, Hilde and Jhuang, Hueihan and Garrote, Estibaliz and Poggio, Tomaso and Serre, Thomas",

@@ -45,7 +45,7 @@ _ADDED: dict[str, dict[str, Any]] = {
     "data.augment": {"mirrored": "none"},
     "norm": {"parts": 1},
     "protocol": {"order": "seed", "similarity": "names"},
-    "strategy": {"total": "none", "select": "random"},
+    "strategy": {"total": "none", "select": "random", "mode": "accumulated", "gamma": 0.9},
 }
 
 # Keys of sections that came after runs were kept, likewise.
@@ -127,7 +127,8 @@ def _digest(config: Config, data: str, *, leave_out: set[str]) -> str:
 
 def _without_added(config: Config) -> dict[str, str]:
     """The names that have options of `_ADDED`, without those that do not count, by dotted key."""
-    names: dict[str, Spec] = {key: attrgetter(key)(config) for key in _ADDED}
+    named: dict[str, Spec] = {key: attrgetter(key)(config) for key in _ADDED}
+    names = {key: spec for key, spec in named.items() if not spec.entry.source}  # a plug-in's options are its own
     return {
         key: format_spec(spec.name, {name: value for name, value in spec.options if _ADDED[key].get(name) != value})
         for key, spec in names.items()

@@ -4,7 +4,7 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from clnorm.config.config import Config
 from clnorm.config.identity import NOT_IDENTITY, describe
@@ -17,7 +17,7 @@ from clnorm.norms.base import uses_progress
 from clnorm.progress import Reporter
 from clnorm.streams.stream import ClipStream, create_stream
 from clnorm.training.epochs import Lengths
-from clnorm.training.imbalance.fine_tuning import plan_lengths
+from clnorm.training.imbalance.fine_tuning import plan_fine_tuning
 from clnorm.training.states.prefixes import describe_options
 
 _MOST = 30.0  # seconds of the probes of one model and norm, all strategies together
@@ -91,11 +91,19 @@ def estimate_cells(cells: Sequence[Cell], *, reporter: Reporter) -> Estimate:
 
 def _add(total: Estimate, config: Config, found: Probe, table: ClipTable, shared: set[str]) -> None:
     stream = create_stream(table, config.protocol, seed=config.seed, bad={})
-    joined = len(found.strategy.training_stream.experiences) == 1
-    trained = stream.joined() if joined else stream
     held = found.strategy
-    lengths = plan_lengths(config, trained, balancing=held.balancing, memory=held.exemplars, share=held.lengths.share)
-    shown = lengths.shown
+    trained = stream if held.training_stream is held.setup.stream else held.training_stream
+    if len(trained.experiences) == 1:
+        trained = stream.joined()
+    shown = tuple(held.balancing.epoch_length(part.train_ids) for part in trained.experiences)
+    lengths = replace(
+        held.lengths,
+        shown=shown,
+        epochs=config.train.epochs,
+        batch_size=config.train.batch_size,
+        balanced=plan_fine_tuning(config, held.exemplars, stream, share=held.lengths.share),
+        balanced_epochs=config.train.balanced_epochs,
+    )
     train = [lengths.steps(index) * found.step[bool(index)] for index in range(len(shown))]
     after = sum(len(part.train_ids) for part in trained.experiences) * found.after
     begins = _describe_beginning(config, found, trained, lengths)
@@ -131,7 +139,7 @@ def _describe_beginning(config: Config, found: Probe, trained: ClipStream, lengt
 
 
 def _count_predictions(config: Config, stream: ClipStream, trained: ClipStream) -> int:
-    seen = [len(stream.seen_ids(trained.seen_after(index))) for index in range(len(trained.experiences))]
+    seen = [len(trained.tested_after(index)) for index in range(len(trained.experiences))]
     return (1 + len(seen)) * len(stream.test_ids) if config.eval.unseen else sum(seen)
 
 

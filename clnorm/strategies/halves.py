@@ -1,6 +1,5 @@
 """What strategies share whose loss treats current clips and those of the memory in different ways."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clnorm.config.config import Config
@@ -14,16 +13,16 @@ from clnorm.training.trainer import ClipStrategy
 
 
 def clip_losses(strategy: Training, logits: Tensor, batch: Batch) -> Tensor:
-    """(B,) the cross-entropy of each clip, with the classes and the smoothing that the recipe names.
+    """(B,) the loss of classification of B clips, each the mean over them: for a mean of a whole batch's pieces.
 
     Args:
-        strategy: whose recipe counts.
-        logits: (B, classes), in float32.
-        batch: the B clips, not mixed.
+        strategy: whose loss of classification counts.
+        logits: (B, classes), in float32; B may be 0.
+        batch: the B clips.
     """
-    recipe = strategy.setup.config.train
-    allowed = logits[:, : strategy.seen_classes] if recipe.loss == "seen" else logits
-    return F.cross_entropy(allowed, batch.targets, reduction="none", label_smoothing=recipe.label_smoothing)
+    if not len(batch):
+        return logits.sum(dim=1)
+    return strategy.classify(logits, batch).expand(len(batch))
 
 
 def refuse_mixing(setup: Setup) -> None:

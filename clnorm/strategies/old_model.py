@@ -22,20 +22,21 @@ class OldModel:
         model: the run's.
 
     Attributes:
+        model: the copy.
         knows: how many outputs stand for classes that it was trained on; 0 in the first experience.
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._model = copy.deepcopy(model).requires_grad_(False).eval()
+        self.model = copy.deepcopy(model).requires_grad_(False).eval()
         self.knows = 0
 
     def renew(self, strategy: Training) -> None:
         """Become the model that was evaluated last: to be called before an experience, in the hook
         `before_train_dataset_adaptation`, since an average of the weights starts anew after that.
         """
-        self._model.to(strategy.device)
+        self.model.to(strategy.device)
         if strategy.index:
-            self._model.load_state_dict(strategy.evaluated_model.state_dict())
+            self.model.load_state_dict(strategy.evaluated_model.state_dict())
             self.knows = strategy.training_stream.seen_after(strategy.index - 1)
 
     @torch.no_grad()
@@ -44,15 +45,15 @@ class OldModel:
         batch, precision = strategy.batch, strategy.setup.execution.precision
         if (context_of := strategy.inputs.context_of) is not None:
             context = context_of(batch.ids.numpy())
-            provide_context(self._model, replace(context, tasks=context.tasks.clamp(max=strategy.index - 1)))
+            provide_context(self.model, replace(context, tasks=context.tasks.clamp(max=strategy.index - 1)))
         with autocast(strategy.device, precision):
-            logits: Tensor = self._model(batch.clips)
+            logits: Tensor = self.model(batch.clips)
         return logits[:, : self.knows].float()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"model": self._model.state_dict() if self.knows else None, "knows": self.knows}
+        return {"model": self.model.state_dict() if self.knows else None, "knows": self.knows}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.knows = int(state["knows"])
         if self.knows:
-            self._model.load_state_dict(state["model"])
+            self.model.load_state_dict(state["model"])

@@ -23,6 +23,7 @@ class Lengths:
         epochs: of each experience.
         batch_size: clips in a batch, those from memory included.
         share: the share of a batch that comes from memory, in every experience but the first; 0 without a memory.
+        trained: how many of the first experiences are trained by steps; None: all.
         balanced: for each experience, how many clips an epoch of the fine-tuning after it shows.
         balanced_epochs: of that fine-tuning.
     """
@@ -31,6 +32,7 @@ class Lengths:
     epochs: int
     batch_size: int
     share: float
+    trained: int | None = None
     balanced: tuple[int, ...] = ()
     balanced_epochs: int = 0
 
@@ -40,7 +42,7 @@ class Lengths:
 
     def steps_per_epoch(self, index: int) -> int:
         """Optimizer steps in an epoch of experience `index`."""
-        return math.ceil(self.shown[index] / (self.batch_size - self.recalled(index)))
+        return math.ceil(self._shown(index) / (self.batch_size - self.recalled(index)))
 
     def training_steps(self, index: int) -> int:
         """Optimizer steps in all epochs of experience `index`, before its fine-tuning."""
@@ -60,7 +62,10 @@ class Lengths:
 
     def clips_per_epoch(self, index: int) -> int:
         """How many clips pass the model in an epoch of experience `index`, those from memory included."""
-        return self.shown[index] + self.recalled(index) * self.steps_per_epoch(index)
+        return self._shown(index) + self.recalled(index) * self.steps_per_epoch(index)
+
+    def _shown(self, index: int) -> int:
+        return self.shown[index] if self.trained is None or index < self.trained else 0
 
     def _balanced(self, index: int) -> int:
         return self.balanced[index] if self.balanced else 0

@@ -56,17 +56,22 @@ def fill_memory(memory: Memory, strategy: Training, index: int) -> None:
         with run_eagerly(setup.execution):
             return compute_outputs(model, strategy.inputs, batches, precision=precision, forward=forward)
 
-    update_memory(memory, strategy.training_stream, index, seed=setup.config.seed, features=features)
+    update_memory(memory, setup.stream, index, seed=setup.config.seed, features=features)
 
 
 def update_memory(
-    memory: Memory, stream: ClipStream, index: int, *, seed: int, features: Callable[[np.ndarray], np.ndarray]
+    memory: Memory,
+    stream: ClipStream,
+    index: int,
+    *,
+    seed: int,
+    features: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> None:
     """Offer a memory the clips of a stream's experience, with the run's generator.
 
     Args:
         memory: of the run, or another one.
-        stream: what is trained on.
+        stream: of the run.
         index: of the experience.
         seed: of the run.
         features: as `Memory.update` takes them.
@@ -77,7 +82,7 @@ def update_memory(
 
 def add_payload(memory: Memory, strategy: Training, methods: Iterable[MethodPlugin], index: int) -> None:
     """Have methods give what they keep beside the clips that the memory has just taken in, of experience `index`."""
-    own = strategy.training_stream.experiences[index].train_ids
+    own = strategy.setup.stream.experiences[index].train_ids
     taken = memory.ids[np.isin(memory.ids, own)]
     for method in methods:
         memory.add_payload(taken, method.payload(strategy, taken))

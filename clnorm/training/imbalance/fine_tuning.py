@@ -21,12 +21,14 @@ from clnorm.config.config import Config
 from clnorm.config.sections import TrainConfig
 from clnorm.errors import UserError
 from clnorm.memory.memory import Memory
+from clnorm.seeding import derive_seed, seeded_torch
 from clnorm.streams.stream import ClipStream
 from clnorm.training.averaging import WeightAverage
 from clnorm.training.epochs import Epochs, Lengths
 from clnorm.training.imbalance.base import Balancing
 from clnorm.training.imbalance.samplers import OVERSAMPLE
 from clnorm.training.optim import create_optimizer, create_schedule
+from clnorm.training.processes import place_of_draws
 from clnorm.training.remembering import update_memory
 from clnorm.training.resuming import ResumingTemplate
 from clnorm.training.setup import Setup
@@ -45,8 +47,10 @@ class FineTuningTemplate(ResumingTemplate):
     recipe: TrainConfig
     lengths: Lengths
     exemplars: Memory | None
+    benchmark: Any
     plugins: list[SupervisedPlugin]
     fine_tuning = False
+    _given: list[SupervisedPlugin]
     _average: WeightAverage | None = None
 
     @property
@@ -63,32 +67,28 @@ class FineTuningTemplate(ResumingTemplate):
         if self._average is not None:
             self._average.restart()
 
-    def fine_tune(self, experience: Any, *, without: list[SupervisedPlugin]) -> None:
-        """Fine-tune on the memory after an experience.
-
-        Args:
-            experience: of the benchmark, which has just been trained.
-            without: the plug-ins of methods, which take no part.
-        """
-        memory = self.exemplars
-        if memory is None:
-            raise TypeError("fine-tuning needs a memory")
-        index, recipe, plugins = int(experience.current_experience), self.recipe, self.plugins
+    def fine_tune(self, index: int) -> None:
+        """Fine-tune on the memory after experience `index`, which has just been trained, where that is asked for."""
+        memory, steps = self.exemplars, self.lengths.fine_tuning_steps(index)
+        if memory is None or not steps:
+            return
+        recipe, plugins, seed = self.recipe, self.plugins, self.setup.config.seed
         draw = partial(OVERSAMPLE.draw, memory.ids, memory.labels)
-        self.experience, self.fine_tuning = experience, True
-        self.plugins = [plugin for plugin in plugins if plugin not in without]
+        self.experience, self.fine_tuning = self.benchmark.train_stream[index], True
+        self.plugins = [plugin for plugin in plugins if plugin not in self._given]
         self.dataloader = Epochs(
             self.setup, index=index, draw=draw, memory=memory.ids[:0], recalled=0, phase="balanced"
         )
-        lowered = replace(recipe, lr=recipe.lr * recipe.balanced_lr)
-        self.begin_steps(lowered, steps=self.lengths.fine_tuning_steps(index))
+        self.begin_steps(replace(recipe, lr=recipe.lr * recipe.balanced_lr), steps=steps)
         self._stop_training = False
         self.model.train()
+        place = place_of_draws(self.model, self.ranks, index)
         try:
-            for _ in range(recipe.balanced_epochs):
-                self._before_training_epoch()
-                self.training_epoch()
-                self._after_training_epoch()
+            with seeded_torch(derive_seed(seed, "balanced dropout", *place), device=self.device):
+                for _ in range(recipe.balanced_epochs):
+                    self._before_training_epoch()
+                    self.training_epoch()
+                    self._after_training_epoch()
         finally:
             self.plugins, self.fine_tuning = plugins, False
         self.statistics.forget(self.model)
@@ -96,45 +96,54 @@ class FineTuningTemplate(ResumingTemplate):
 
 
 def plan_lengths(
-    config: Config, stream: ClipStream, *, balancing: Balancing, memory: Memory | None, share: float
+    setup: Setup,
+    stream: ClipStream,
+    *,
+    balancing: Balancing,
+    memory: Memory | None,
+    share: float,
+    trained: int | None,
 ) -> Lengths:
     """How long a run's training is.
 
     Args:
-        config: of the run.
+        setup: the run's parts.
         stream: what is trained on.
         balancing: what is done about unequal classes.
         memory: of the strategy, as it is built; None without one.
         share: the share of a batch that comes from it.
+        trained: how many of the first experiences are trained by steps; None: all.
 
     Raises:
         UserError: as `plan_fine_tuning`.
     """
-    recipe = config.train
+    recipe = setup.config.train
     return Lengths(
         tuple(balancing.epoch_length(experience.train_ids) for experience in stream.experiences),
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
         share=share,
-        balanced=plan_fine_tuning(config, memory, stream),
+        trained=trained,
+        balanced=plan_fine_tuning(setup.config, memory, setup.stream, share=share),
         balanced_epochs=recipe.balanced_epochs,
     )
 
 
-def plan_fine_tuning(config: Config, memory: Memory | None, stream: ClipStream) -> tuple[int, ...]:
+def plan_fine_tuning(config: Config, memory: Memory | None, stream: ClipStream, *, share: float) -> tuple[int, ...]:
     """How many clips an epoch of fine-tuning shows after each experience; 0 after the first, and without fine-tuning.
 
     Which clips a memory keeps hangs on what it is offered and on its generator; how many of each class, by herding too,
     on nothing that is trained.
 
     Raises:
-        UserError: fine-tuning without a memory of clnorm's own, or with a method against unequal classes.
+        UserError: fine-tuning without a memory of clnorm's own that batches recall from, or with a method against
+            unequal classes.
     """
     recipe = config.train
     if not recipe.balanced_epochs:
-        return (0,) * len(stream.experiences)
-    if memory is None:
-        what = f"fine-tuning on the memory with the strategy {config.strategy.name}, which has none"
+        return ()
+    if memory is None or not share:
+        what = f"fine-tuning on the memory with the strategy {config.strategy.name}, which has none beside its batches"
         raise UserError(what, where=_KEY, legal="0, or a strategy with a memory, such as replay")
     if recipe.imbalance.name != "none":
         what = f"two things about unequal classes: fine-tuning, and train.imbalance={recipe.imbalance.name}"

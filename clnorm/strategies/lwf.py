@@ -1,0 +1,67 @@
+"""Learning without Forgetting: the model before the experience teaches its outputs for the experience's own clips.
+
+From the second experience on, over the classes that the old model knows, with y' = softmax(z / T) of the old model's
+logits and of the new one's:
+
+    L + lam 1/n sum_clips - sum_c y'_old,c log y'_new,c
+
+The clips are those of the batch as they are trained, augmented and mixed. The old model is the one that was evaluated
+before the experience began. It is in evaluation mode: running statistics are its own, and stay. A norm by statistics
+of each clip's experience (`bn_task`) takes those of the experience before for clips of the one in training, which the
+old model does not know. The paper's new-task loss is over the new classes; here L is that of `train.loss`.
+
+Source: Li and Hoiem, "Learning without Forgetting", ECCV 2016 and TPAMI 2018, whose loss has no factor T^2.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from clnorm.strategies.old_model import OldModel
+from clnorm.training.plugin import MethodPlugin, Training
+from clnorm.training.setup import Setup
+from clnorm.training.trainer import ClipStrategy
+
+
+def distillation(logits: Tensor, old: Tensor, *, temperature: float) -> Tensor:
+    """The mean cross-entropy of softened outputs: logits (B, old classes) for those of the old model, a scalar."""
+    taught = torch.softmax(old / temperature, dim=1)
+    return -(taught * torch.log_softmax(logits / temperature, dim=1)).sum(dim=1).mean()
+
+
+class LwFPlugin(MethodPlugin, supports_distributed=True):
+    """Adds the distillation from the model before the experience to the loss.
+
+    Args:
+        model: the run's; the old one is a copy of it.
+        lam: weight of the distillation.
+        temperature: T.
+    """
+
+    first_as_naive = True
+
+    def __init__(self, model: nn.Module, *, lam: float, temperature: float) -> None:
+        super().__init__()
+        self._old = OldModel(model)
+        self._lam, self._temperature = lam, temperature
+
+    def before_train_dataset_adaptation(self, strategy: Training, **kwargs: Any) -> None:
+        self._old.renew(strategy)
+
+    def before_backward(self, strategy: Training, **kwargs: Any) -> None:
+        if not (known := self._old.knows):
+            return
+        old, new = self._old.outputs(strategy), strategy.mb_output[:, :known].float()
+        strategy.loss += self._lam * distillation(new, old, temperature=self._temperature)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._old.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._old.load_state_dict(state)
+
+
+def lwf(setup: Setup, *, lam: float = 1.0, temperature: float = 2.0) -> ClipStrategy:
+    """Learning without Forgetting, by distillation from the model before each experience."""
+    return ClipStrategy(setup=setup, plugins=[LwFPlugin(setup.model, lam=lam, temperature=temperature)])

@@ -56,7 +56,8 @@ def compute_in_double() -> None:
         return clips.double().mul_(2 / 255).sub_(1)
 
     def criterion(self: trainer.ClipStrategy) -> torch.Tensor:
-        return self.classify(self.mb_output, self.batch)
+        plain = self._loss is None or self.fine_tuning
+        return self.classify(self.mb_output, self.batch) if plain else self._loss(self, self.mb_output)
 
     torch.set_default_dtype(torch.float64)
     inputs.pixels_to_input = batch.pixels_to_input = to_input

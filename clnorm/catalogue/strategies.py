@@ -19,7 +19,7 @@ _MEMORY = {
 }
 """What a memory of clips holds, and how much of a batch comes from it: options of every method that has one."""
 
-_ALPHA = Option(0.3, "weight alpha of the squared distance to the outputs kept", low=0.0)
+_ALPHA = Option(3.0, "weight alpha of the squared distance to the outputs kept, a mean over outputs", low=0.0)
 
 STRATEGIES = Registry("strategy", plural="strategies")
 STRATEGIES.add(
@@ -54,7 +54,7 @@ STRATEGIES.add(
         "der",
         "clnorm.strategies.der:der",
         "Dark Experience Replay: clips of the memory are held to the outputs that they had, without labels",
-        {**_MEMORY, "alpha": _ALPHA},
+        {**_MEMORY, "alpha": replace(_ALPHA, default=10.0)},
         title="DER ({per_class} a class)",
         papers=(papers.DER,),
     )
@@ -64,7 +64,7 @@ STRATEGIES.add(
         "derpp",
         "clnorm.strategies.der:derpp",
         "Dark Experience Replay++: as der, and clips of the memory are trained by their labels, too",
-        {**_MEMORY, "alpha": _ALPHA, "beta": Option(0.5, "weight beta of the memory's cross-entropy", low=0.0)},
+        {**_MEMORY, "alpha": _ALPHA, "beta": Option(1.0, "weight beta of the memory's cross-entropy", low=0.0)},
         title="DER++ ({per_class} a class)",
         papers=(papers.DER,),
     )

@@ -5,8 +5,9 @@ With h the model's logits, z those kept beside a clip of the memory M, and l the
     DER    E_current [ l(y, h(x)) ] + alpha E_M [ || z - h(x) ||^2 ]                          (eq. 5)
     DER++  E_current [ l(y, h(x)) ] + alpha E_M [ || z - h(x) ||^2 ] + beta E_M [ l(y, h(x)) ]     (eq. 6)
 
-The squared distance is a mean over all outputs of the head, not a sum, as in the authors' code. Each expectation is a
-mean over the batch's clips of that kind, so that it counts as a whole, whatever their shares of the batch.
+The squared distance is a mean over all outputs of the head, not a sum, as in the authors' code; the defaults of alpha
+are larger than theirs. Each expectation is a mean over the batch's clips of that kind, so that it counts as a whole,
+whatever their shares of the batch.
 
 Two things differ from the paper. There z is what the model gave while it was trained, at the step at which a reservoir
 took the clip in; here the memory takes clips in when an experience ends, as for all strategies, and z is what the model
@@ -86,7 +87,7 @@ def der(
     share: float = 0.5,
     total: int | str = "none",
     select: str = "random",
-    alpha: float = 0.3,
+    alpha: float = 10.0,
 ) -> ClipStrategy:
     """Dark Experience Replay: the memory's clips are held to their outputs, without labels."""
     return derpp(setup, per_class=per_class, share=share, total=total, select=select, alpha=alpha, beta=0.0)
@@ -99,8 +100,8 @@ def derpp(
     share: float = 0.5,
     total: int | str = "none",
     select: str = "random",
-    alpha: float = 0.3,
-    beta: float = 0.5,
+    alpha: float = 3.0,
+    beta: float = 1.0,
 ) -> ClipStrategy:
     """Dark Experience Replay++: the memory's clips are held to their outputs, and trained by their labels, too."""
     refuse_mixing(setup)

@@ -35,7 +35,7 @@ from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
 
 
-class ICaRLPlugin(MethodPlugin):
+class ICaRLPlugin(MethodPlugin, supports_distributed=True):
     """Gives the loss, with the outputs of the model before the experience.
 
     Args:

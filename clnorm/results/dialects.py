@@ -37,6 +37,15 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|~$#])", r"\\\1", visible(text))
 
 
+def _latex_symbol(metric: Metric) -> str:
+    return metric.symbol or _latex_text(metric.title)
+
+
+def _latex_text(text: str) -> str:
+    """Plain text within math mode."""
+    return rf"\textrm{{{escape_latex(text)}}}"
+
+
 def _same(text: str) -> str:
     return text
 
@@ -117,8 +126,8 @@ MARKDOWN = Dialect(
 )
 LATEX = Dialect(
     escape=escape_latex,
-    heading=lambda metric: f"${metric.symbol}$",
-    definition=lambda metric: f"${metric.symbol} = {metric.formula_latex}$",
+    heading=lambda metric: f"${_latex_symbol(metric)}$",
+    definition=lambda metric: f"${_latex_symbol(metric)} = {metric.formula_latex or _latex_text(metric.formula)}$",
     number=lambda text: f"${text}$",
     best=lambda text: rf"\mathbf{{{text}}}",
     second=lambda text: rf"\underline{{{text}}}",

@@ -137,7 +137,7 @@ def test_every_metric_equals_a_second_implementation_on_a_thousand_runs():
         assert list(expected) == list(METRICS)
         for key, metric in METRICS.items():
             value, reason = evaluate(metric, run)
-            assert abs(value - expected[key]) < 1e-12 or math.isnan(value) and math.isnan(expected[key]), (index, key)
+            assert abs(value - expected[key]) < 1e-12 or (math.isnan(value) and math.isnan(expected[key])), (index, key)
             assert bool(reason) == math.isnan(value), (index, key)
             undefined[key] += math.isnan(value)
     # No entry above the diagonal is evaluated, and few classes leave a third of them empty.

@@ -60,7 +60,11 @@ class KeptFrames(Mapping[str, "pd.DataFrame"]):
         if name != "predictions":
             return read_frame(file, hint=ANEW)
         frame = read_predictions(file, self._record)
-        if not _agree(read_matrices(frame, self._record)["matrix"], self._record.matrix):
+        try:
+            found = read_matrices(frame, self._record)["matrix"]
+        except ClnormError as error:
+            raise error.within(str(file)) from error
+        if not _agree(found, self._record.matrix):
             what = "is of another run: its accuracies are not those of the record beside it"
             raise ClnormError(what, where=str(file), hint=ANEW)
         return frame

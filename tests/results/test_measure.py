@@ -1,4 +1,4 @@
-"""Metrics at the end of a run and after it: from what is kept, into the record, or with the reason why there is none."""
+"""Metrics at the end of a run and after it: from what it keeps into its record, or the reason why there is none."""
 
 import json
 import os
@@ -319,7 +319,7 @@ def test_a_name_of_ones_own_that_is_not_imported_is_told_apart_from_a_slip(run, 
 
 def test_a_record_decides_nothing_about_what_is_imported(tmp_path, module, capsys):
     keep_run(tmp_path / "run", metrics={"accuracy": 0.25, f"{module}:lowest": 0.5})
-    for command in (["table", "."], ["runs", "."], ["show", "run"], ["metrics", "add", "accuracy", "."]):
+    for command in (["table", "."], ["runs", "."], ["compare", "run", "run"], ["metrics", "add", "accuracy", "."]):
         assert main(command) == 0
     assert module not in sys.modules
     assert main(["table", ".", "--metrics", f"{module}:lowest"]) == 0

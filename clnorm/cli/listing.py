@@ -94,7 +94,7 @@ def _list_metrics() -> str:
     lines = []
     for name in list_metrics():
         metric = find_metric(name)
-        lines.append(f"{name:<36}{metric.formula} ({metric.source})")
+        lines.append(f"{name:<35} {metric.formula} ({metric.source})")
         end = "higher is better" if metric.higher_is_better else "lower is better"
         needs = f"; needs {', '.join(map(describe_need, metric.needs))}" if metric.needs else ""
         lines.append(f"    {end}{needs}")

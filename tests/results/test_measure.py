@@ -13,6 +13,7 @@ import clnorm
 from clnorm.cli.main import main
 from clnorm.errors import ClnormError, UserError
 from clnorm.evaluation.metrics import METRICS, Metric
+from clnorm.evaluation.metrics.registry import _REGISTRY
 from clnorm.results.folder import RunFolder, RunIsHeldError, write_frame
 from clnorm.results.measure import UnfinishedError, add_metric
 from clnorm.results.record import read_record
@@ -276,6 +277,7 @@ def module(tmp_path, monkeypatch):
     (tmp_path / f"{name}.py").write_text(SOURCE.format(name=f"lowest_{name}"))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_REGISTRY, "_entries", dict(_REGISTRY._entries))
     yield name
     sys.modules.pop(name, None)
 

@@ -14,6 +14,8 @@ from clnorm.evaluation.matrix import UNTRAINED, accuracy_matrix, class_accuracie
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+_NO_CLASS = -1
+
 
 @dataclass(frozen=True)
 class RunData:
@@ -74,14 +76,17 @@ class RunData:
         return class_accuracies(self.predictions, num_classes=len(self.experience_of_class))
 
     def matrix_of(self, column: str) -> Floats:
-        """R by another column of class ids than `predicted`; NaN where that holds none."""
-        rows = self.predictions.assign(predicted=self.predictions[column])
-        if rows["predicted"].isna().any():
-            rows = rows.dropna(subset="predicted")
-        if rows.empty or rows["after"].max() + 1 < len(self.R):
-            return np.full_like(self.R, np.nan)
-        owner, count = self.experience_of_class, len(self.experiences)
-        return accuracy_matrix(rows, experience_of_class=owner, num_experiences=count)
+        """R by another column of class ids than `predicted`; NaN where a clip has none in it."""
+        rows = self.predictions
+        absent = rows[column].isna()
+
+        def share(predicted: "pd.Series[int]") -> Floats:
+            owner, count = self.experience_of_class, len(self.experiences)
+            shown = rows.assign(predicted=predicted)
+            return accuracy_matrix(shown, experience_of_class=owner, num_experiences=count)
+
+        found = share(rows[column].mask(absent, _NO_CLASS))
+        return np.where(share(rows["label"].where(absent, _NO_CLASS)) > 0, np.nan, found) if absent.any() else found
 
     def experiences_of(self, labels: npt.ArrayLike) -> Ints:
         """The experience of each class id.

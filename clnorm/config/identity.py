@@ -41,7 +41,14 @@ _VERSIONS = {"replay": 2}
 
 
 # Options that came after runs were kept, by key: at these values they do not count, so that those runs keep their ids.
-_ADDED: dict[str, dict[str, Any]] = {"data.augment": {"mirrored": "none"}, "norm": {"parts": 1}}
+_ADDED: dict[str, dict[str, Any]] = {
+    "data.augment": {"mirrored": "none"},
+    "norm": {"parts": 1},
+    "strategy": {"total": "none", "select": "random"},
+}
+
+# Keys of sections that came after runs were kept, likewise.
+_ADDED_KEYS: dict[str, Any] = {"train.forward": "joint"}
 
 
 def run_id(config: Config, *, data: str = "") -> str:
@@ -95,7 +102,8 @@ def describe(config: Config, *, leave_out: Collection[str]) -> dict[str, Any]:
         config: the run's configuration.
         leave_out: keys that do not count.
     """
-    flat = {key: value for key, value in list_values(config).items() if key not in leave_out}
+    values = list_values(config).items()
+    flat = {key: value for key, value in values if key not in leave_out and _ADDED_KEYS.get(key) != value}
     flat |= {key: text for key, text in _without_added(config).items() if key in flat}
     flat |= {f"{key}.source": source for key, source in _plugin_sources(config).items() if key in flat}
     if "strategy" in flat and (version := _VERSIONS.get(config.strategy.name)):

@@ -113,7 +113,17 @@ def test_an_experience_that_was_never_measured_later_or_never_probed_leaves_no_n
         METRICS["cka"](with_frame("probes", pd.concat([probes, probes])))
 
 
-@pytest.mark.parametrize("confidence", [-0.1, 1.1, NAN, math.inf])
+def test_a_clip_that_is_taken_for_no_class_is_confused_with_none_and_counts_as_an_error():
+    """As by nearest means, where no class that it may be has one; such predictions have no confidence."""
+    rows = RUN.frames["predictions"]
+    none = rows.assign(predicted=rows["predicted"].where(rows["after"] == 0, -1), confidence=NAN)
+    run = with_frame("predictions", none)
+    values = [METRICS[key](run) for key in ("task_confusion", "within_task_error", "old_as_new", "new_as_old")]
+    assert values == [1, 0, 0, 0]
+    assert evaluate(METRICS["expected_calibration_error"], run)[1].startswith("it is undefined here")
+
+
+@pytest.mark.parametrize("confidence", [-0.1, 1.1, math.inf])
 def test_a_confidence_that_is_no_probability_is_refused(confidence):
     with pytest.raises(UserError, match="outside"):
         metrics.expected_calibration_error([0.5, confidence], [True, False])

@@ -20,7 +20,7 @@ def old_as_new(experiences: npt.ArrayLike, predicted: npt.ArrayLike, *, newest: 
 
     Args:
         experiences: the experience of each clip's class, shape (clips,).
-        predicted: the experience of the class predicted for it, shape (clips,).
+        predicted: the experience of the class predicted for it, shape (clips,); -1 where no class was.
         newest: T, from 0.
     """
     own, taken = _pairs(experiences, predicted)
@@ -30,11 +30,12 @@ def old_as_new(experiences: npt.ArrayLike, predicted: npt.ArrayLike, *, newest: 
 def new_as_old(experiences: npt.ArrayLike, predicted: npt.ArrayLike, *, newest: int) -> float:
     """The share of the newest experience's clips that are taken for a class of an earlier one; as `old_as_new`."""
     own, taken = _pairs(experiences, predicted)
-    return _share(taken[own == newest] < newest)
+    of_new = taken[own == newest]
+    return _share((of_new >= 0) & (of_new < newest))
 
 
 def task_confusion(experiences: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
-    """The share of clips that are taken for a class of another experience.
+    """The share of clips that are not taken for a class of their own experience.
 
     With `within_task_error` it is the whole error, 1 - the share of correct clips. Source: after Masana et al.,
     "Class-Incremental Learning: Survey and Performance Evaluation on Image Classification", TPAMI 2023, who call it
@@ -42,7 +43,7 @@ def task_confusion(experiences: npt.ArrayLike, predicted: npt.ArrayLike) -> floa
 
     Args:
         experiences: the experience of each clip's class, shape (clips,).
-        predicted: the experience of the class predicted for it, shape (clips,).
+        predicted: the experience of the class predicted for it, shape (clips,); -1 where no class was, which counts.
     """
     own, taken = _pairs(experiences, predicted)
     return _share(taken != own)
@@ -67,7 +68,8 @@ def expected_calibration_error(confidence: npt.ArrayLike, correct: npt.ArrayLike
     Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3.
 
     Args:
-        confidence: the probability that the model gives to the class that it predicts, shape (clips,).
+        confidence: the probability that the model gives to the class that it predicts, shape (clips,); NaN where it
+            gives none, as by nearest means, which leaves no number.
         correct: whether that class is right, shape (clips,).
         bins: B.
 
@@ -77,7 +79,7 @@ def expected_calibration_error(confidence: npt.ArrayLike, correct: npt.ArrayLike
     sure, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
     if sure.shape != right.shape or sure.ndim != 1:
         raise UserError(f"shapes {sure.shape} and {right.shape}", where="confidence", legal="two of (clips,)")
-    if not len(sure):
+    if not len(sure) or np.isnan(sure).any():
         return NAN
     if not ((sure >= 0) & (sure <= 1 + 1e-6)).all():  # a softmax in float32 may pass 1 by its rounding
         raise UserError("a confidence is outside [0, 1]", where="confidence", legal="probabilities")

@@ -14,7 +14,7 @@ from clnorm.evaluation.matrix import UNTRAINED, accuracy_matrix, class_accuracie
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_NO_CLASS = -1
+_NO_CLASS = -1  # predicted where nothing could be, as where no class has a mean to be near to
 
 
 @dataclass(frozen=True)
@@ -89,17 +89,17 @@ class RunData:
         return np.where(share(rows["label"].where(absent, _NO_CLASS)) > 0, np.nan, found) if absent.any() else found
 
     def experiences_of(self, labels: npt.ArrayLike) -> Ints:
-        """The experience of each class id.
+        """The experience of each class id; -1 where it is -1, which stands for no class.
 
         Raises:
             UserError: one is no class.
         """
         ids = np.asarray(labels, dtype=np.int64)
         count = len(self.experience_of_class)
-        if len(ids) and not 0 <= ids.min() <= ids.max() < count:
-            worst = int(ids.min() if ids.min() < 0 else ids.max())
+        if len(ids) and not _NO_CLASS <= ids.min() <= ids.max() < count:
+            worst = int(ids.min() if ids.min() < _NO_CLASS else ids.max())
             raise UserError(f"{worst} is no class", where="predictions", legal=f"0 to {count - 1}")
-        found: Ints = self.experience_of_class[ids]
+        found: Ints = np.where(ids == _NO_CLASS, -1, self.experience_of_class[ids])
         return found
 
 

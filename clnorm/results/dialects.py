@@ -37,6 +37,11 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|~$#])", r"\\\1", visible(text))
 
 
+def _markdown_code(text: str) -> str:
+    """A formula as code; escaped where it has the mark of code itself."""
+    return escape_markdown(text) if "`" in text else f"`{text}`"
+
+
 def _latex_symbol(metric: Metric) -> str:
     return metric.symbol or _latex_text(metric.title)
 
@@ -110,7 +115,7 @@ PLAIN = Dialect(
 MARKDOWN = Dialect(
     escape=escape_markdown,
     heading=lambda metric: escape_markdown(metric.title),
-    definition=lambda metric: f"{escape_markdown(metric.title)} = `{metric.formula}`",
+    definition=lambda metric: f"{escape_markdown(metric.title)} = {_markdown_code(metric.formula)}",
     number=_same,
     best=lambda text: f"**{text}**",
     second=lambda text: f"<u>{text}</u>",

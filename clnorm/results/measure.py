@@ -94,7 +94,7 @@ def add_metric(metric: Metric | str, folder: str | Path) -> Addition:
     try:
         value, reason = evaluate(metric, describe_run(record, KeptFrames(folder, record)))
     except ClnormError as error:
-        raise error.within(str(folder)) from error
+        raise error if str(folder) in (error.where or "") else error.within(str(folder)) from error
     before = record.metrics.get(metric.key)
     if reason:
         return Addition(folder, None, reason, before)

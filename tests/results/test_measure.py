@@ -144,6 +144,8 @@ FAULTY = {
     "percent": (lambda data: 75.0, r"gave 75\.0; legal: a share"),
     "complex": (lambda data: 1j, "a complex"),
     "raises": (lambda data: 1 / 0, r"failed \(ZeroDivisionError: division by zero\)"),
+    "exits": (lambda data: sys.exit(3), r"failed \(SystemExit: 3\)"),
+    "itself": (lambda data: metric(lambda inner: 1 / 0)(data), "run: metric mine: failed .*ZeroDivisionError"),
     "undeclared": (lambda data: data.frames["steps"].mean(), "failed .*steps"),
 }
 
@@ -208,6 +210,7 @@ STRANGE = {
     "experience": STEPS.assign(tested=[0, 9]),
     "accuracy": STEPS.assign(accuracy=[0.5, 1.25]),
     "text": STEPS.assign(accuracy=["a", "b"]),
+    "texts of numbers": STEPS.assign(experience=["[/]", "1"]),
 }
 
 
@@ -217,7 +220,7 @@ def test_other_tables_with_other_values_give_no_number_or_are_refused(run, name)
     if name == "experience":  # nothing was measured on the first one
         assert add_metric("minimum_accuracy", run).reason.startswith("it is undefined here")
     else:
-        with pytest.raises(ClnormError, match="metric minimum_accuracy"):
+        with pytest.raises(ClnormError, match=r"run: metric minimum_accuracy: steps: (not numbers|an accuracy is)"):
             add_metric("minimum_accuracy", run)
 
 
@@ -417,3 +420,16 @@ def test_a_metric_that_another_package_announces(tmp_path, run, module):
     assert "lowest_of_all" in command("metrics", "list")
     assert "0.0 %, written" in command("metrics", "add", "lowest_of_all", str(run))
     assert "lowest_of_all" in command("table", str(run.parent), "--metrics", "lowest_of_all", "--format", "csv")
+
+
+def test_a_heading_and_a_formula_of_a_plugin_are_shown_literally(run, module, monkeypatch, capsys):
+    odd = r"50 % of `R` & {more} $1 #_~^\ <b>|"
+    told = {"formula": odd, "title": odd, "source": "me", "higher_is_better": True}
+    clnorm.register_metric("odd", **told)(lambda data: 0.5)
+    assert add_metric("odd", run).written
+    results = clnorm.load_results(run.parent)
+    latex = clnorm.make_table(results, metrics=["odd"], format="latex")
+    assert latex.count(r"50 \% of `R` \& \{more\} \$1 \#\_\textasciitilde{}\textasciicircum{}\textbackslash{}") == 3
+    markdown = clnorm.make_table(results, metrics=["odd"], format="markdown")
+    assert markdown.count(r"50 % of \`R\` & {more} \$1 \#\_\~^\\ \<b\>\|") == 3
+    assert odd in clnorm.make_table(results, metrics=["odd"]).replace("\n", " ")

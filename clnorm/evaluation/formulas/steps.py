@@ -33,7 +33,10 @@ def minimum_accuracy(
         UserError: they do not fit, or are no accuracies.
     """
     matrix = check_matrix(R)
-    during, of, values = (np.asarray(array) for array in (experiences, tested, accuracies))
+    try:
+        during, of, values = (np.asarray(array, dtype=np.float64) for array in (experiences, tested, accuracies))
+    except (TypeError, ValueError):
+        raise UserError("not numbers", where="steps", legal="an experience, one tested, and the accuracy") from None
     if not during.shape == of.shape == values.shape or values.ndim != 1:
         raise UserError(f"shapes {during.shape}, {of.shape} and {values.shape}", where="steps", legal="three alike")
     if ((values < 0) | (values > 1)).any():

@@ -65,8 +65,8 @@ class Metric:
         try:
             value = self.function(run)
         except ClnormError as error:
-            raise error.within(where) from error
-        except Exception as error:
+            raise error if where in (error.where or "") else error.within(where) from error
+        except (Exception, SystemExit) as error:
             raise ClnormError(f"failed ({type(error).__name__}: {error})", where=where) from error
         if isinstance(value, bool) or not isinstance(value, Real):
             hint = "return a float, which is NaN where the metric is undefined"

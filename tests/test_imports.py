@@ -17,8 +17,8 @@ FLOORS = [
     ["training", "audit", "conformance", "deploy"],
     ["execution", "streams", "memory"],
     ["data", "models", "results"],
-    ["config", "norms"],
-    ["catalogue", "evaluation", "console", "environment", "files", "reading"],
+    ["config", "norms", "evaluation"],
+    ["catalogue", "console", "environment", "files", "reading"],
     ["ranks"],
     ["errors", "seeding", "progress"],
 ]

@@ -18,6 +18,7 @@ from clnorm.cli.data import add_data
 from clnorm.cli.doctor import add_doctor
 from clnorm.cli.inference import add_inference
 from clnorm.cli.listing import add_listing
+from clnorm.cli.metrics import add_metrics
 from clnorm.cli.norms import add_norms
 from clnorm.cli.output import print_note
 from clnorm.cli.parsing import Parser
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     add_runs(verbs, common)
     add_inference(verbs, common)
     add_data(verbs.add_parser("data", help="prepare, check or audit a dataset"), common)
+    add_metrics(verbs.add_parser("metrics", help="list metrics, or add one to finished runs"), common)
     add_norms(verbs.add_parser("norms", help="check a norm's contract, or audit a swap in a backbone"), common)
 
     add_listing(verbs, common)

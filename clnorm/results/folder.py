@@ -219,3 +219,20 @@ def read_frame(path: Path, *, hint: str) -> "pd.DataFrame":
         return pd.read_parquet(BytesIO(content))
     except (OSError, ValueError) as error:
         raise ClnormError(f"cannot be read ({error})", where=str(path), hint=hint) from error
+
+
+def read_predictions(file: Path, record: RunRecord) -> "pd.DataFrame":
+    """The predictions of a run, whose file has a checksum where its record has one.
+
+    Raises:
+        ClnormError: they are missing or damaged.
+    """
+    import pandas as pd
+
+    hint = "bring back the file that this run wrote, or delete the folder to run it again"
+    if record.schema > 1:
+        return read_frame(file, hint=hint)
+    try:
+        return pd.read_parquet(file)
+    except (OSError, ValueError) as error:
+        raise ClnormError(f"cannot be read ({error})", where=str(file), hint=hint) from error

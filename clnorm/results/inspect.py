@@ -9,7 +9,7 @@ from clnorm.config.identity import flatten
 from clnorm.config.load import merge_config
 from clnorm.errors import ClnormError, UserError
 from clnorm.results.find import describe_lack
-from clnorm.results.folder import RunFolder, read_frame
+from clnorm.results.folder import RunFolder, read_predictions
 from clnorm.results.record import RunRecord
 
 if TYPE_CHECKING:
@@ -116,10 +116,8 @@ def _count_classes(file: Path, record: RunRecord) -> "tuple[pd.DataFrame | None,
         return None, None
     import pandas as pd
 
-    hint = "delete the folder to run it again"
+    frame = read_predictions(file, record)
     try:
-        # Predictions have a checksum where records do.
-        frame = read_frame(file, hint=hint) if record.schema > 1 else pd.read_parquet(file)
         last = frame[frame["after"] == frame["after"].max()]
         labels, predicted = last["label"].astype(int), last["predicted"].astype(int)
         first: dict[int, int] = {}  # of each class, its first experience
@@ -129,6 +127,7 @@ def _count_classes(file: Path, record: RunRecord) -> "tuple[pd.DataFrame | None,
         order = [*first]
         names = [record.classes[label] for label in order]
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        hint = "delete the folder to run it again"
         raise ClnormError(f"cannot be read ({error})", where=str(file), hint=hint) from error
     counts = pd.crosstab(labels, predicted).reindex(index=order, columns=order, fill_value=0)
     clips = counts.sum(axis=1)

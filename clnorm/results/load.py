@@ -11,8 +11,10 @@ from clnorm.catalogue import AUGMENTATIONS, IMBALANCE, MIXES
 from clnorm.config.identity import flatten
 from clnorm.config.moved import moved_options
 from clnorm.errors import ClnormError, UserError
+from clnorm.evaluation.metrics import METRICS, evaluate
 from clnorm.results.find import find_records
 from clnorm.results.folder import RunFolder
+from clnorm.results.measure import describe_run
 from clnorm.results.record import UNKNOWN, RunRecord, read_record
 from clnorm.results.selection import EXPERIMENT
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-_A_BAR = "average_incremental_accuracy"
 GROUPS = ("config", "cost", "folder")
 
 
@@ -64,7 +65,7 @@ def load_results(
     read = _read_records(root, on_unreadable)
     files, records = [file for file, _ in read], [_named_anew(record) for _, record in read]
     joint = {
-        _pair(record): record.metrics.get(_A_BAR)
+        _pair(record): record.matrix
         for record in records
         if record.names["strategy"] == "joint" and record.status == "finished"
     }
@@ -135,10 +136,12 @@ def _pair(record: RunRecord) -> tuple[str, str, str, int]:
     return record.setting, record.names["norm"], record.label, record.seed
 
 
-def _with_retention(record: RunRecord, joint: float | None) -> RunRecord:
-    """The record with its share of joint training's A-bar, where both are known and joint training learned anything."""
-    own = record.metrics.get(_A_BAR)
-    return record if own is None or not joint else replace(record, metrics={**record.metrics, "retention": own / joint})
+def _with_retention(record: RunRecord, joint: list[list[float | None]] | None) -> RunRecord:
+    """The record with its share of joint training's A-bar, where it is finished and there is such a run."""
+    if joint is None or record.status != "finished":
+        return record
+    value, _ = evaluate(METRICS["retention"], describe_run(record, {}, joint=joint))
+    return record if math.isnan(value) else replace(record, metrics={**record.metrics, "retention": value})
 
 
 def _experiment(record: RunRecord) -> dict[str, Any]:

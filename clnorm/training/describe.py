@@ -1,4 +1,4 @@
-"""What a run's record says of its data, its memory and its predictions."""
+"""What a run's record says of its data and its memory."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,6 @@ from clnorm.results.record import LABELS, RunRecord
 from clnorm.training.accumulation import clips_at_once
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from clnorm.data.store.store import ClipStore
     from clnorm.data.table import ClipTable
     from clnorm.streams.stream import ClipStream
@@ -105,38 +103,3 @@ def _megabytes(held: Any) -> float:
     if isinstance(held, dict):
         held = list(held.values())
     return sum(map(_megabytes, held)) if isinstance(held, (list, tuple)) else 0.0
-
-
-def measure(predictions: "pd.DataFrame", stream: "ClipStream") -> dict[str, Any]:
-    """The accuracy matrix and all metrics, as fields of the record."""
-    from clnorm.evaluation.matrix import UNTRAINED, accuracy_matrix, class_accuracies
-    from clnorm.evaluation.metrics import ClassContext, MatrixContext, compute
-
-    def matrix(rows: "pd.DataFrame") -> Any:
-        owner = stream.experience_of_class
-        return accuracy_matrix(rows, experience_of_class=owner, num_experiences=len(stream.experiences))
-
-    trained = predictions[predictions["after"] != UNTRAINED]
-    before = predictions[predictions["after"] == UNTRAINED]
-    untrained = matrix(before.assign(after=0))[0] if len(before) else None
-    context = MatrixContext(
-        clips_per_experience=[len(experience.test_ids) for experience in stream.experiences],
-        classes_per_experience=[len(experience.classes) for experience in stream.experiences],
-        untrained=untrained,
-        classes=ClassContext(
-            accuracies=class_accuracies(trained, num_classes=stream.num_classes),
-            experiences=stream.experience_of_class,
-            train_clips=stream.train_clips_per_class,
-        ),
-    )
-    accuracies = matrix(trained)
-    return {
-        "matrix": [[_defined(value) for value in row] for row in accuracies],
-        "untrained": None if untrained is None else [_defined(value) for value in untrained],
-        "metrics": {name: _defined(value) for name, value in compute(accuracies, context).items()},
-    }
-
-
-def _defined(value: float) -> float | None:
-    """JSON has no NaN: what is undefined is null."""
-    return None if value != value else float(value)

@@ -66,11 +66,13 @@ def _classes(classes: "pd.DataFrame", confusion: "pd.DataFrame") -> Table:
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """The two runs, the keys in which they differ, then each metric of both in per cent with the difference."""
+    """The two runs, the keys in which they differ, then each metric that one has, in per cent with the difference."""
     table = Table(title="metrics in %", title_justify="left")
     for heading in ("metric", "first", "second", "second - first"):
         table.add_column(as_text(heading), overflow="fold", justify="left" if heading == "metric" else "right")
     for name, (a, b) in comparison.metrics.items():
+        if a is None and b is None:
+            continue
         change = "--" if a is None or b is None else f"{100 * (b - a):+.1f}"
         table.add_row(as_text(name), _percent(a), _percent(b), change)
     with rich_stdout(width=_WIDTH) as console:

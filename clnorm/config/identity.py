@@ -42,6 +42,8 @@ _VERSIONS = {"replay": 2}
 
 # Options that came after runs were kept, by key: at these values they do not count, so that those runs keep their ids.
 _ADDED: dict[str, dict[str, Any]] = {"data.augment": {"mirrored": "none"}, "norm": {"parts": 1}}
+# Keys that came after runs were kept, likewise.
+_ADDED_KEYS: dict[str, Any] = {"data.validation": 0.0, "train.experiences": 0}
 
 
 def run_id(config: Config, *, data: str = "") -> str:
@@ -95,7 +97,7 @@ def describe(config: Config, *, leave_out: Collection[str]) -> dict[str, Any]:
         config: the run's configuration.
         leave_out: keys that do not count.
     """
-    flat = {key: value for key, value in list_values(config).items() if key not in leave_out}
+    flat = {key: value for key, value in list_values(config).items() if key not in leave_out and _counts(key, value)}
     flat |= {key: text for key, text in _without_added(config).items() if key in flat}
     flat |= {f"{key}.source": source for key, source in _plugin_sources(config).items() if key in flat}
     if "strategy" in flat and (version := _VERSIONS.get(config.strategy.name)):
@@ -110,6 +112,10 @@ def describe(config: Config, *, leave_out: Collection[str]) -> dict[str, Any]:
 def _digest(config: Config, data: str, *, leave_out: set[str]) -> str:
     text = json.dumps({**describe(config, leave_out=leave_out), "data": data}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _counts(key: str, value: object) -> bool:
+    return key not in _ADDED_KEYS or value != _ADDED_KEYS[key]
 
 
 def _without_added(config: Config) -> dict[str, str]:

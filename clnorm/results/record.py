@@ -45,7 +45,8 @@ class RunRecord:
         metrics: by name, None where undefined.
         data: the number of sources of all clips, or `unknown` where nothing tells them; clips trained and tested on,
             and of each class in training (by class id), how many files have another name than official lists say, for
-            each way in which they do (`.mp4 for .avi`), bad clips by path with the reason, and the store's sampling.
+            each way in which they do (`.mp4 for .avi`), bad clips by path with the reason, the store's sampling, and
+            the share of training clips that the test clips are, where these are held out (`validation`).
         memory: clips, frames and megabytes that the strategy keeps.
         weights: the report on pretrained weights, empty without.
         swap: the report on every norm site.

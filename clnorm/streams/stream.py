@@ -9,8 +9,13 @@ from operator import index
 import numpy as np
 
 from clnorm.catalogue.registry import Spec
+from clnorm.config.config import Config
+from clnorm.data.datasets.splits import hold_out
 from clnorm.data.table import ClipTable
 from clnorm.errors import UserError
+
+ABSENT = -1
+"""The experience of a class that the stream does not reach."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,8 @@ class ClipStream:
 
     @property
     def experience_of_class(self) -> np.ndarray:
-        """(classes,) int64: the experience that each class id belongs to."""
-        owner = np.empty(self.num_classes, dtype=np.int64)
+        """(classes,) int64: the experience that each class id belongs to; `ABSENT` where the stream ends before it."""
+        owner = np.full(self.num_classes, ABSENT, dtype=np.int64)
         for experience in self.experiences:
             owner[list(experience.classes)] = experience.index
         return owner
@@ -77,18 +82,46 @@ class ClipStream:
         """How many classes have been trained on when experience `index` ends."""
         return sum(len(experience.classes) for experience in self.experiences[: index + 1])
 
+    def first(self, count: int) -> "ClipStream":
+        """The stream up to its experience `count`, with the outputs of all of it; 0 is all.
+
+        Raises:
+            UserError: it has fewer experiences.
+        """
+        if count > len(self.experiences):
+            legal = f"1 to {len(self.experiences)}, or 0, which is all"
+            raise UserError(f"there are no {count} experiences", where="train.experiences", legal=legal)
+        return replace(self, experiences=self.experiences[:count]) if count else self
+
     def joined(self) -> "ClipStream":
         """The same clips and outputs as one single experience: what joint training sees."""
         whole = Experience(
             index=0,
-            classes=tuple(self.order.tolist()),
+            classes=tuple(label for experience in self.experiences for label in experience.classes),
             train_ids=np.concatenate([experience.train_ids for experience in self.experiences]),
             test_ids=np.concatenate([experience.test_ids for experience in self.experiences]),
         )
         return replace(self, experiences=(whole,))
 
 
-def create_stream(table: ClipTable, protocol: Spec, *, seed: int, bad: Mapping[int, str]) -> ClipStream:
+def stream_of(config: Config, table: ClipTable, *, bad: Mapping[int, str] | None = None) -> ClipStream:
+    """The stream that a run has of a table: its first experiences where it is limited to these.
+
+    Args:
+        config: of the run.
+        table: the clips.
+        bad: clips that cannot be decoded, which are left out; none by default.
+
+    Raises:
+        UserError: as `create_stream`, or there are fewer experiences.
+    """
+    stream = create_stream(table, config.protocol, seed=config.seed, bad=bad or {}, validation=config.data.validation)
+    return stream.first(config.train.experiences)
+
+
+def create_stream(
+    table: ClipTable, protocol: Spec, *, seed: int, bad: Mapping[int, str], validation: float = 0.0
+) -> ClipStream:
     """Cut a table into experiences.
 
     Args:
@@ -96,16 +129,18 @@ def create_stream(table: ClipTable, protocol: Spec, *, seed: int, bad: Mapping[i
         protocol: the protocol with its options.
         seed: of the class order, for the protocols that draw one.
         bad: clips that cannot be decoded, which are left out.
+        validation: the share of each class's training clips that stand for the test clips, as `hold_out` draws them.
 
     Raises:
-        UserError: a protocol that does not fit the classes, or a class left without training or test clips.
+        UserError: a protocol that does not fit the classes, a class left without training or test clips, or one of
+            which nothing can be held out.
     """
     groups = cut_classes(protocol, len(table.classes), seed=seed)
     order = np.array([label for group in groups for label in group], dtype=np.int64)
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     unusable = np.fromiter(bad, dtype=np.int64, count=len(bad))
-    train, test = (np.setdiff1d(ids, unusable) for ids in (table.train_ids, table.test_ids))
+    train, test = (np.setdiff1d(ids, unusable) for ids in _choose_ids(table, validation))
     for ids, role in ((train, "training"), (test, "test")):
         counts = np.bincount(table.labels[ids], minlength=len(table.classes))
         if (missing := np.flatnonzero(counts == 0)).size:
@@ -119,6 +154,14 @@ def create_stream(table: ClipTable, protocol: Spec, *, seed: int, bad: Mapping[i
         for index, (group, *clips) in enumerate(zip(groups, *parts, strict=True))
     )
     return ClipStream(experiences, place[table.labels], order, table.groups)
+
+
+def _choose_ids(table: ClipTable, validation: float) -> tuple[np.ndarray, np.ndarray]:
+    """The clips to train and to test on."""
+    if not validation:
+        return table.train_ids, table.test_ids
+    held = hold_out(table, share=validation)
+    return np.setdiff1d(table.train_ids, held), held
 
 
 def cut_classes(protocol: Spec, num_classes: int, *, seed: int) -> list[list[int]]:

@@ -11,6 +11,7 @@ from clnorm.training.accumulation import clips_at_once
 if TYPE_CHECKING:
     import pandas as pd
 
+    from clnorm.config.config import Config
     from clnorm.data.store.store import ClipStore
     from clnorm.data.table import ClipTable
     from clnorm.streams.stream import ClipStream
@@ -47,7 +48,7 @@ def begin_record(
         config=config.to_dict(),
         classes=list(table.classes),
         experiences=[list(experience.classes) for experience in stream.experiences],
-        data=describe_data(table, setup.store, stream),
+        data=describe_data(config, table, setup.store, stream),
         weights=weights,
         swap=swap if config.train.accumulate == 1 else {**swap, "clips_at_once": clips_at_once(config.train)},
         execution=setup.execution.to_dict(),
@@ -56,7 +57,7 @@ def begin_record(
     )
 
 
-def describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream") -> dict[str, Any]:
+def describe_data(config: "Config", table: "ClipTable", store: "ClipStore", stream: "ClipStream") -> dict[str, Any]:
     from clnorm.data.datasets.match import substitutes_of
 
     paths, substituted = table.frame["path"], substitutes_of(table)
@@ -70,6 +71,7 @@ def describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream") 
         "train_clips_per_class": stream.train_clips_per_class.tolist(),
         "frames": store.frames,
         "image_size": store.size,
+        **({"validation": validation} if (validation := config.data.validation) else {}),
         "bad": {paths.iloc[clip]: reason for clip, reason in store.bad.items()},
     }
 
@@ -92,14 +94,15 @@ def measure(predictions: "pd.DataFrame", stream: "ClipStream") -> dict[str, Any]
     trained = predictions[predictions["after"] != UNTRAINED]
     before = predictions[predictions["after"] == UNTRAINED]
     untrained = matrix(before.assign(after=0))[0] if len(before) else None
+    present = sorted(label for experience in stream.experiences for label in experience.classes)
     context = MatrixContext(
         clips_per_experience=[len(experience.test_ids) for experience in stream.experiences],
         classes_per_experience=[len(experience.classes) for experience in stream.experiences],
         untrained=untrained,
         classes=ClassContext(
-            accuracies=class_accuracies(trained, num_classes=stream.num_classes),
-            experiences=stream.experience_of_class,
-            train_clips=stream.train_clips_per_class,
+            accuracies=class_accuracies(trained, num_classes=stream.num_classes)[:, present],
+            experiences=stream.experience_of_class[present],
+            train_clips=stream.train_clips_per_class[present],
         ),
     )
     accuracies = matrix(trained)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from clnorm import load_results, make_table
-from clnorm.config.identity import setting_id
+from clnorm.config.identity import _ADDED_KEYS, setting_id
 from clnorm.config.load import load_config
 from clnorm.launch.grid import read_sweep
 from clnorm.results.folder import run_name
@@ -29,6 +29,10 @@ def test_a_reference_run_is_the_one_that_its_configuration_names(folder):
     wanted["norm"] = wanted["norm"].replace("parts=1,", "")
     # What is kept of a run, and what it begins from, are sections since; they change no result.
     del wanted["save"], wanted["begin"]
+    # So are keys that count only where they have another value than these runs had.
+    for key, value in _ADDED_KEYS.items():
+        *sections, name = key.split(".")
+        assert (wanted[sections[0]] if sections else wanted).pop(name) == value
     recorded = {**record.config, "data": {**record.config["data"]}}
     assert recorded["data"].pop("clips", None) is None
     assert recorded == wanted

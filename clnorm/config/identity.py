@@ -12,6 +12,7 @@ from typing import Any
 from clnorm.catalogue.registry import Spec, format_spec
 from clnorm.config.config import Config
 from clnorm.config.fields import Section, list_names, plain_values
+from clnorm.config.tuned import read_tuning
 from clnorm.errors import UserError
 
 # What a run's identity leaves out: it changes where or how fast a run happens; the device, only by rounding.
@@ -43,7 +44,7 @@ _VERSIONS = {"replay": 2}
 # Options that came after runs were kept, by key: at these values they do not count, so that those runs keep their ids.
 _ADDED: dict[str, dict[str, Any]] = {"data.augment": {"mirrored": "none"}, "norm": {"parts": 1}}
 # Keys that came after runs were kept, likewise.
-_ADDED_KEYS: dict[str, Any] = {"data.validation": 0.0, "train.experiences": 0}
+_ADDED_KEYS: dict[str, Any] = {"data.validation": 0.0, "train.experiences": 0, "tuned": None}
 
 
 def run_id(config: Config, *, data: str = "") -> str:
@@ -61,8 +62,12 @@ def run_id(config: Config, *, data: str = "") -> str:
 
 
 def setting_id(config: Config, *, data: str = "") -> str:
-    """Eight hex digits of what runs must share to stand in one table: all but norm, strategy and seed."""
-    return _digest(config, data, leave_out={*NOT_IDENTITY, "norm", "strategy", "seed"})
+    """Eight hex digits of what runs must share to stand in one table: all but norm, strategy and seed.
+
+    Tuned values, which each norm and strategy has of its own, do not count either; the file that they come from does.
+    """
+    tuned = read_tuning(config.tuned).keys if config.tuned is not None else []
+    return _digest(config, data, leave_out={*NOT_IDENTITY, "norm", "strategy", "seed", *tuned})
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -102,6 +107,10 @@ def describe(config: Config, *, leave_out: Collection[str]) -> dict[str, Any]:
     flat |= {f"{key}.source": source for key, source in _plugin_sources(config).items() if key in flat}
     if "strategy" in flat and (version := _VERSIONS.get(config.strategy.name)):
         flat["strategy.version"] = version
+    if "tuned" in flat:
+        tuning = read_tuning(flat["tuned"])
+        tuning.refuse_other_values(config)
+        flat["tuned"] = tuning.digest
     if config.begin.run is not None:
         state = state_after(config.begin.run, config.begin.experience - 1)
         hint = "give the folder of a run that was made with save.experiences=true"

@@ -11,6 +11,7 @@ from clnorm import reading
 from clnorm.catalogue.plugins import mark_foreign, parse_allowed
 from clnorm.config.config import Config
 from clnorm.config.fields import build_section, list_keys
+from clnorm.config.tuned import take_tuned
 from clnorm.errors import Mistakes, UserError
 
 
@@ -40,7 +41,10 @@ def load_config(
 
 
 def merge_config(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> Config:
-    """A configuration from nested values and overrides by dotted key, which win; raises as `load_config`."""
+    """A configuration from nested values and overrides by dotted key, which win; raises as `load_config`.
+
+    Where it names a file of tuned values, it has those of its norm and strategy.
+    """
     merged, mistakes = deepcopy(dict(values)), Mistakes()
     for dotted, value in overrides.items():
         inner = [key for key in overrides if key.startswith(f"{dotted}.")]
@@ -52,7 +56,10 @@ def merge_config(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> Con
     with mistakes.collected():
         config: Config = build_section(Config, merged)
     mistakes.refuse()
-    return config
+    if config.tuned is None:
+        return config
+    train = merged.get("train")
+    return take_tuned(config, [f"train.{key}" for key in train] if isinstance(train, Mapping) else [])
 
 
 def read_yaml(path: str | Path, *, allowed: frozenset[str]) -> dict[str, Any]:

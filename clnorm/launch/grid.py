@@ -45,7 +45,7 @@ def read_sweep(path: str | Path, overrides: Mapping[str, Any], *, allow_plugins:
         what, hint = f"{shared!r} is not a mapping of keys", "such as config: {train: {epochs: 5}}"
         mistakes.add(UserError(what, where=f"{path}: config", hint=hint))
         shared = {}
-    points = _read_points(grid, mistakes, where=str(path), overrides=overrides)
+    points = read_points(grid, mistakes, where=str(path), overrides=overrides)
     configs, leave_out = [], ContradictionError if mistakes else None
     for point in points:
         try:
@@ -56,7 +56,7 @@ def read_sweep(path: str | Path, overrides: Mapping[str, Any], *, allow_plugins:
     return configs
 
 
-def _read_points(grid: object, mistakes: Mistakes, *, where: str, overrides: Mapping[str, Any]) -> list[dict[str, Any]]:
+def read_points(grid: object, mistakes: Mistakes, *, where: str, overrides: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Each point of a grid, as values by dotted key; of what is legal in it, where something is not."""
     if not isinstance(grid, dict) or not grid:
         hint = "such as grid: {norm: [bn, cn]}"

@@ -52,6 +52,8 @@ class RunRecord:
         swap: the report on every norm site.
         execution: precision, attention kernel and compilation.
         calibration: norm sites and clips of the estimate before training, empty without.
+        tuning: how the `values` of the keys in `search` were found by `clnorm tune`: the `digest` of its file, how many
+            trials `failed` for this norm and strategy, and what the trials had `otherwise`; empty without.
         cost: seconds, clips that passed the model, peak memory; what another run had done already is counted.
         reused: each `experience` whose training was taken over from a run that was the same up to its end, with the
             `seconds` of `cost` that were saved so.
@@ -78,6 +80,7 @@ class RunRecord:
     swap: dict[str, Any] = field(default_factory=dict)
     execution: dict[str, Any] = field(default_factory=dict)
     calibration: dict[str, Any] = field(default_factory=dict)
+    tuning: dict[str, Any] = field(default_factory=dict)
     cost: dict[str, float] = field(default_factory=dict)
     reused: list[dict[str, Any]] = field(default_factory=list)
     earlier: list[dict[str, Any]] = field(default_factory=list)

@@ -21,8 +21,14 @@ EXPERIMENT = (
     "train.lr",
     "train.batch_size",
     "imbalance",
+    "train.experiences",
+    "data.validation",
+    "tuning",
+    "tuning.keys",
 )
 """What defines an experiment beside its setting, for a caption; a frame made by hand may lack it."""
+_TUNED = {"tuned", "tuning.keys"}
+"""What `tuning` tells too: the file, and what was searched."""
 _FINGERPRINT = 12
 """Digits of a fingerprint that tell it from another."""
 COLUMNS = ("run", "setting", *SETTING, "norm", "strategy", "label", "seed", "status", "metric", "value")
@@ -124,7 +130,7 @@ def _tells_settings_apart(df: pd.DataFrame, column: str) -> bool:
     """Whether a column belongs to the setting (one value in each) and differs between settings."""
     if (column in COLUMNS and column not in SETTING) or column in NOT_IDENTITY or column.startswith("cost."):
         return False
-    if column == "folder" or (column == "imbalance" and "train.imbalance" in df.columns):
+    if column == "folder" or column in _TUNED or (column == "imbalance" and "train.imbalance" in df.columns):
         return False
     text = df[column].map(plain_text)
     return text.nunique() > 1 and text.groupby(df["setting"]).nunique().max() == 1

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from clnorm.config.identity import setting_id
+from clnorm.config.identity import list_values, setting_id
+from clnorm.config.tuned import leave_out_options, read_tuning
 from clnorm.environment import read_versions
 from clnorm.norms.running import statistics_of
 from clnorm.results.record import LABELS, RunRecord
@@ -41,7 +42,7 @@ def begin_record(
     config, stream = setup.config, setup.stream
     return RunRecord(
         run=run,
-        names={kind: getattr(config, kind).short for kind in ("dataset", "protocol", "backbone", "norm", "strategy")},
+        names=_name_parts(config),
         seed=config.seed,
         setting=setting_id(config, data=table.fingerprint),
         label=LABELS[statistics_of(strategy.model).eval],
@@ -53,8 +54,34 @@ def begin_record(
         swap=swap if config.train.accumulate == 1 else {**swap, "clips_at_once": clips_at_once(config.train)},
         execution=setup.execution.to_dict(),
         calibration=calibration,
+        tuning=describe_tuning(config),
         versions=read_versions(setup.device),
     )
+
+
+def _name_parts(config: "Config") -> dict[str, str]:
+    """The names of a record; tuned options, which each norm has of its own, are not in the strategy's."""
+    kinds = ("dataset", "protocol", "backbone", "norm", "strategy")
+    names = {kind: getattr(config, kind).short for kind in kinds}
+    if config.tuned is None:
+        return names
+    options = read_tuning(config.tuned).options_of(config.strategy.name)
+    return {**names, "strategy": leave_out_options(config.strategy, options)}
+
+
+def describe_tuning(config: "Config") -> dict[str, Any]:
+    """How the run's tuned values were found, and in which keys the trials were otherwise; empty without any."""
+    if config.tuned is None:
+        return {}
+    tuning = read_tuning(config.tuned)
+    cell, own = tuning.cell_of(config), list_values(config)
+    told = ("digest", "metric", "trials", "experiences", "validation", "seeds", "sampler", "search")
+    return {
+        **{name: getattr(tuning, name) for name in told},
+        "values": cell["values"],
+        "failed": cell["failed"],
+        "otherwise": {key: value for key, value in tuning.config.items() if key in own and own[key] != value},
+    }
 
 
 def describe_data(config: "Config", table: "ClipTable", store: "ClipStore", stream: "ClipStream") -> dict[str, Any]:

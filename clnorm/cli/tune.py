@@ -35,9 +35,10 @@ def add_tune(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 
 def _tune(options: argparse.Namespace) -> None:
-    from clnorm.launch.axis import draw_points
     from clnorm.launch.grid import name_cells
-    from clnorm.launch.search import list_trials, read_search
+    from clnorm.tuning.axis import draw_points
+    from clnorm.tuning.search import list_trials
+    from clnorm.tuning.search_file import read_search
 
     engine = LAUNCHERS.parse(options.launcher, where="--launcher")
     search = read_search(options.search, merge_flags(options, FLAGS), allow_plugins=options.allow_plugin)
@@ -54,7 +55,7 @@ def _tune(options: argparse.Namespace) -> None:
     from clnorm.cli.show.sweep import show_status
     from clnorm.cli.show.tuning import print_tuning
     from clnorm.console import ConsoleReporter, LiveView
-    from clnorm.launch.tune import TUNED_FILE, tune
+    from clnorm.tuning.tune import TUNED_FILE, tune
 
     out = configs[0].out
     with ConsoleReporter() as reporter, LiveView(sys.stderr) as view:

@@ -49,8 +49,8 @@ class Tuning:
         sampler: what drew the trials.
         search: the values or the range of each searched key.
         config: what all trials had in common, by dotted key.
-        cells: for each norm and strategy its best `values`, their `trial` and `value`, how many trials `failed`, and the
-            `edges`, the keys whose best value is the lowest or the highest of those tried.
+        cells: for each norm and strategy its best `values`, their `trial` and `value`, how many trials `failed`, and
+            the `edges`, the keys whose best value is the lowest or the highest of those tried.
         digest: sha256 (hex) of all of it.
     """
 

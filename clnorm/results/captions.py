@@ -95,6 +95,7 @@ def _explain_tuning(grid: Grid, dialect: Dialect) -> str:
     own = [key for key in keys if key.startswith(SECTION) or any(_has(name, key) for name in grid.strategies)]
     if not own:
         return ""
+    own.sort(key=lambda key: not key.startswith(SECTION))
     tuned = _list([dialect.escape(_TITLES.get(key, key)) for key in own])
     return f"Tuned {dialect.escape(grid.experiment['tuning'])}: {tuned}"
 

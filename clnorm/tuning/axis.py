@@ -66,7 +66,7 @@ def read_axis(given: object, option: Option, *, where: str) -> Axis:
         UserError: it is neither, or holds what is not legal for the key.
     """
     if isinstance(given, list):
-        values = tuple(option.parse(value, where=where) for value in given)
+        values = tuple(option.parse(plain(value), where=where) for value in given)
         if len(set(values)) < 2 or len(set(values)) < len(values):
             raise UserError(f"{given!r} is not legal", where=where, legal="a list of two different values or more")
         return Axis(values=values)
@@ -87,6 +87,11 @@ def read_axis(given: object, option: Option, *, where: str) -> Axis:
     if log and low <= 0:
         raise UserError(f"low is {low:g}, which has no logarithm", where=where, legal="low above 0, or log: false")
     return Axis(low=low, high=high, log=log, is_whole=option.type is int)
+
+
+def plain(value: object) -> object:
+    """A value from a file; a text in it is not a plug-in's name, which alone the file is remembered for."""
+    return str(value) if isinstance(value, str) else value
 
 
 def _read_end(given: Mapping[str, Any], name: str, option: Option, *, where: str) -> float:

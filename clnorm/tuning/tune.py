@@ -14,15 +14,15 @@ from clnorm.config.tuned import Tuning, read_tuning
 from clnorm.errors import ClnormError
 from clnorm.evaluation.metrics import METRICS
 from clnorm.files import replace_file
-from clnorm.launch.axis import SAMPLER
 from clnorm.launch.notes import Failures
 from clnorm.launch.plan import plan_sweep
-from clnorm.launch.search import Search, Trial
 from clnorm.launch.status import SweepStatus
 from clnorm.launch.sweep import launch
 from clnorm.launch.worker import FailedCellsError
 from clnorm.progress import Reporter
 from clnorm.results.folder import RunFolder
+from clnorm.tuning.axis import SAMPLER
+from clnorm.tuning.search import Search, Trial
 
 TUNED_FILE = "tuned.yaml"
 TRIALS_FILE = "trials.csv"
@@ -187,6 +187,6 @@ def _find_edges(search: Search, best: dict[str, Value], tried: Sequence[dict[str
     found: dict[str, str] = {}
     for key, value in best.items():
         present = [values[key] for values in tried]
-        if not search.axes[key].values and len(present) >= _FEWEST:
-            found |= {key: word for word, end in (("lowest", min(present)), ("highest", max(present))) if value == end}
+        if not search.axes[key].values and len(present) >= _FEWEST and value in (min(present), max(present)):
+            found[key] = "lowest" if value == min(present) else "highest"
     return found

@@ -24,7 +24,8 @@ SIZES = {
     "train.batch_size": "4",
 }
 CLASSES = ("cartwheel", "dive", "golf", "wave")  # of HMDB51
-SLOW = {"docs/extend/norm.md", "docs/guide/audit.md", "docs/guide/many-runs.md", "docs/guide/predict.md", "docs/guide/tuning.md"}
+_LONG = ("guide/audit", "guide/many-runs", "guide/predict", "guide/tuning", "extend/norm")
+SLOW = {f"docs/{name}.md" for name in _LONG}
 
 
 @dataclass(frozen=True)

@@ -42,9 +42,19 @@ _VERSIONS = {"replay": 2}
 
 
 # Options that came after runs were kept, by key: at these values they do not count, so that those runs keep their ids.
-_ADDED: dict[str, dict[str, Any]] = {"data.augment": {"mirrored": "none"}, "norm": {"parts": 1}}
-# Keys that came after runs were kept, likewise.
-_ADDED_KEYS: dict[str, Any] = {"data.validation": 0.0, "train.experiences": 0, "tuned": None}
+_ADDED: dict[str, dict[str, Any]] = {
+    "data.augment": {"mirrored": "none"},
+    "norm": {"parts": 1},
+    "strategy": {"total": "none", "select": "random"},
+}
+
+# Keys of sections that came after runs were kept, likewise.
+_ADDED_KEYS: dict[str, Any] = {
+    "train.forward": "joint",
+    "data.validation": 0.0,
+    "train.experiences": 0,
+    "tuned": None,
+}
 
 
 def run_id(config: Config, *, data: str = "") -> str:

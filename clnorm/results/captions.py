@@ -22,6 +22,10 @@ _TRAINED = {
     "data.mix": "mix {}",
     "imbalance": "{} against unequal classes",
 }
+_FORWARD = {
+    "joint": "Current clips and those of a memory pass the model together",
+    "separate": "Current clips and those of a memory pass the model in separate forward passes",
+}
 _ONE = {"data.frames": "on 1 frame", "train.epochs": "1 epoch", "train.batch_size": "batches of 1 clip"}
 _TITLES = {"train.lr": "learning rate"}
 _LACKING = {"data.augment": "no augmentation", "data.mix": "no mix"}
@@ -107,14 +111,19 @@ def _has(strategy: str, key: str) -> bool:
 
 
 def _explain_strategies(grid: Grid, dialect: Dialect) -> Iterator[str]:
-    """The options of each strategy as chosen, memory among them, defaults too."""
+    """The options of each strategy as chosen, memory among them, defaults too; and how a memory passes the model."""
+    recalls = False
     for strategy in grid.strategies:
         spec = STRATEGIES.parse_own(strategy)
         if spec is not None and spec.options:
             tuned = options_of(_tuned_keys(grid), spec.name)
-            values = {key: "tuned" if key in tuned else write_plain(value) for key, value in spec.options}
-            options = ", ".join(f"{dialect.escape(key)} {value}" for key, value in values.items())
+            chosen = {key: write_plain(value) for key, value in spec.options if value != "none"}
+            words = {key: "tuned" if key in tuned else text for key, text in chosen.items()}
+            options = ", ".join(f"{dialect.escape(key)} {text}" for key, text in words.items())
             yield f"{write_name(grid, 'strategy', strategy, dialect)}: {options}"
+            recalls = recalls or "share" in spec.kwargs
+    if recalls and (forward := grid.experiment.get("forward")) in _FORWARD:
+        yield _FORWARD[forward]
 
 
 def _list(items: Sequence[object]) -> str:

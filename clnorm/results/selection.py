@@ -21,6 +21,7 @@ EXPERIMENT = (
     "train.lr",
     "train.batch_size",
     "imbalance",
+    "forward",
     "train.experiences",
     "data.validation",
     "tuning",

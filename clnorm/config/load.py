@@ -36,7 +36,9 @@ def load_config(
         overrides = parse_overrides(overrides)
     values = read_yaml(path, allowed=parse_allowed(allow_plugins)) if path is not None else {}
     if "grid" in values:
-        raise UserError("holds a sweep: it has `grid`", where=str(path), hint=f"write clnorm sweep {path}")
+        command = "tune --search" if "search" in values else "sweep"
+        what = f"holds a {'search' if 'search' in values else 'sweep'}: it has `grid`"
+        raise UserError(what, where=str(path), hint=f"write clnorm {command} {path}")
     return merge_config(values, overrides)
 
 

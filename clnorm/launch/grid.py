@@ -37,6 +37,9 @@ def read_sweep(path: str | Path, overrides: Mapping[str, Any], *, allow_plugins:
     if loaded and loaded.keys() <= set(list_keys(Config)):
         hint = f"write clnorm run --config {path}; a sweep has `grid`, lists of values by key"
         raise UserError("holds the configuration of one run", where=str(path), hint=hint)
+    if "search" in loaded:
+        hint = f"write clnorm tune --search {path}; a sweep takes what that finds with --tuned"
+        raise UserError("holds a search of hyper-parameters", where=str(path), hint=hint)
     mistakes, grid, shared = Mistakes(), loaded.get("grid"), loaded.get("config") or {}
     for key in loaded:
         if key not in _KEYS:

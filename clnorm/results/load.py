@@ -168,12 +168,13 @@ def _explain_tuning(tuning: Mapping[str, Any]) -> str:
     """How the tuned values of a run were found, in words that end with the first digits of their file's hash."""
     if not tuning:
         return "none"
-    count, share, seeds = tuning["experiences"], tuning["validation"], ", ".join(map(str, tuning["seeds"]))
+    count, share = tuning["experiences"], tuning["validation"]
+    seeds = f"seed{'s' * (len(tuning['seeds']) > 1)} {', '.join(map(str, tuning['seeds']))}"
     where = "experience" if count == 1 else f"{count} experiences"
     otherwise = ", ".join(f"{key} {plain_text(value)}" for key, value in tuning["otherwise"].items())
     return (
         f"on the first {where}, the same {tuning['trials']} trials for each norm and strategy, by "
-        f"{METRICS[tuning['metric']].title} on {100 * share:g} % of the training clips, held out, seed {seeds}"
+        f"{METRICS[tuning['metric']].title} on {100 * share:g} % of the training clips, held out, {seeds}"
         f"{f', with {otherwise}' if otherwise else ''} ({tuning['digest'][:8]})"
     )
 

@@ -93,9 +93,9 @@ def check_one_setting(df: pd.DataFrame) -> None:
         raise UserError("there is no run", where="table", hint="train one with: clnorm run")
     if df["setting"].nunique(dropna=False) == 1:
         return
-    # Fingerprints come last: a name or a number is easier to choose by.
+    # Fingerprints come last: a name or a number is easier to choose by. Tuning decides other keys, and comes first.
     others = [str(column) for column in df.columns if column not in SETTING]
-    ordered = [*SETTING, *sorted(others, key=lambda name: "fingerprint" in name)]
+    ordered = [*SETTING, *sorted(others, key=lambda name: (name != "tuning", "fingerprint" in name))]
     shown = {column: _values(df, column) for column in ordered if _tells_settings_apart(df, column)}
     unsaid = ""
     if not shown:

@@ -44,8 +44,9 @@ def test_runs_that_are_not_tuned_say_nothing_of_it():
 def test_tuned_runs_and_others_are_no_one_table():
     plain = {"train.lr": "0.1", "tuning": "none", "tuning.keys": "none", "setting": "b2"}
     both = pd.concat([runs(VALUES, **TUNED), runs(VALUES, **plain)], ignore_index=True)
-    with pytest.raises(UserError, match=r"the runs differ in tuning: none \| on the first experience"):
+    with pytest.raises(UserError, match=r"the runs differ in tuning: none \| on the first experience") as caught:
         make_table(both)
+    assert "narrow with: --where tuning=none" in str(caught.value)
 
 
 def test_the_words_of_a_record():
@@ -53,7 +54,7 @@ def test_the_words_of_a_record():
     text = _explain_tuning({**tuning, "otherwise": {"train.epochs": 2}, "digest": "1a2b3c4d5e"})
     assert text == (
         "on the first 2 experiences, the same 8 trials for each norm and strategy, by ACC on 25 % of the training "
-        "clips, held out, seed 0, 1, with train.epochs 2 (1a2b3c4d)"
+        "clips, held out, seeds 0, 1, with train.epochs 2 (1a2b3c4d)"
     )
     assert _explain_tuning({}) == "none"
 

@@ -1,6 +1,7 @@
 """The points of a search: within their ranges, even, the same for the same seed, and drawn before any result."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clnorm.catalogue.option import Option
-from clnorm.errors import UserError
+from clnorm.errors import ClnormError, UserError
 from clnorm.tuning.axis import Axis, draw_points, read_axis
 
 DRAWS = pytest.mark.slow  # with the import of Optuna
@@ -81,3 +82,9 @@ def test_a_bad_range_is_refused(given_axis, word):
 def test_words_have_no_range():
     with pytest.raises(UserError, match=r"it is no number, and has no range; legal: a list of values: a\|b"):
         read_axis({"low": 0, "high": 1}, Option("a", words=("a", "b")), where="lr")
+
+
+def test_without_optuna_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(ClnormError, match=r"Optuna is not installed; pip install 'clnorm\[tune\]'"):
+        draw_points({"a": RATE}, 2, seed=0)

@@ -15,7 +15,8 @@ from clnorm.errors import Mistakes, UserError
 from clnorm.results.selection import plain_text
 
 _KEYS = ("config", "grid")
-_MOST = 10_000  # runs of a grid
+MOST_RUNS = 10_000
+"""Of a grid."""
 
 
 def read_sweep(path: str | Path, overrides: Mapping[str, Any], *, allow_plugins: Iterable[str] = ()) -> list[Config]:
@@ -74,8 +75,8 @@ def read_points(grid: object, mistakes: Mistakes, *, where: str, overrides: Mapp
             mistakes.add(UserError(f"{key!r} is varied by the grid", where="--set", hint=f"change it in {where}"))
         else:
             legal[str(key)] = values
-    if (count := prod(map(len, legal.values()))) > _MOST:
-        raise UserError(f"makes {count:,} runs", where=f"{where}: grid", legal=f"at most {_MOST:,}")
+    if (count := prod(map(len, legal.values()))) > MOST_RUNS:
+        raise UserError(f"makes {count:,} runs", where=f"{where}: grid", legal=f"at most {MOST_RUNS:,}")
     return [dict(zip(legal, values, strict=True)) for values in product(*legal.values())]
 
 

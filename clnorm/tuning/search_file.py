@@ -19,14 +19,14 @@ from clnorm.config.sections import TrainConfig
 from clnorm.config.tuned import SECTION, options_of
 from clnorm.errors import Mistakes, UserError
 from clnorm.evaluation.metrics import METRICS, ClassContext, MatrixContext
-from clnorm.launch.grid import read_points
+from clnorm.launch.grid import MOST_RUNS, read_points
 from clnorm.tuning.axis import Axis, plain, read_axis
 from clnorm.tuning.search import Search
 
 _GRID = ("norm", "strategy")
 _NUMBERS = {
     "trials": Option(10, low=1, high=1000),
-    "experiences": Option(2, low=1),
+    "experiences": Option(2, low=1, high=1000),
     "validation": Option(0.2, low=0.01, high=0.9),
     "metric": Option("accuracy", words=tuple(METRICS)),
     "sampler_seed": Option(0, low=0, high=2**31 - 1),
@@ -70,6 +70,8 @@ def read_search(path: str | Path, overrides: Mapping[str, Any], *, allow_plugins
         with mistakes.collected():
             _refuse_undefined(numbers["metric"], numbers["experiences"], cells, where=f"{where}: metric")
     mistakes.refuse()
+    if (count := numbers["trials"] * len(cells) * len(seeds)) > MOST_RUNS:
+        raise UserError(f"makes {count:,} runs", where=f"{where}: trials", legal=f"at most {MOST_RUNS:,}")
     return Search(file=where, axes=axes, seeds=seeds, cells=cells, **numbers)
 
 

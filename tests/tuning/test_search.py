@@ -44,6 +44,8 @@ def test_every_cell_gets_the_same_points_of_the_keys_that_it_has(write_search):
         ({"config": {"seed": 1}}, "seed: the search decides it; give 'seeds' in"),
         ({"tirals": 3}, "unknown key 'tirals'; did you mean 'trials'"),
         ({"trials": 0}, "trials: 0 is not legal; legal: an int >= 1"),
+        ({"trials": 1000, "seeds": [0, 1, 2]}, "makes 12,000 runs; legal: at most 10,000"),
+        ({"experiences": 10**9}, "experiences: 1000000000 is not legal"),
         ({"validation": 0}, "validation: 0 is not legal; legal: a number >= 0.01 and <= 0.9"),
         ({"seeds": [0, 0]}, r"seeds: \[0, 0\] is not legal"),
         ({"metric": "acuracy"}, "metric: 'acuracy' is not legal; did you mean 'accuracy'"),

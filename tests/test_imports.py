@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1] / "clnorm"
 FLOORS = [
     ["__main__"],
     ["cli"],
+    ["tuning"],
     ["launch"],
     ["experiment"],
     ["strategies"],

@@ -27,6 +27,7 @@ from clnorm.cli.runs import add_runs
 from clnorm.cli.sweep import add_sweep
 from clnorm.cli.table import add_table
 from clnorm.cli.time import add_time
+from clnorm.cli.tune import add_tune
 from clnorm.errors import ClnormError, SeveralMistakesError, UserError
 from clnorm.ranks import read_place
 
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check_alone(options)
         options.verb(options)
     except KeyboardInterrupt:
-        return _fail(_INTERRUPTED_RUN if {"run", "sweep", "worker"} & {*given} else "interrupted", code=130)
+        return _fail(_INTERRUPTED_RUN if {"run", "sweep", "tune", "worker"} & {*given} else "interrupted", code=130)
     except BrokenPipeError:
         # The reader of stdout left, as `head` does; nothing more can be written there.
         _drop_stdout()
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     add_run(verbs, common)
     add_time(verbs, common)
     add_sweep(verbs, common)
+    add_tune(verbs, common)
     add_table(verbs, common)
     add_runs(verbs, common)
     add_inference(verbs, common)

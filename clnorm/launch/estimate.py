@@ -15,7 +15,7 @@ from clnorm.launch.plan import Cell
 from clnorm.launch.probe import Probe, probe
 from clnorm.norms.base import uses_progress
 from clnorm.progress import Reporter
-from clnorm.streams.stream import ClipStream, create_stream
+from clnorm.streams.stream import ClipStream, stream_of
 from clnorm.training.epochs import Lengths
 from clnorm.training.states.prefixes import describe_options
 
@@ -89,7 +89,7 @@ def estimate_cells(cells: Sequence[Cell], *, reporter: Reporter) -> Estimate:
 
 
 def _add(total: Estimate, config: Config, found: Probe, table: ClipTable, shared: set[str]) -> None:
-    stream = create_stream(table, config.protocol, seed=config.seed, bad={})
+    stream = stream_of(config, table)
     probed = found.strategy.training_stream
     trained = stream if probed is found.strategy.setup.stream else probed
     if len(probed.experiences) == 1:

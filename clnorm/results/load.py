@@ -1,7 +1,7 @@
 """All runs under a folder, as one long table."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from clnorm.results.find import find_records
 from clnorm.results.folder import RunFolder
 from clnorm.results.measure import describe_run
 from clnorm.results.record import UNKNOWN, RunRecord, read_record
-from clnorm.results.selection import EXPERIMENT
+from clnorm.results.selection import EXPERIMENT, plain_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,8 @@ def load_results(
         named as it is written now, also where its record is older than that. A run that has not finished has the
         status `unfinished` and one row without metric and value. What defines the experiment for a caption are further
         columns: experiences (the number of classes in each), weights, and train.epochs, train.lr, train.batch_size,
-        data.frames, data.image_size, data.augment, data.mix, forward; `unknown` where an older record has none.
+        data.frames, data.image_size, data.augment, data.mix, forward; `unknown` where an older record has none. Where a
+        run is not limited, train.experiences and data.validation are 0, and where it is not tuned, tuning is `none`.
 
     Raises:
         UserError: there is no such folder, or no run in it, or no such group of columns.
@@ -157,6 +158,10 @@ def _experiment(record: RunRecord) -> dict[str, Any]:
         # Older versions had no others.
         "imbalance": flat.get("train.imbalance", "none"),
         "forward": flat.get("train.forward", "joint"),
+        "train.experiences": flat.get("train.experiences", 0),
+        "data.validation": flat.get("data.validation", 0.0),
+        "tuning": _explain_tuning(record.tuning),
+        "tuning.keys": " ".join(record.tuning.get("search", ())) or "none",
     }
     return {name: known.get(name, flat.get(name, UNKNOWN)) for name in EXPERIMENT}
 
@@ -168,6 +173,21 @@ def _sizes(record: RunRecord) -> str:
         told.append(f"the same {len(experience)}" if experience == before else str(len(experience)))
         before = experience
     return ", ".join(told)
+
+
+def _explain_tuning(tuning: Mapping[str, Any]) -> str:
+    """How the tuned values of a run were found, in words that end with the first digits of their file's hash."""
+    if not tuning:
+        return "none"
+    count, share = tuning["experiences"], tuning["validation"]
+    seeds = f"seed{'s' * (len(tuning['seeds']) > 1)} {', '.join(map(str, tuning['seeds']))}"
+    where = "experience" if count == 1 else f"{count} experiences"
+    otherwise = ", ".join(f"{key} {plain_text(value)}" for key, value in tuning["otherwise"].items())
+    return (
+        f"on the first {where}, the same {tuning['trials']} trials for each norm and strategy, by "
+        f"{METRICS[tuning['metric']].title} on {100 * share:g} % of the training clips, held out, {seeds}"
+        f"{f', with {otherwise}' if otherwise else ''} ({tuning['digest'][:8]})"
+    )
 
 
 def _start(record: RunRecord) -> str:

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clnorm.catalogue import PROTOCOLS
+from clnorm.data.datasets.splits import hold_out
 from clnorm.data.table import ClipTable
 from clnorm.errors import UserError
-from clnorm.streams.stream import create_stream
+from clnorm.streams.stream import ABSENT, create_stream
 from clnorm.training.benchmark import create_benchmark
 
 EVEN = PROTOCOLS.parse("even:experiences=2")
@@ -125,3 +126,44 @@ def test_the_benchmark_holds_ids_and_targets_only(table):
             samples = [(int(clip), int(target)) for clip, target in made.dataset]
             ids = getattr(experience, f"{role}_ids")
             assert samples == [(clip, stream.targets[clip]) for clip in ids]
+
+
+def test_the_first_experiences_are_those_of_the_whole_stream_with_all_outputs(table):
+    whole, first = create_stream(table, EVEN, seed=3, bad={}), create_stream(table, EVEN, seed=3, bad={}).first(1)
+    assert first.digests == whole.digests[:1]
+    assert first.test_ids.tolist() == whole.experiences[0].test_ids.tolist()
+    assert (first.num_classes, first.targets.tolist()) == (4, whole.targets.tolist())
+    reached = set(whole.experiences[0].classes)
+    assert [owner == 0 for owner in first.experience_of_class] == [label in reached for label in range(4)]
+    assert set(first.experience_of_class) == {0, ABSENT}
+    assert set(first.joined().experiences[0].classes) == reached
+    assert whole.first(0) == whole
+    assert len(whole.first(2).experiences) == 2
+    with pytest.raises(UserError, match=r"train.experiences: there are no 3 experiences; legal: 1 to 2, or 0"):
+        whole.first(3)
+
+
+def test_validation_takes_training_clips_and_leaves_the_test_clips_out(table):
+    stream = create_stream(table, EVEN, seed=3, bad={}, validation=0.34)
+    trained = np.concatenate([experience.train_ids for experience in stream.experiences])
+    assert sorted([*trained, *stream.test_ids]) == table.train_ids.tolist()
+    assert np.bincount(table.labels[stream.test_ids]).tolist() == [1, 1, 1, 1]
+    other = create_stream(table, EVEN, seed=4, bad={}, validation=0.34)
+    assert sorted(other.test_ids) == sorted(stream.test_ids), "the same clips whatever the seed"
+    bad = {int(stream.test_ids[0]): "truncated"}
+    with pytest.raises(UserError, match="no test clips for: "):
+        create_stream(table, EVEN, seed=3, bad=bad, validation=0.34)
+
+
+def test_validation_keeps_sources_whole(table):
+    frame = table.frame.assign(group=[f"g{row // 2}" for row in range(len(table))])  # clips 0, 1 and 2 of each class
+    shared = ClipTable("toy", Path("/nowhere"), table.classes, frame)
+    held = hold_out(shared, share=0.34)
+    groups = set(shared.groups[held])
+    assert groups
+    assert held.tolist() == [clip for clip in shared.train_ids if shared.groups[clip] in groups]
+    single = ClipTable("toy", Path("/nowhere"), table.classes, table.frame.assign(group=table.frame["label"].map(str)))
+    with pytest.raises(
+        UserError, match=r"data.validation: no training clip can be held out of: a, b, c, \.\.\.; legal: two"
+    ):
+        hold_out(single, share=0.5)

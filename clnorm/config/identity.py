@@ -40,8 +40,16 @@ NOT_IDENTITY = {
 _VERSIONS = {"replay": 2}
 
 
-# Options that came after runs were kept, by key: at these values they do not count, so that those runs keep their ids.
-_ADDED: dict[str, dict[str, Any]] = {"data.augment": {"mirrored": "none"}, "norm": {"parts": 1}}
+# Options, and keys of sections, that came after runs were kept: at these values they do not count, so that those runs
+# keep their ids.
+_ADDED: dict[str, dict[str, Any]] = {
+    "data.augment": {"mirrored": "none"},
+    "norm": {"parts": 1},
+    "eval": {"plasticity": False},
+}
+
+# What has a run keep more beside its results, and changes none of them: such runs stand in one table.
+BESIDE = {"eval.plasticity"}
 
 
 def run_id(config: Config, *, data: str = "") -> str:
@@ -60,7 +68,7 @@ def run_id(config: Config, *, data: str = "") -> str:
 
 def setting_id(config: Config, *, data: str = "") -> str:
     """Eight hex digits of what runs must share to stand in one table: all but norm, strategy and seed."""
-    return _digest(config, data, leave_out={*NOT_IDENTITY, "norm", "strategy", "seed"})
+    return _digest(config, data, leave_out={*NOT_IDENTITY, *BESIDE, "norm", "strategy", "seed"})
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -96,6 +104,7 @@ def describe(config: Config, *, leave_out: Collection[str]) -> dict[str, Any]:
         leave_out: keys that do not count.
     """
     flat = {key: value for key, value in list_values(config).items() if key not in leave_out}
+    flat = {key: value for key, value in flat.items() if not _is_added(key, value)}
     flat |= {key: text for key, text in _without_added(config).items() if key in flat}
     flat |= {f"{key}.source": source for key, source in _plugin_sources(config).items() if key in flat}
     if "strategy" in flat and (version := _VERSIONS.get(config.strategy.name)):
@@ -112,12 +121,19 @@ def _digest(config: Config, data: str, *, leave_out: set[str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
+def _is_added(key: str, value: Any) -> bool:
+    """Whether a key of a section stands in `_ADDED`, and has the value at which it does not count."""
+    section, _, name = key.rpartition(".")
+    return name in _ADDED.get(section, {}) and _ADDED[section][name] == value
+
+
 def _without_added(config: Config) -> dict[str, str]:
     """The names that have options of `_ADDED`, without those that do not count, by dotted key."""
-    names: dict[str, Spec] = {key: attrgetter(key)(config) for key in _ADDED}
+    held = {key: attrgetter(key)(config) for key in _ADDED}
     return {
         key: format_spec(spec.name, {name: value for name, value in spec.options if _ADDED[key].get(name) != value})
-        for key, spec in names.items()
+        for key, spec in held.items()
+        if isinstance(spec, Spec)
     }
 
 

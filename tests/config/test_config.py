@@ -286,6 +286,7 @@ def test_an_error_names_the_section_of_its_key():
         ("train.imbalance", "focal", False),
         ("train.imbalance", "focal:gamma=1", False),
         ("eval.unseen", True, False),
+        ("eval.plasticity", True, True),
     ],
 )
 def test_what_is_part_of_a_runs_identity_and_of_its_table(key, value, one_table):

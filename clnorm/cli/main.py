@@ -16,6 +16,7 @@ from clnorm.cli.clean import add_clean
 from clnorm.cli.completion import add_completion
 from clnorm.cli.data import add_data
 from clnorm.cli.doctor import add_doctor
+from clnorm.cli.explain import add_explain
 from clnorm.cli.inference import add_inference
 from clnorm.cli.listing import add_listing
 from clnorm.cli.norms import add_norms
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     add_sweep(verbs, common)
     add_table(verbs, common)
     add_runs(verbs, common)
+    add_explain(verbs, common)
     add_inference(verbs, common)
     add_data(verbs.add_parser("data", help="prepare, check or audit a dataset"), common)
     add_norms(verbs.add_parser("norms", help="check a norm's contract, or audit a swap in a backbone"), common)

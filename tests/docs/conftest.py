@@ -24,7 +24,13 @@ SIZES = {
     "train.batch_size": "4",
 }
 CLASSES = ("cartwheel", "dive", "golf", "wave")  # of HMDB51
-SLOW = {"docs/extend/norm.md", "docs/guide/audit.md", "docs/guide/many-runs.md", "docs/guide/predict.md"}
+SLOW = {
+    "docs/extend/norm.md",
+    "docs/guide/audit.md",
+    "docs/guide/forgetting.md",
+    "docs/guide/many-runs.md",
+    "docs/guide/predict.md",
+}
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,10 @@ def read_explanation(folder: Path) -> Explanation | None:
         newer = loaded["schema"] > SCHEMA
         explanation = None if newer else Explanation(**loaded)
         if explanation is not None:
-            check_types(asdict(explanation), get_type_hints(Explanation))
+            values = asdict(explanation)
+            check_types(values, get_type_hints(Explanation))
+            if len({len(value) for value in values.values() if isinstance(value, list)}) > 1:
+                raise ValueError("its lists are of several lengths")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ClnormError(f"cannot be read ({error})", where=str(file), hint=hint) from error
     if explanation is None:

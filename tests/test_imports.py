@@ -15,7 +15,7 @@ FLOORS = [
     ["experiment"],
     ["strategies", "explain"],
     ["training", "audit", "conformance", "deploy"],
-    ["execution", "streams", "plasticity"],
+    ["execution", "streams", "memory", "plasticity"],
     ["data", "models", "results"],
     ["config", "norms"],
     ["catalogue", "evaluation", "console", "environment", "files", "reading"],

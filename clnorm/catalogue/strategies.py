@@ -5,6 +5,18 @@ from clnorm.catalogue.entry import Entry
 from clnorm.catalogue.option import Option
 from clnorm.catalogue.registry import Registry
 
+_MEMORY = {
+    "per_class": Option(5, "clips kept for each class; none with a total", kind=int, words=("none",), low=1),
+    "share": Option(0.5, "share of the batch taken from memory", low=0.01, high=0.99),
+    "total": Option("none", "clips kept in all; none with a number for each class", kind=int, words=("none",), low=1),
+    "select": Option(
+        "random",
+        "clips that are kept: random and herding keep equally many of each class; reservoir samples from all alike",
+        words=("random", "herding", "reservoir"),
+    ),
+}
+"""What a memory of clips holds, and how much of a batch comes from it: options of every method that has one."""
+
 STRATEGIES = Registry("strategy", plural="strategies")
 STRATEGIES.add(
     Entry(
@@ -19,10 +31,7 @@ STRATEGIES.add(
         "replay",
         "clnorm.strategies.replay:replay",
         "class-balanced memory of clips, in a batch of constant total size",
-        {
-            "per_class": Option(5, "clips kept for each class", low=1),
-            "share": Option(0.5, "share of the batch taken from memory", low=0.01, high=0.99),
-        },
+        _MEMORY,
         title="Replay ({per_class} a class)",
     )
 )

@@ -40,13 +40,15 @@ NOT_IDENTITY = {
 _VERSIONS = {"replay": 2}
 
 
-# Options, and keys of sections, that came after runs were kept: at these values they do not count, so that those runs
-# keep their ids.
+# Options that came after runs were kept, by key: at these values they do not count, so that those runs keep their ids.
 _ADDED: dict[str, dict[str, Any]] = {
     "data.augment": {"mirrored": "none"},
     "norm": {"parts": 1},
-    "eval": {"plasticity": False},
+    "strategy": {"total": "none", "select": "random"},
 }
+
+# Keys of sections that came after runs were kept, likewise.
+_ADDED_KEYS: dict[str, Any] = {"train.forward": "joint", "eval.plasticity": False}
 
 # What has a run keep more beside its results, and changes none of them: such runs stand in one table.
 BESIDE = {"eval.plasticity"}
@@ -103,8 +105,8 @@ def describe(config: Config, *, leave_out: Collection[str]) -> dict[str, Any]:
         config: the run's configuration.
         leave_out: keys that do not count.
     """
-    flat = {key: value for key, value in list_values(config).items() if key not in leave_out}
-    flat = {key: value for key, value in flat.items() if not _is_added(key, value)}
+    values = list_values(config).items()
+    flat = {key: value for key, value in values if key not in leave_out and _ADDED_KEYS.get(key) != value}
     flat |= {key: text for key, text in _without_added(config).items() if key in flat}
     flat |= {f"{key}.source": source for key, source in _plugin_sources(config).items() if key in flat}
     if "strategy" in flat and (version := _VERSIONS.get(config.strategy.name)):
@@ -121,19 +123,12 @@ def _digest(config: Config, data: str, *, leave_out: set[str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def _is_added(key: str, value: Any) -> bool:
-    """Whether a key of a section stands in `_ADDED`, and has the value at which it does not count."""
-    section, _, name = key.rpartition(".")
-    return name in _ADDED.get(section, {}) and _ADDED[section][name] == value
-
-
 def _without_added(config: Config) -> dict[str, str]:
     """The names that have options of `_ADDED`, without those that do not count, by dotted key."""
-    held = {key: attrgetter(key)(config) for key in _ADDED}
+    names: dict[str, Spec] = {key: attrgetter(key)(config) for key in _ADDED}
     return {
         key: format_spec(spec.name, {name: value for name, value in spec.options if _ADDED[key].get(name) != value})
-        for key, spec in held.items()
-        if isinstance(spec, Spec)
+        for key, spec in names.items()
     }
 
 

@@ -14,6 +14,7 @@ from clnorm.norms.calibrate import CalibrationReport, calibrate_norms
 from clnorm.norms.running import statistics_of
 from clnorm.seeding import numpy_generator
 from clnorm.streams.stream import ClipStream
+from clnorm.training.batch import Batch
 from clnorm.training.plugin import Training
 
 
@@ -55,10 +56,13 @@ class StatisticsPlugin(SupervisedPlugin, supports_distributed=True):  # type: ig
         self.done = sum(self._steps[: self._experience])
 
     def before_forward(self, strategy: Training, **kwargs: Any) -> None:
-        has_memory = len(strategy.memory) > 0
-        batch, progress = strategy.batch, self.progress
+        self.tell(strategy, strategy.batch)
+
+    def tell(self, strategy: Training, batch: Batch) -> None:
+        """Tell the norms of the clips that are about to pass the model in training."""
         tasks = batch.tasks if batch.tasks_of_all is None else batch.tasks_of_all
-        context = StepContext(tasks, self._experience, progress, has_memory=has_memory, part=batch.part)
+        has_memory = len(strategy.memory) > 0
+        context = StepContext(tasks, self._experience, self.progress, has_memory=has_memory, part=batch.part)
         provide_context(strategy.model, context)
 
     def after_backward(self, strategy: Training, **kwargs: Any) -> None:

@@ -34,6 +34,16 @@ class ResumingTemplate(AccumulatingTemplate):
     on_step: Callable[[], None] | None = None
     _begun: dict[str, Any] | None = None
 
+    @property
+    def index(self) -> int:
+        """The experience in training, from 0."""
+        return int(self.experience.current_experience)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the experience in training, from 0."""
+        return int(self.clock.train_exp_epochs)
+
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """What does not begin anew with each experience: tensors, numbers and texts only."""

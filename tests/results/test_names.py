@@ -29,6 +29,7 @@ DF = DF.assign(dataset="hmdb51:split=2", protocol="tcd", backbone="lsvit_signed_
         (NORMS, "gn:groups=8,axis=token", "GN (axis=token, groups=8)"),
         (STRATEGIES, "naive", "Naive"),
         (STRATEGIES, "replay", "Replay (5 a class)"),
+        (STRATEGIES, "replay:per_class=none,total=200", "Replay (total=200)"),
         (STRATEGIES, "replay:share=0.25,per_class=1", "Replay (1 a class, share=0.25)"),
         (STRATEGIES, "ewc:lam=50", "EWC (lam=50)"),
         (DATASETS, "hmdb51", "HMDB51 (split 1)"),

@@ -103,7 +103,7 @@ def find_kept(run: str | Path) -> Kept:
             LABELS["batch"]: "test clips were normalized by their own batch, so that running statistics have no part",
             LABELS["task"]: "its norm was told each test clip's experience, which no estimate on all clips can replace",
         }
-        hint = "explain a run of the same norm with eval=running, such as bn"
+        hint = "explain a run of a norm that is evaluated by its running statistics, such as bn"
         raise UserError(f"the run is {record.label}: {reasons[record.label]}", where=str(folder), hint=hint)
     try:
         best = best_before(record.matrix)

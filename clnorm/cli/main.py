@@ -16,6 +16,7 @@ from clnorm.cli.clean import add_clean
 from clnorm.cli.completion import add_completion
 from clnorm.cli.data import add_data
 from clnorm.cli.doctor import add_doctor
+from clnorm.cli.explain import add_explain
 from clnorm.cli.inference import add_inference
 from clnorm.cli.listing import add_listing
 from clnorm.cli.metrics import add_metrics
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     add_tune(verbs, common)
     add_table(verbs, common)
     add_runs(verbs, common)
+    add_explain(verbs, common)
     add_inference(verbs, common)
     add_data(verbs.add_parser("data", help="prepare, check or audit a dataset"), common)
     add_metrics(verbs.add_parser("metrics", help="list metrics, or add one to finished runs"), common)

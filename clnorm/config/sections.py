@@ -159,6 +159,9 @@ class EvalConfig(Section):
 
     batch_size: int = value_field(64, "clips in an evaluation batch", low=1)
     unseen: bool = value_field(False, "evaluate experiences not yet trained too (needed for FWT)")
+    plasticity: bool = value_field(
+        False, "measure each norm site on a fixed batch of training clips, and keep it as plasticity.parquet"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from clnorm.execution.predictions import predict_clips
 from clnorm.norms.running import evaluate_by_batch, statistics_of
 from clnorm.results.folder import RunFolder
 from clnorm.seeding import numpy_generator
+from clnorm.training.probing import keep_plasticity
 from clnorm.training.processes import share_model, share_state
 from clnorm.training.states.branch import begin_from
 from clnorm.training.states.cost import Costs
@@ -51,6 +52,8 @@ def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFram
         for index in steps[done:]:
             _train(strategy, folder, keeper, index, position=position if index == done else None)
             folder.save_predictions(index, _predict(strategy, index))
+            if setup.config.eval.plasticity:
+                keep_plasticity(strategy, folder, index)
             keeper.finish(index)
     setup.reporter.finish()
     return folder.load_predictions(predicted), costs

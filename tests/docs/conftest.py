@@ -24,7 +24,7 @@ SIZES = {
     "train.batch_size": "4",
 }
 CLASSES = ("cartwheel", "dive", "golf", "wave")  # of HMDB51
-_LONG = ("guide/audit", "guide/many-runs", "guide/predict", "guide/tuning", "extend/norm")
+_LONG = ("guide/audit", "guide/forgetting", "guide/many-runs", "guide/predict", "guide/tuning", "extend/norm")
 SLOW = {f"docs/{name}.md" for name in _LONG}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from clnorm.config.config import Config
-from clnorm.config.identity import NOT_IDENTITY, describe
+from clnorm.config.identity import BESIDE, NOT_IDENTITY, describe
 from clnorm.environment import read_versions
 from clnorm.errors import ClnormError
 from clnorm.files import cache_dir, replace_file
@@ -160,7 +160,7 @@ def _trim(folder: Path, most_gb: float) -> None:
 
 def describe_options(config: Config, *, with_strategy: bool) -> dict[str, Any]:
     """The options that the state at the end of an experience depends on; what a protocol does to it, its clips say."""
-    return describe(config, leave_out={*NOT_IDENTITY, "protocol", *([] if with_strategy else ["strategy"])})
+    return describe(config, leave_out={*NOT_IDENTITY, *BESIDE, "protocol", *([] if with_strategy else ["strategy"])})
 
 
 @cache

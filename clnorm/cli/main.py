@@ -21,6 +21,7 @@ from clnorm.cli.listing import add_listing
 from clnorm.cli.norms import add_norms
 from clnorm.cli.output import print_note
 from clnorm.cli.parsing import Parser
+from clnorm.cli.protocol import add_protocol
 from clnorm.cli.run import add_run
 from clnorm.cli.runs import add_runs
 from clnorm.cli.sweep import add_sweep
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     add_runs(verbs, common)
     add_inference(verbs, common)
     add_data(verbs.add_parser("data", help="prepare, check or audit a dataset"), common)
+    add_protocol(verbs.add_parser("protocol", help="show a protocol's stream, or how alike classes are"), common)
     add_norms(verbs.add_parser("norms", help="check a norm's contract, or audit a swap in a backbone"), common)
 
     add_listing(verbs, common)

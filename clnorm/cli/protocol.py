@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from clnorm.cli.flags import FLAGS, add_allow_plugin, add_set, merge_flags
-from clnorm.cli.output import print_json, print_note
+from clnorm.cli.output import print_json, print_text
 
 _MEASURED = ("dataset", "data-root", "backbone", "norm", "seed")
 
@@ -56,4 +56,4 @@ def _measure(options: argparse.Namespace) -> None:
     with ConsoleReporter() as reporter:
         names, similarity, made = measure_class_similarity(config, reporter=reporter)
     write_similarity(Path(options.out).expanduser(), names, similarity, made=made)
-    print_note(f"{options.out}: {len(names)} classes, for --set protocol=even:order=hard,similarity={options.out}")
+    print_text(f"{options.out}: {len(names)} classes, for --set protocol=even:order=hard,similarity={options.out}")

@@ -30,9 +30,9 @@ def test_a_file_for_hard_and_easy_orders(tiny, tmp_path, capsys):
         "synthetic:classes=4,train=4,test=2",
     ]
     assert main(["protocol", "similarity", *options, "--out", str(file)]) == 0
-    said = capsys.readouterr().err
-    assert "drawn weights, not learned ones" in said
-    assert f"similarity={file}" in said
+    said = capsys.readouterr()
+    assert "drawn weights, not learned ones" in said.err
+    assert f"similarity={file}" in said.out
     content = json.loads(file.read_text())
     names, values, made = measure_class_similarity(tiny())
     assert content["classes"] == list(names)

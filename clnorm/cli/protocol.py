@@ -5,6 +5,7 @@ from pathlib import Path
 
 from clnorm.cli.flags import FLAGS, add_allow_plugin, add_set, merge_flags
 from clnorm.cli.output import print_json, print_text
+from clnorm.errors import UserError
 
 _MEASURED = ("dataset", "data-root", "backbone", "norm", "seed")
 
@@ -52,8 +53,12 @@ def _measure(options: argparse.Namespace) -> None:
     from clnorm.execution.class_features import measure_class_similarity
     from clnorm.streams.similarity import write_similarity
 
+    out = Path(options.out).expanduser()
+    if out.is_dir() or not out.parent.is_dir():
+        what = "is a folder" if out.is_dir() else f"there is no folder {out.parent}"
+        raise UserError(what, where=f"--out {options.out}", hint="name a file in a folder that is there")
     config = load_config(options.config, merge_flags(options, _MEASURED), allow_plugins=options.allow_plugin)
     with ConsoleReporter() as reporter:
         names, similarity, made = measure_class_similarity(config, reporter=reporter)
-    write_similarity(Path(options.out).expanduser(), names, similarity, made=made)
+    write_similarity(out, names, similarity, made=made)
     print_text(f"{options.out}: {len(names)} classes, for --set protocol=even:order=hard,similarity={options.out}")

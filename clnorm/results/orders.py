@@ -17,7 +17,7 @@ from clnorm.errors import UserError
 from clnorm.evaluation.metrics import METRICS
 from clnorm.results.dialects import MISSING
 from clnorm.results.record import label_norm
-from clnorm.results.selection import tells_settings_apart
+from clnorm.results.selection import plain_text, tells_settings_apart
 
 FORMATS = ("rich", "markdown", "csv")
 _OF_ORDER = ("order", "similarity", "file")  # options of protocols that decide the order of the classes alone
@@ -99,9 +99,15 @@ def _check_alike(df: pd.DataFrame) -> None:
         UserError: they do, or there is a single order.
     """
     plain = df.assign(protocol=[_without_order(text) for text in df["protocol"]])
-    apart = [name for name in plain.columns if name not in ("protocol", "order") and tells_settings_apart(plain, name)]
-    for column in [*(["protocol"] if plain["protocol"].nunique() > 1 else []), *apart]:
-        values = sorted(map(str, plain[column].unique()))
+    if plain["protocol"].nunique() > 1:
+        alike = df.loc[plain["protocol"] == plain["protocol"].iloc[0], "protocol"].unique()
+        raise UserError(
+            f"the runs differ in protocol: {' | '.join(sorted(plain['protocol'].unique()))}",
+            where="table --orders",
+            hint=f"narrow with: {' '.join(f'--where protocol={text}' for text in alike)}",
+        )
+    for column in (name for name in plain.columns if name != "order" and tells_settings_apart(plain, name)):
+        values = sorted(map(plain_text, plain[column].unique()))
         raise UserError(
             f"the runs differ in {column}: {' | '.join(values)}",
             where="table --orders",

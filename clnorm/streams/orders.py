@@ -53,6 +53,10 @@ def order_classes(
     if order not in ("hard", "easy"):
         hint = "N is a whole number, such as random:1" if word == "random" else None
         raise UserError(f"{order!r} is not legal", where=where, legal=LEGAL, given=order, hint=hint)
+    if len(sizes) < 2:
+        raise UserError(
+            f"one experience has no other to be like, so that {order} means nothing", where=where, legal=LEGAL
+        )
     alike = compare_names(names) if similarity == "names" else read_similarity(similarity, names)
     return arrange(alike, sizes, hard=order == "hard")
 

@@ -44,7 +44,7 @@ def even(
             f"{experiences} experiences cannot be made of {num_classes} classes",
             where="protocol",
             legal=f"1 to {num_classes}",
-            hint=f"write --set protocol=even:experiences={num_classes}",
+            hint=f"write experiences={num_classes}, or fewer",
         )
     small, larger = divmod(num_classes, experiences)
     sizes = [small] * (experiences - larger) + [small + 1] * larger

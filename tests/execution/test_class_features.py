@@ -50,4 +50,8 @@ def test_a_file_for_hard_and_easy_orders(tiny, tmp_path, capsys):
 def test_a_config_is_checked_first(tmp_path, capsys):
     assert main(["protocol", "similarity", "--backbone", "lsvit_nan", "--out", str(tmp_path / "x.json")]) == 2
     assert "did you mean 'lsvit_nano'" in capsys.readouterr().err
+    assert main(["protocol", "similarity", "--out", str(tmp_path)]) == 2
+    assert "is a folder" in capsys.readouterr().err
+    assert main(["protocol", "similarity", "--out", str(tmp_path / "none" / "x.json")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -1,6 +1,7 @@
 """The order in which the classes of a dataset come: drawn, listed, or as hard or easy as can be found."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
 
 LEGAL = ("seed", "random:N", "official", "alphabetical", "hard", "easy")
-_STARTS = 8
+_STARTS, _PLACES = 8, 1000  # most random starts, and most classes in all of them, since a large order takes long
 _LEAST = 1e-9  # by which a swap must help
 
 
@@ -78,11 +79,18 @@ def arrange(similarity: Floats, sizes: Sequence[int], *, hard: bool) -> Ids:
         sizes: classes of each experience, which add up to all.
         hard: least, not most.
     """
-    count = len(similarity)
-    cost = similarity if hard else -similarity
-    cost = np.where(np.eye(count, dtype=bool), 0.0, cost)
+    cost = np.where(np.eye(len(similarity), dtype=bool), 0.0, similarity if hard else -similarity)
+    return _arrange(cost.tobytes(), tuple(sizes)).copy()
+
+
+@lru_cache(maxsize=16)  # a run makes its stream several times, and a large one takes seconds
+def _arrange(content: bytes, sizes: tuple[int, ...]) -> Ids:
+    cost, count = np.frombuffer(content).reshape(sum(sizes), -1), sum(sizes)
     owner = np.repeat(np.arange(len(sizes)), sizes)  # of each place
-    drawn = (numpy_generator(0, "class order search", k).permutation(count) for k in range(_STARTS))
+    drawn = (
+        numpy_generator(0, "class order search", k).permutation(count)
+        for k in range(max(1, min(_STARTS, _PLACES // count)))
+    )
     starts = [np.arange(count), *drawn]
     ends = [_improve(cost, owner[np.argsort(start)], len(sizes)) for start in starts]
     best = min(ends, key=lambda of_class: round(_total(cost, of_class), 9))

@@ -196,7 +196,7 @@ def _prepare(
 
 def _calibrate(strategy: "ClipStrategy", folder: RunFolder) -> dict[str, Any]:
     """The report on statistics estimated before training; in a run that goes on, its state holds them already."""
-    from clnorm.training.norm_statistics import calibrate_at_start
+    from clnorm.training.norms.statistics import calibrate_at_start
 
     begun = folder.load()
     if begun is not None and begun.calibration and folder.state.exist():

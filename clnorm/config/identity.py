@@ -45,7 +45,11 @@ _ADDED: dict[str, dict[str, Any]] = {
     "data.augment": {"mirrored": "none"},
     "norm": {"parts": 1},
     "protocol": {"order": "seed", "similarity": "names"},
+    "strategy": {"total": "none", "select": "random", "mode": "accumulated", "gamma": 0.9},
 }
+
+# Keys of sections that came after runs were kept, likewise.
+_ADDED_KEYS: dict[str, Any] = {"train.forward": "joint"}
 
 
 _WITH_FILES = ("protocol",)  # names that may have options that are files
@@ -102,7 +106,8 @@ def describe(config: Config, *, leave_out: Collection[str]) -> dict[str, Any]:
         config: the run's configuration.
         leave_out: keys that do not count.
     """
-    flat = {key: value for key, value in list_values(config).items() if key not in leave_out}
+    values = list_values(config).items()
+    flat = {key: value for key, value in values if key not in leave_out and _ADDED_KEYS.get(key) != value}
     flat |= {key: text for key, text in _without_added(config).items() if key in flat}
     flat |= {key: _with_content(text, attrgetter(key)(config)) for key, text in flat.items() if key in _WITH_FILES}
     flat |= {f"{key}.source": source for key, source in _plugin_sources(config).items() if key in flat}
@@ -122,7 +127,8 @@ def _digest(config: Config, data: str, *, leave_out: set[str]) -> str:
 
 def _without_added(config: Config) -> dict[str, str]:
     """The names that have options of `_ADDED`, without those that do not count, by dotted key."""
-    names: dict[str, Spec] = {key: attrgetter(key)(config) for key in _ADDED}
+    named: dict[str, Spec] = {key: attrgetter(key)(config) for key in _ADDED}
+    names = {key: spec for key, spec in named.items() if not spec.entry.source}  # a plug-in's options are its own
     return {
         key: format_spec(spec.name, {name: value for name, value in spec.options if _ADDED[key].get(name) != value})
         for key, spec in names.items()

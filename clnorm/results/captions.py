@@ -21,6 +21,10 @@ _TRAINED = {
     "data.mix": "mix {}",
     "imbalance": "{} against unequal classes",
 }
+_FORWARD = {
+    "joint": "Current clips and those of a memory pass the model together",
+    "separate": "Current clips and those of a memory pass the model in separate forward passes",
+}
 _ONE = {"data.frames": "on 1 frame", "train.epochs": "1 epoch", "train.batch_size": "batches of 1 clip"}
 _LACKING = {"data.augment": "no augmentation", "data.mix": "no mix"}
 
@@ -85,12 +89,17 @@ def _explain_training(grid: Grid, dialect: Dialect) -> str:
 
 
 def _explain_strategies(grid: Grid, dialect: Dialect) -> Iterator[str]:
-    """The options of each strategy as chosen, memory among them, defaults too."""
+    """The options of each strategy as chosen, memory among them, defaults too; and how a memory passes the model."""
+    recalls = False
     for strategy in grid.strategies:
         spec = STRATEGIES.parse_own(strategy)
         if spec is not None and spec.options:
-            options = ", ".join(f"{dialect.escape(key)} {write_plain(value)}" for key, value in spec.options)
+            chosen = [(key, write_plain(value)) for key, value in spec.options if value != "none"]
+            options = ", ".join(f"{dialect.escape(key)} {value}" for key, value in chosen)
             yield f"{write_name(grid, 'strategy', strategy, dialect)}: {options}"
+            recalls = recalls or "share" in spec.kwargs
+    if recalls and (forward := grid.experiment.get("forward")) in _FORWARD:
+        yield _FORWARD[forward]
 
 
 def _list(sizes: Sequence[int]) -> str:

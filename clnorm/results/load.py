@@ -50,7 +50,7 @@ def load_results(
         named as it is written now, also where its record is older than that. A run that has not finished has the
         status `unfinished` and one row without metric and value. What defines the experiment for a caption are further
         columns: experiences (the number of classes in each), weights, and train.epochs, train.lr, train.batch_size,
-        data.frames, data.image_size, data.augment, data.mix; `unknown` where an older record has none.
+        data.frames, data.image_size, data.augment, data.mix, forward; `unknown` where an older record has none.
 
     Raises:
         UserError: there is no such folder, or no run in it, or no such group of columns.
@@ -156,7 +156,9 @@ def _experiment(record: RunRecord) -> dict[str, Any]:
     known = {
         "experiences": _sizes(record),
         "weights": _start(record),
-        "imbalance": flat.get("train.imbalance", "none"),  # an older version had no other
+        # Older versions had no others.
+        "imbalance": flat.get("train.imbalance", "none"),
+        "forward": flat.get("train.forward", "joint"),
     }
     return {name: known.get(name, flat.get(name, UNKNOWN)) for name in EXPERIMENT}
 

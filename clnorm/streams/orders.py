@@ -70,9 +70,9 @@ def arrange(similarity: Floats, sizes: Sequence[int], *, hard: bool) -> Ids:
         S = mean over t < T, a in experience t, b in experience t + 1 of s(a, b)
 
     Source of S, and of the observation that accuracy rises with it: Lai et al., "The Lie of the Average: How Class
-    Incremental Learning Evaluation Deceives You?", arXiv 2509.22580 (EDGE), where s is the cosine of CLIP's embeddings of the
-    names and orders are built by clustering. The search is clnorm's own: from a few fixed orders, the exchange of two
-    classes that helps most, until none helps; the best end is taken. Within an experience classes are ascending.
+    Incremental Learning Evaluation Deceives You?", arXiv 2509.22580 (EDGE), where s is the cosine of CLIP's embeddings
+    of the names and orders are built by clustering. The search is clnorm's own: from a few fixed orders, the exchange
+    of two classes that helps most, until none helps; the best end is taken. Within an experience classes are ascending.
 
     Args:
         similarity: (classes, classes), symmetric.

@@ -1,5 +1,7 @@
 """All runs under a folder, as one long table."""
 
+import hashlib
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-GROUPS = ("config", "cost", "folder")
+GROUPS = ("config", "cost", "folder", "order")
 
 
 def load_results(
@@ -38,7 +40,8 @@ def load_results(
         columns: further groups of columns. `config`: every key of the configuration by its dotted name, such as
             `train.epochs`, and `data.fingerprint`, the hash of the clips; `unknown` where an older record has no such
             key. `cost`: `cost.seconds`, `cost.clips_trained`, `cost.peak_memory_mb`. `folder`: the run's `folder`, when
-            it last `changed` (UTC), and how many experiences are `done`.
+            it last `changed` (UTC), and how many experiences are `done`. `order`: a hash of the classes of each
+            experience, in their order.
         on_unreadable: told of each record that cannot be read, and of whatever else `find_records` cannot take, which
             is then left out; by default it is an error.
 
@@ -88,6 +91,8 @@ def _wide(record: RunRecord, file: Path, columns: Sequence[str]) -> dict[str, An
         shown = {*record.names, "seed"}  # columns of every table already
         values |= {key: value for key, value in flatten(record.config).items() if key not in shown}
         values["data.fingerprint"] = record.data.get("fingerprint", UNKNOWN)
+    if "order" in columns:
+        values["order"] = hashlib.sha256(json.dumps(record.experiences).encode()).hexdigest()[:8]
     if "cost" in columns:
         values |= {f"cost.{key}": value for key, value in record.cost.items()}
     if "folder" in columns:

@@ -251,9 +251,26 @@ def cut_classes(protocol: Spec, names: Sequence[str], *, seed: int) -> Cut:
         raise UserError(f"gave {str(cut.classes)[:80]}", where=where, legal=legal) from None
     if not groups or not all(groups):
         raise UserError("an experience is empty" if groups else "gave no experience", where=where, legal=legal)
+    _check_extras(cut, len(groups), where=where)
     for part in [groups] if cut.divided == "classes" else [[group] for group in groups]:
         _check_partition(part, count, where=where, legal=legal)
     return replace(cut, classes=groups)
+
+
+def _check_extras(cut: Cut, experiences: int, *, where: str) -> None:
+    """Refuse what a plug-in's cut says beside the classes, where it contradicts itself."""
+    if cut.looks and len(cut.looks) != experiences:
+        legal = f"none, or {experiences}, one an experience"
+        raise UserError(f"gave {len(cut.looks)} looks", where=where, legal=legal)
+    if not 0 <= cut.share <= 1:
+        raise UserError(f"gave a share of {cut.share}", where=where, legal="0 to 1")
+    if cut.divided not in ("classes", "clips", "sources"):
+        raise UserError(
+            f"divides {cut.divided!r}", where=where, legal=("classes", "clips", "sources"), given=cut.divided
+        )
+    if cut.divided != "classes" and (cut.share or cut.knows_tasks):
+        what = "gave a share, or tasks that are known, of experiences that all have the same classes"
+        raise UserError(what, where=where, legal="share=0 and knows_tasks=False with divided='clips' or 'sources'")
 
 
 def _check_partition(groups: list[list[int]], count: int, *, where: str, legal: str) -> None:

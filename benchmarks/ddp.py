@@ -22,7 +22,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -57,13 +56,7 @@ def compute_in_double() -> None:
         return clips.double().mul_(2 / 255).sub_(1)
 
     def criterion(self: trainer.ClipStrategy) -> torch.Tensor:
-        return trainer.compute_loss(
-            self.mb_output,
-            self.batch,
-            model=self.model,
-            classify=partial(self.balancing.loss, smoothing=self.recipe.label_smoothing),
-            seen=self.seen_classes if self.recipe.loss == "seen" else None,
-        )
+        return self.classify(self.mb_output, self.batch)
 
     torch.set_default_dtype(torch.float64)
     inputs.pixels_to_input = batch.pixels_to_input = to_input

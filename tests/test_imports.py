@@ -15,7 +15,7 @@ FLOORS = [
     ["experiment"],
     ["strategies"],
     ["training", "audit", "conformance", "deploy"],
-    ["execution", "streams"],
+    ["execution", "streams", "memory"],
     ["data", "models", "results"],
     ["config", "norms"],
     ["catalogue", "evaluation", "console", "environment", "files", "reading"],

@@ -105,6 +105,35 @@ EWC = Reference(
     2017,
     kind="article",
 )
+GDUMB = Reference(
+    "prabhu2020gdumb",
+    "Prabhu, Ameya and Torr, Philip H. S. and Dokania, Puneet K.",
+    "GDumb: A Simple Approach that Questions Our Progress in Continual Learning",
+    "European Conference on Computer Vision",
+    2020,
+)
+NCM = Reference(
+    "mensink2013distance",
+    "Mensink, Thomas and Verbeek, Jakob and Perronnin, Florent and Csurka, Gabriela",
+    "Distance-Based Image Classification: Generalizing to New Classes at Near-Zero Cost",
+    "IEEE Transactions on Pattern Analysis and Machine Intelligence",
+    2013,
+    kind="article",
+)
+SLDA = Reference(
+    "hayes2020lifelong",
+    "Hayes, Tyler L. and Kanan, Christopher",
+    "Lifelong Machine Learning with Deep Streaming Linear Discriminant Analysis",
+    "IEEE/CVF Conference on Computer Vision and Pattern Recognition Workshops",
+    2020,
+)
+RANPAC = Reference(
+    "mcdonnell2023ranpac",
+    "McDonnell, Mark D. and Gong, Dong and Parvaneh, Amin and Abbasnejad, Ehsan and van den Hengel, Anton",
+    "RanPAC: Random Projections and Pre-trained Models for Continual Learning",
+    "Advances in Neural Information Processing Systems",
+    2023,
+)
 ONLINE_EWC = Reference(
     "schwarz2018progress",
     "Schwarz, Jonathan and Czarnecki, Wojciech and Luketina, Jelena and Grabska-Barwinska, Agnieszka and "
@@ -162,6 +191,35 @@ TCD = Reference(
     "Park, Jaeyoo and Kang, Minsoo and Han, Bohyung",
     "Class-Incremental Learning for Action Recognition in Videos",
     "IEEE/CVF International Conference on Computer Vision",
+    2021,
+)
+VCLIMB = Reference(
+    "villa2022vclimb",
+    "Villa, Andr{\\'e}s and others",
+    "vCLIMB: A Novel Video Class Incremental Learning Benchmark",
+    "IEEE/CVF Conference on Computer Vision and Pattern Recognition",
+    2022,
+)
+GEM = Reference(
+    "lopezpaz2017gradient",
+    "Lopez-Paz, David and Ranzato, Marc'Aurelio",
+    "Gradient Episodic Memory for Continual Learning",
+    "Advances in Neural Information Processing Systems",
+    2017,
+)
+THREE_TYPES = Reference(
+    "vandeven2022three",
+    "van de Ven, Gido M. and Tuytelaars, Tinne and Tolias, Andreas S.",
+    "Three types of incremental learning",
+    "Nature Machine Intelligence",
+    2022,
+    kind="article",
+)
+RAINBOW = Reference(
+    "bang2021rainbow",
+    "Bang, Jihwan and Kim, Heesu and Yoo, YoungJoon and Ha, Jung-Woo and Choi, Jonghyun",
+    "Rainbow Memory: Continual Learning with a Memory of Diverse Samples",
+    "IEEE/CVF Conference on Computer Vision and Pattern Recognition",
     2021,
 )
 LSVIT = Reference(

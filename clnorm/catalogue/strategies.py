@@ -5,6 +5,18 @@ from clnorm.catalogue.entry import Entry
 from clnorm.catalogue.option import Option
 from clnorm.catalogue.registry import Registry
 
+_MEMORY = {
+    "per_class": Option(5, "clips kept for each class; none with a total", kind=int, words=("none",), low=1),
+    "share": Option(0.5, "share of the batch taken from memory", low=0.01, high=0.99),
+    "total": Option("none", "clips kept in all; none with a number for each class", kind=int, words=("none",), low=1),
+    "select": Option(
+        "random",
+        "clips that are kept: random and herding keep equally many of each class; reservoir samples from all alike",
+        words=("random", "herding", "reservoir"),
+    ),
+}
+"""What a memory of clips holds, and how much of a batch comes from it: options of every method that has one."""
+
 STRATEGIES = Registry("strategy", plural="strategies")
 STRATEGIES.add(
     Entry(
@@ -19,10 +31,7 @@ STRATEGIES.add(
         "replay",
         "clnorm.strategies.replay:replay",
         "class-balanced memory of clips, in a batch of constant total size",
-        {
-            "per_class": Option(5, "clips kept for each class", low=1),
-            "share": Option(0.5, "share of the batch taken from memory", low=0.01, high=0.99),
-        },
+        _MEMORY,
         title="Replay ({per_class} a class)",
     )
 )
@@ -96,6 +105,59 @@ STRATEGIES.add(
         papers=(papers.L2_INIT,),
     )
 )
+_ADAPT = Option(
+    "first",
+    "what trains the backbone: the first experience, as fine-tuning does, or none, so that it stays as it starts",
+    words=("first", "none"),
+)
+for _entry in (
+    Entry(
+        "cumulative",
+        "clnorm.strategies.cumulative:cumulative",
+        "each experience with all clips of those before it",
+        title="Cumulative",
+    ),
+    Entry(
+        "gdumb",
+        "clnorm.strategies.gdumb:gdumb",
+        "training from the initial weights on a balanced memory alone, after each experience",
+        {
+            "per_class": _MEMORY["per_class"],
+            "passes": Option(4, "times that an epoch shows each clip of the memory", low=1),
+            "total": _MEMORY["total"],
+        },
+        title="GDumb ({per_class} a class)",
+        papers=(papers.GDUMB,),
+    ),
+    Entry(
+        "ncm",
+        "clnorm.strategies.ncm:ncm",
+        "nearest class mean of a frozen backbone's features",
+        {"adapt": _ADAPT},
+        title="NCM",
+        papers=(papers.NCM,),
+    ),
+    Entry(
+        "slda",
+        "clnorm.strategies.slda:slda",
+        "streaming linear discriminant analysis of a frozen backbone's features",
+        {
+            "shrinkage": Option(1e-4, "of the covariance towards the identity", low=1e-12, high=1.0),
+            "adapt": _ADAPT,
+        },
+        title="SLDA",
+        papers=(papers.SLDA,),
+    ),
+    Entry(
+        "ranpac",
+        "clnorm.strategies.ranpac:ranpac",
+        "ridge regression from random features of a frozen backbone",
+        {"features": Option(1000, "random features of the head", low=1, high=20_000), "adapt": _ADAPT},
+        title="RanPAC",
+        papers=(papers.RANPAC,),
+    ),
+):
+    STRATEGIES.add(_entry)
 STRATEGIES.add(
     Entry(
         "joint",

@@ -79,6 +79,12 @@ class TrainConfig(Section):
     accumulate: int = value_field(
         1, "pieces that a batch passes the model in, their gradients added up; norms by batch see a piece", low=1
     )
+    forward: str = value_field(
+        "joint",
+        "clips of the memory pass the model in one forward with the current ones, or in one of their own, so that "
+        "norms by batch have statistics of both, or of each",
+        words=("joint", "separate"),
+    )
     lr: float = value_field(2e-3, "peak learning rate of AdamW", low=0.0, pretrained=2.5e-4)
     head_scale: float = value_field(1.0, "learning rate of the head over train.lr", low=0.0, pretrained=10.0)
     motion_scale: float = value_field(

@@ -11,4 +11,4 @@ def naive(setup: Setup) -> ClipStrategy:
 
 def joint(setup: Setup) -> ClipStrategy:
     """Training on all experiences at once, each clip as often as `naive` sees it: the upper bound."""
-    return ClipStrategy(setup=setup, joined=True)
+    return ClipStrategy(setup=setup, stream=setup.stream.joined())

@@ -139,10 +139,14 @@ def clips_at_once(recipe: TrainConfig) -> int:
     return -(-recipe.batch_size // recipe.accumulate)
 
 
+def by_batch(model: nn.Module) -> bool:
+    """Whether any norm of a model has running statistics, and so goes by those of a batch in training."""
+    return any(isinstance(getattr(module, "running_mean", None), Tensor) for module in model.modules())
+
+
 def note_pieces(model: nn.Module, recipe: TrainConfig, reporter: Reporter) -> None:
     """Say where norms see less than a batch."""
-    by_batch = any(isinstance(getattr(module, "running_mean", None), Tensor) for module in model.modules())
-    if recipe.accumulate > 1 and by_batch:
+    if recipe.accumulate > 1 and by_batch(model):
         reporter.note(
             f"train.accumulate={recipe.accumulate}: norms by batch compute their statistics of {clips_at_once(recipe)} "
             f"clips at a time, not of {recipe.batch_size}."

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clnorm.data.augment.appearance import create_appearance
 from clnorm.errors import ClnormError
 from clnorm.execution.inputs import pixels_to_input
 from clnorm.ranks import Part
@@ -25,10 +26,11 @@ class Batch:
         targets: (B,) int64, the output that stands for each clip's class, as it looks after a flip.
         partners: (B,) int64, the target of what each clip is mixed with.
         tasks: (B,) int64, the experience that each clip belongs to, however it is changed.
-        recalled: (B,) bool, whether the clip comes from the memory; these stand at the end of a whole batch.
+        recalled: (B,) bool on the CPU, whether the clip comes from the memory; these stand at the end.
         own_share: how much of each clip, and so of the loss, is its own; the rest is its partner's.
         part: which clips of a larger batch these are, where several processes share it; else None.
         tasks_of_all: (all clips,) int64, as `tasks`, of that larger batch.
+        counts: the current and the recalled clips of the whole batch, where this is a piece of one; else None.
     """
 
     ids: Tensor
@@ -40,17 +42,51 @@ class Batch:
     own_share: float = 1.0
     part: Part | None = None
     tasks_of_all: Tensor | None = None
+    counts: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def current(self) -> "Batch":
+        """The clips of the experience in training."""
+        return self._cut(lambda of_clips: of_clips[: len(self) - self.count_recalled()])
+
+    @property
+    def remembered(self) -> "Batch":
+        """The clips from the memory."""
+        return self._cut(lambda of_clips: of_clips[len(self) - self.count_recalled() :])
+
+    def split(self, of_clips: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, ...) -> what is given for the current clips, and for those from the memory."""
+        own = len(self) - self.count_recalled()
+        return of_clips[:own], of_clips[own:]
+
+    def count_recalled(self) -> int:
+        return int(self.recalled.sum())
+
+    def mean_current(self, losses: Tensor) -> Tensor:
+        """The mean of the current clips' losses (n,), such that those of a batch's pieces make the whole batch's."""
+        return self._mean(losses, kind=0)
+
+    def mean_remembered(self, losses: Tensor) -> Tensor:
+        """The mean of the remembered clips' losses (n,), likewise; 0 where there are none."""
+        return self._mean(losses, kind=1)
+
+    def _mean(self, losses: Tensor, *, kind: int) -> Tensor:
+        counts = self.counts or (len(self) - self.count_recalled(), self.count_recalled())
+        # A piece's loss counts by its share of the clips, of either kind.
+        return losses.sum() * (sum(counts) / (max(counts[kind], 1) * len(self)))
+
     def piece(self, index: int, count: int) -> "Batch":
         """Piece `index` of `count`: every `count`-th clip, so that each piece has the same mix of the batch."""
-        return self._cut(lambda of_clips: of_clips[index::count])
+        piece = self._cut(lambda of_clips: of_clips[index::count])
+        return replace(piece, counts=(len(self) - self.count_recalled(), self.count_recalled()))
 
     def of_part(self, part: Part) -> "Batch":
         """The clips that pass the model in this process, of those that do in all."""
-        return replace(self._cut(part.take), part=part, tasks_of_all=self.tasks)
+        counts = self.counts or (len(self) - self.count_recalled(), self.count_recalled())
+        return replace(self._cut(part.take), part=part, tasks_of_all=self.tasks, counts=counts)
 
     def _cut(self, take: Callable[[Tensor], Tensor]) -> "Batch":
         whole = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
@@ -67,6 +103,7 @@ class BatchMaker:
 
     def __init__(self, setup: Setup) -> None:
         self._device, self._augment, self._mix = setup.device, setup.augment, setup.config.data.mix.bind()
+        self._appearance = create_appearance(setup.stream.looks, setup.stream.experience_of_clip)
         self._order = torch.as_tensor(setup.stream.order)
         self._outputs = self._order.argsort()
         self._labels = self._order[torch.as_tensor(setup.stream.targets)]
@@ -78,7 +115,7 @@ class BatchMaker:
         pixels: Tensor,
         *,
         tasks: Tensor,
-        index: int,
+        recalled: int,
         seen: int,
         augmentation: torch.Generator,
         mixing: np.random.Generator,
@@ -89,7 +126,7 @@ class BatchMaker:
             ids: the clips.
             pixels: (B, T, 3, H, W) uint8.
             tasks: (clips,) the experience of every clip of the dataset, on the CPU.
-            index: the experience in training; a clip of another one comes from the memory.
+            recalled: how many of the clips, the last ones, come from the memory.
             seen: outputs that stand for classes which training has reached, the experience's included.
             augmentation: what changes of clips are drawn from.
             mixing: what partners and shares are drawn from.
@@ -98,6 +135,7 @@ class BatchMaker:
             ClnormError: a plug-in for augmentation returns something else than an augmentation does.
         """
         clips = pixels_to_input(pixels.to(self._device, non_blocking=True))
+        clips = clips if self._appearance is None else self._appearance(clips, ids)
         clips, targets = self._change(clips, self._labels[ids], seen=seen, generator=augmentation)
         mixture, of_clips = self._mix(clips, generator=mixing), tasks[ids].to(self._device)
         return Batch(
@@ -106,7 +144,7 @@ class BatchMaker:
             targets=targets,
             partners=targets[mixture.partners.to(self._device)],
             tasks=of_clips,
-            recalled=of_clips != index,
+            recalled=torch.arange(len(ids)) >= len(ids) - recalled,
             own_share=mixture.share,
         )
 

@@ -9,6 +9,7 @@ from avalanche.core import SupervisedPlugin
 from torch import Tensor, nn
 
 from clnorm.execution.inputs import Inputs
+from clnorm.memory.memory import Memory
 from clnorm.ranks import Ranks
 from clnorm.streams.stream import ClipStream
 from clnorm.training.batch import Batch
@@ -30,6 +31,8 @@ class Training(Protocol):
         epoch: of that experience, from 0.
         seen_classes: how many outputs stand for classes trained on so far, this experience included.
         memory: (m,) ids of the clips kept from earlier experiences.
+        exemplars: these with what a method keeps beside each, where clnorm's memory keeps them.
+        statistics: what tells norms of a batch.
         batch: the clips in the step, or the piece of it that passes the model.
         mb_output: the model's outputs for them.
         loss: their loss, a scalar; add to it in `before_backward`.
@@ -42,6 +45,7 @@ class Training(Protocol):
     model: nn.Module
     device: torch.device
     memory: np.ndarray
+    exemplars: Memory | None
     mb_output: Tensor
     loss: Tensor
 
@@ -55,8 +59,17 @@ class Training(Protocol):
     def seen_classes(self) -> int: ...
     @property
     def batch(self) -> Batch: ...
+    @property
+    def statistics(self) -> "Teller": ...
     def forward(self) -> Tensor: ...
     def scale_loss(self, loss: Tensor) -> Tensor: ...
+    def classify(self, logits: Tensor, batch: Batch) -> Tensor: ...
+
+
+class Teller(Protocol):
+    """What tells norms of the clips that are about to pass the model in training."""
+
+    def tell(self, strategy: Training, batch: Batch) -> None: ...
 
 
 class MethodPlugin(SupervisedPlugin):
@@ -75,8 +88,15 @@ class MethodPlugin(SupervisedPlugin):
 
     first_as_naive = False
 
+    def payload(self, strategy: Training, ids: np.ndarray) -> dict[str, Tensor]:
+        """What the memory keeps beside each of the clips `ids` (k,), which it has just taken in; by name, (k, ...)."""
+        return {}
+
     def __init_subclass__(cls, supports_distributed: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(supports_distributed=supports_distributed, **kwargs)
+
+    def finish(self, strategy: Training, index: int) -> None:
+        """Called when experience `index` is over, its memory filled and its norms' statistics as they are evaluated."""
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from clnorm.training.accumulation import AccumulatingTemplate
 from clnorm.training.epochs import Epochs
 from clnorm.training.monitor import MonitorPlugin
-from clnorm.training.norm_statistics import StatisticsPlugin
+from clnorm.training.norms.statistics import StatisticsPlugin
 from clnorm.training.processes import collect_rows, draws_together
 
 
@@ -33,6 +33,16 @@ class ResumingTemplate(AccumulatingTemplate):
     _stop_training: bool
     on_step: Callable[[], None] | None = None
     _begun: dict[str, Any] | None = None
+
+    @property
+    def index(self) -> int:
+        """The experience in training, from 0."""
+        return int(self.experience.current_experience)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the experience in training, from 0."""
+        return int(self.clock.train_exp_epochs)
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

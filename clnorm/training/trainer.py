@@ -4,7 +4,7 @@ Avalanche runs the loop and calls the plug-ins; this class replaces what it take
 optimizer and its schedule (fresh in each experience), the forward pass and the loss.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,27 +15,37 @@ from avalanche.logging import BaseLogger
 from avalanche.training.plugins import EvaluationPlugin
 from torch import Tensor, nn
 
+from clnorm.data.augment.appearance import create_appearance
 from clnorm.errors import ClnormError
 from clnorm.execution.execution import compile_model
 from clnorm.execution.inputs import Inputs
 from clnorm.execution.precision import autocast
+from clnorm.memory.memory import Memory
+from clnorm.norms import take_auxiliary_loss
 from clnorm.seeding import derive_seed, seeded_torch
+from clnorm.streams.stream import ClipStream
 from clnorm.training.accumulation import check_pieces, note_pieces
 from clnorm.training.averaging import WeightAverage
-from clnorm.training.batch import BatchMaker
+from clnorm.training.batch import Batch, BatchMaker
 from clnorm.training.benchmark import create_benchmark
 from clnorm.training.epochs import Epochs, Lengths
+from clnorm.training.finishing import finish_experience
+from clnorm.training.forwarding import check_forward, forward_batch
 from clnorm.training.freezing import FreezingPlugin, freeze_blocks
-from clnorm.training.imbalance.base import TrainedExperience, create_balancing
+from clnorm.training.imbalance.base import create_balancing
 from clnorm.training.imbalance.samplers import count_classes
-from clnorm.training.loss import compute_loss
+from clnorm.training.loss import classification_loss
 from clnorm.training.monitor import MonitorPlugin
-from clnorm.training.norm_options import check_norm_options
-from clnorm.training.norm_statistics import StatisticsPlugin, recalibrate
+from clnorm.training.norms.options import check_norm_options
+from clnorm.training.norms.statistics import StatisticsPlugin
 from clnorm.training.optim import create_optimizer, create_schedule
+from clnorm.training.plugin import MethodPlugin, Training
 from clnorm.training.processes import check_processes, draws_together, share_model
 from clnorm.training.resuming import ResumingTemplate
 from clnorm.training.setup import Setup
+from clnorm.training.tasks import create_classify, refuse_without_tasks
+
+Loss = Callable[[Training, Tensor], Tensor]
 
 
 class ClipStrategy(ResumingTemplate):
@@ -45,11 +55,17 @@ class ClipStrategy(ResumingTemplate):
         setup: the run's parts.
         plugins: Avalanche plug-ins; a run continues after a kill only if all have `state_dict` and `load_state_dict`,
             as a `MethodPlugin` has.
-        joined: train on all experiences at once.
+        stream: what is trained on, where it is not the run's stream: all experiences joined to one, as an example.
         share: the share of the batch that comes from the memory, in every experience but the first.
+        exemplars: the memory, which is filled after each experience; None where there is none, or a plug-in's own.
+        trained: how many of the first experiences are trained by steps of the optimizer; None: all. Of the others the
+            plug-ins make what they make in `finish`.
+        loss: of the strategy and its outputs (B, classes) in float32, for its batch, in place of the loss of
+            classification; a scalar.
 
     Attributes:
-        memory: (m,) ids of the clips kept from earlier experiences; a plug-in sets it before the loader is made.
+        memory: (m,) ids of the clips kept from earlier experiences: those of `exemplars`; without these, a plug-in may
+            set it before the loader is made.
         inputs: how clips are read where they are not trained on, with norms told of them.
         balancing: what is done about unequal classes.
         lengths: how long the training of each experience is.
@@ -65,11 +81,15 @@ class ClipStrategy(ResumingTemplate):
         *,
         setup: Setup,
         plugins: Sequence[SupervisedPlugin] = (),
-        joined: bool = False,
+        stream: ClipStream | None = None,
         share: float = 0.0,
+        exemplars: Memory | None = None,
+        trained: int | None = None,
+        loss: Loss | None = None,
     ) -> None:
         self.setup, self.recipe, self.ranks = setup, setup.config.train, setup.ranks
-        self.training_stream = setup.stream.joined() if joined else setup.stream
+        self.training_stream = setup.stream if stream is None else stream
+        self.exemplars, self._loss = exemplars, loss
         self.benchmark = create_benchmark(self.training_stream)
         self.memory = np.empty(0, dtype=np.int64)
         self._given = list(plugins)
@@ -78,13 +98,19 @@ class ClipStrategy(ResumingTemplate):
         model, experiences = setup.model.to(setup.device), self.training_stream.experiences
         note_pieces(model, self.recipe, setup.reporter)
         check_norm_options(model, setup.config, has_memory=share > 0, experiences=len(experiences))
+        check_forward(model, setup, share=share)
+        refuse_without_tasks(setup.stream, [self, *plugins], where=f"strategy {setup.config.strategy.short}")
         check_processes(model, setup.config, setup.execution, self.ranks, methods=[self, *plugins])
         self.balancing = create_balancing(setup)
+        self._classify = create_classify(setup, self.balancing)
         shown = tuple(self.balancing.epoch_length(experience.train_ids) for experience in experiences)
-        self.lengths = Lengths(shown, epochs=self.recipe.epochs, batch_size=self.recipe.batch_size, share=share)
+        self.lengths = Lengths(
+            shown, epochs=self.recipe.epochs, batch_size=self.recipe.batch_size, share=share, trained=trained
+        )
         steps = [self.lengths.steps(index) for index in range(len(experiences))]
         self.statistics = StatisticsPlugin(self.training_stream, steps, device=setup.device)
-        self.inputs = Inputs(setup.store, setup.device, self.statistics.context_of)
+        appearance = create_appearance(setup.stream.looks, setup.stream.experience_of_clip)
+        self.inputs = Inputs(setup.store, setup.device, self.statistics.context_of, appearance)
         self.monitor = MonitorPlugin()
         frozen = freeze_blocks(model, self.recipe.freeze_blocks) if self.recipe.freeze_blocks else []
         self._average = self._create_average(model) if self.recipe.ema else None
@@ -108,18 +134,12 @@ class ClipStrategy(ResumingTemplate):
         """
         place = (index,) if draws_together(self.model) or self.ranks.first else (index, self.ranks.rank)
         with seeded_torch(derive_seed(self.setup.config.seed, "dropout", *place), device=self.device):
-            self.train(self.benchmark.train_stream[index], eval_streams=[])
-        recalibrate(self, index)
-        own = self.training_stream.experiences[index].train_ids
-        self.balancing.after_experience(
-            TrainedExperience(
-                index=index,
-                ids=np.unique(np.concatenate([own, self.memory])),
-                seen=self.training_stream.seen_after(index),
-                model=self.evaluated_model,
-                inputs=self.inputs,
-            )
-        )
+            if self.lengths.steps(index):
+                self.train(self.benchmark.train_stream[index], eval_streams=[])
+            else:
+                self.statistics.begin(index)
+        methods = [plugin for plugin in self._given if isinstance(plugin, MethodPlugin)]
+        finish_experience(self, index, methods=methods, balancing=self.balancing)
         share_model(self.model, self.ranks)
         if self._average is not None:
             share_model(self._average.module, self.ranks)
@@ -135,16 +155,6 @@ class ClipStrategy(ResumingTemplate):
         return self._average.module if self._average is not None and self._average.n_averaged else self.model
 
     @property
-    def index(self) -> int:
-        """The experience in training, from 0."""
-        return int(self.experience.current_experience)
-
-    @property
-    def epoch(self) -> int:
-        """The epoch of the experience in training, from 0."""
-        return int(self.clock.train_exp_epochs)
-
-    @property
     def ends_epoch(self) -> bool:
         """Whether all steps of the epoch are done."""
         return bool(self.clock.train_epoch_iterations == self.lengths.steps_per_epoch(self.index))
@@ -152,7 +162,8 @@ class ClipStrategy(ResumingTemplate):
     @property
     def first_as_naive(self) -> bool:
         """Whether the first experience is trained as without any method, up to its last step."""
-        return type(self) is ClipStrategy and all(getattr(plugin, "first_as_naive", False) for plugin in self._given)
+        plain = type(self) is ClipStrategy and self.lengths.steps(0) > 0
+        return plain and all(getattr(plugin, "first_as_naive", False) for plugin in self._given)
 
     @property
     def seen_classes(self) -> int:
@@ -165,6 +176,7 @@ class ClipStrategy(ResumingTemplate):
             "model": self.model.state_dict(),
             "average": None if self._average is None else self._average.state_dict(),
             "memory": torch.as_tensor(self.memory),
+            "exemplars": None if self.exemplars is None else self.exemplars.state_dict(),
             "balancing": self.balancing.state_dict(),
             "plugins": [plugin.state_dict() for plugin in self._stateful()],
         }
@@ -182,6 +194,8 @@ class ClipStrategy(ResumingTemplate):
         for name in vars(self.clock):
             setattr(self.clock, name, int(state["clock"][name]))
         self.memory = state["memory"].numpy()
+        if self.exemplars is not None:
+            self.exemplars.load_state_dict(state["exemplars"])
         self.model.load_state_dict(state["model"])
         self.balancing.load_state_dict(state["balancing"])
         if self._average is not None:
@@ -224,7 +238,7 @@ class ClipStrategy(ResumingTemplate):
             ids,
             pixels,
             tasks=self.statistics.tasks,
-            index=self.index,
+            recalled=self.lengths.recalled(self.index),
             seen=self.seen_classes,
             augmentation=self.dataloader.augmentation,
             mixing=self.dataloader.mixing,
@@ -232,15 +246,20 @@ class ClipStrategy(ResumingTemplate):
 
     def forward(self) -> Tensor:
         with autocast(self.device, self.setup.execution.precision):
-            outputs: Tensor = self.model(self.batch.clips)
-            return outputs
+            return forward_batch(self, apart=self.recipe.forward == "separate")
 
     def criterion(self) -> Tensor:
-        return compute_loss(
-            self.mb_output.float(),
-            self.batch,
-            model=self.model,
-            classify=partial(self.balancing.loss, smoothing=self.recipe.label_smoothing),
+        logits = self.mb_output.float()
+        loss = self.classify(logits, self.batch) if self._loss is None else self._loss(self, logits)
+        added = take_auxiliary_loss(self.model)
+        return loss if added is None else loss + added
+
+    def classify(self, logits: Tensor, batch: Batch) -> Tensor:
+        """The loss of classification of outputs (B, classes) for a batch, or for a part of it; a scalar."""
+        return classification_loss(
+            logits,
+            batch,
+            classify=self._classify,
             seen=self.seen_classes if self.recipe.loss == "seen" else None,
         )
 

@@ -19,7 +19,7 @@ from clnorm.execution.execution import Execution
 from clnorm.models.create import create_model
 from clnorm.norms.running import running_norms
 from clnorm.ranks import Part, Ranks, read_place
-from clnorm.strategies.replay import ReplayPlugin
+from clnorm.strategies.gdumb import RestartPlugin
 from clnorm.training.processes import collect_rows, draws_together, share_model, sum_over_processes
 from clnorm.training.trainer import ClipStrategy
 from tests.norms.threads import in_threads
@@ -91,7 +91,7 @@ def test_what_a_model_draws_for_whole_batches(backbone, together):
     assert draws_together(create_model(backbone, num_classes=2, image_size=16, num_frames=2)) is together
 
 
-class Foreign(ReplayPlugin):
+class Foreign(RestartPlugin):
     """Derived from a plug-in that is right on several processes, and may not be."""
 
 
@@ -114,7 +114,7 @@ def test_what_several_processes_would_compute_wrongly_is_refused(two_processes, 
     with pytest.raises(UserError, match=r"train.compile: a compiled model"):
         ClipStrategy(setup=two_processes(execution=Execution(compile=True)))
     with pytest.raises(UserError, match=r"Foreign does not say .* supports_distributed=True"):
-        ClipStrategy(setup=two_processes(), plugins=[Foreign(None)])
+        ClipStrategy(setup=two_processes(), plugins=[Foreign()])
     with pytest.raises(UserError, match="Other does not say"):
         Other(setup=two_processes())
     with pytest.raises(UserError, match=r"norm torch.nn:BatchNorm1d: .*|BatchNorm1d at .* several processes cannot"):

@@ -133,9 +133,8 @@ class Prefix:
         # The moments of the optimizer end with the experience, and a method's own things begin with this run's.
         position["optimizer"] = {**position["optimizer"], "state": {}}
         if self._strategy.first_as_naive and self._strategy.index == 0:
-            position["strategy"] = {
-                name: value for name, value in position["strategy"].items() if name not in ("plugins", "memory")
-            }
+            own = ("plugins", "memory", "exemplars")
+            position["strategy"] = {name: value for name, value in position["strategy"].items() if name not in own}
         content = pack_state({"position": position, "log": log, "seconds": seconds, "clips": clips})
         try:
             replace_file(self._file, lambda file: file.write(content))

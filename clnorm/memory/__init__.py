@@ -1,0 +1,1 @@
+"""The clips that a method keeps of what it has trained on."""

@@ -54,6 +54,8 @@ _ADDED_KEYS: dict[str, Any] = {
     "train.forward": "joint",
     "data.validation": 0.0,
     "train.experiences": 0,
+    "train.balanced_epochs": 0,
+    "train.balanced_lr": 0.1,
     "tuned": None,
     "eval.plasticity": False,
 }

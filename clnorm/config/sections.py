@@ -110,6 +110,10 @@ class TrainConfig(Section):
         0.0, "share of the target spread over these classes", low=0.0, high=0.99, pretrained=0.1
     )
     imbalance: Spec = name_field(IMBALANCE, "none", "what is done about unequal classes, one thing at a time")
+    balanced_epochs: int = value_field(
+        0, "epochs of fine-tuning on the memory, all classes alike, after each experience but the first", low=0
+    )
+    balanced_lr: float = value_field(0.1, "peak learning rate of that fine-tuning over train.lr", low=0.0)
     ema: float = value_field(
         0.0,
         "decay of an average of the weights, which is what is evaluated; 0 is off",

@@ -79,7 +79,10 @@ def _train(
             setup.reporter.skip(kept["clips"])
 
         def after_step() -> None:
-            if prefix is not None and strategy.ends_epoch and strategy.epoch + 1 == strategy.recipe.epochs:
+            if strategy.fine_tuning:
+                keeper.stop_fine_tuning()
+                return
+            if prefix is not None and strategy.ends_training:
                 costs.count(strategy.monitor.clips_trained, strategy.device)
                 log = [line for line in folder.read_log() if line["experience"] == index]
                 prefix.save(log=log, seconds=costs.seconds[index], clips=costs.clips[index])

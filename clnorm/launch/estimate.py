@@ -134,7 +134,7 @@ def _describe_beginning(config: Config, found: Probe, trained: ClipStream, lengt
 
 
 def _count_predictions(config: Config, stream: ClipStream, trained: ClipStream) -> int:
-    seen = [len(stream.seen_ids(trained.seen_after(index))) for index in range(len(trained.experiences))]
+    seen = [len(trained.tested_after(index)) for index in range(len(trained.experiences))]
     return (1 + len(seen)) * len(stream.test_ids) if config.eval.unseen else sum(seen)
 
 

@@ -15,7 +15,14 @@ from clnorm.errors import UserError
 
 @dataclass(frozen=True)
 class Experience:
-    """One experience: its place in the stream, its classes (ids of the table), and its clips (ids of the table)."""
+    """One experience of a stream.
+
+    Args:
+        index: its place in the stream.
+        classes: ids of its own classes: those of its test clips.
+        train_ids: the clips that it trains, ids of the table, ascending.
+        test_ids: the clips that it is tested on, likewise.
+    """
 
     index: int
     classes: tuple[int, ...]
@@ -29,15 +36,19 @@ class ClipStream:
 
     Args:
         experiences: in training order.
-        targets: (clips,) int64; the output of the model that stands for each clip's class, which is the place of that
-            class in the order of the stream, so that the classes seen so far are always the first outputs.
-        order: (classes,) int64; the class id that each output stands for.
+        targets: (clips,) int64; the output of the model that stands for each clip's class.
+        order: (classes,) int64; the class id that each output stands for: classes in the order in which training
+            reaches them, so that those seen so far are always the first outputs.
+        reached: (classes,) int64, ascending; the experience in which training reaches each output's class.
+        experience_of_clip: (clips,) int64; the experience that each clip belongs to.
         groups: (clips,) the source of each clip.
     """
 
     experiences: tuple[Experience, ...]
     targets: np.ndarray
     order: np.ndarray
+    reached: np.ndarray
+    experience_of_clip: np.ndarray
     groups: np.ndarray
 
     @property
@@ -46,11 +57,16 @@ class ClipStream:
 
     @property
     def experience_of_class(self) -> np.ndarray:
-        """(classes,) int64: the experience that each class id belongs to."""
+        """(classes,) int64: the first experience that each class id is tested in."""
         owner = np.empty(self.num_classes, dtype=np.int64)
-        for experience in self.experiences:
+        for experience in reversed(self.experiences):
             owner[list(experience.classes)] = experience.index
         return owner
+
+    @property
+    def is_by_class(self) -> bool:
+        """Whether the class of a test clip alone says in which experience it is tested."""
+        return sum(len(experience.classes) for experience in self.experiences) == self.num_classes
 
     @property
     def train_clips_per_class(self) -> np.ndarray:
@@ -69,13 +85,13 @@ class ClipStream:
         """The test clips of all experiences, in their order."""
         return np.concatenate([experience.test_ids for experience in self.experiences])
 
-    def seen_ids(self, seen: int) -> np.ndarray:
-        """The test clips whose class is among the first `seen` outputs."""
-        return np.asarray(self.test_ids[self.targets[self.test_ids] < seen])
+    def tested_after(self, index: int) -> np.ndarray:
+        """The test clips of the experiences up to `index`, in their order."""
+        return np.concatenate([self.test_ids[:0], *(part.test_ids for part in self.experiences[: index + 1])])
 
     def seen_after(self, index: int) -> int:
         """How many classes have been trained on when experience `index` ends."""
-        return sum(len(experience.classes) for experience in self.experiences[: index + 1])
+        return int(np.searchsorted(self.reached, index, side="right"))
 
     def joined(self) -> "ClipStream":
         """The same clips and outputs as one single experience: what joint training sees."""
@@ -85,7 +101,8 @@ class ClipStream:
             train_ids=np.concatenate([experience.train_ids for experience in self.experiences]),
             test_ids=np.concatenate([experience.test_ids for experience in self.experiences]),
         )
-        return replace(self, experiences=(whole,))
+        once = {"reached": np.zeros_like(self.reached), "experience_of_clip": np.zeros_like(self.experience_of_clip)}
+        return replace(self, experiences=(whole,), **once)
 
 
 def create_stream(table: ClipTable, protocol: Spec, *, seed: int, bad: Mapping[int, str]) -> ClipStream:
@@ -101,9 +118,6 @@ def create_stream(table: ClipTable, protocol: Spec, *, seed: int, bad: Mapping[i
         UserError: a protocol that does not fit the classes, or a class left without training or test clips.
     """
     groups = cut_classes(protocol, len(table.classes), seed=seed)
-    order = np.array([label for group in groups for label in group], dtype=np.int64)
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
     unusable = np.fromiter(bad, dtype=np.int64, count=len(bad))
     train, test = (np.setdiff1d(ids, unusable) for ids in (table.train_ids, table.test_ids))
     for ids, role in ((train, "training"), (test, "test")):
@@ -111,14 +125,32 @@ def create_stream(table: ClipTable, protocol: Spec, *, seed: int, bad: Mapping[i
         if (missing := np.flatnonzero(counts == 0)).size:
             names = ", ".join(table.classes[label] for label in missing)
             raise UserError(f"no {role} clips for: {names}", where=str(table.root), hint="add clips, or leave them out")
-    owner = np.empty_like(order)
-    owner[order] = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
-    parts = [_by_experience(ids, owner[table.labels[ids]], len(groups)) for ids in (train, test)]
+    owner = np.empty(len(table.classes), dtype=np.int64)
+    owner[[label for group in groups for label in group]] = np.repeat(np.arange(len(groups)), list(map(len, groups)))
+    of_clip = owner[table.labels]
+    order, reached = _order_outputs(groups, table.labels[train], of_clip[train])
+    place = np.argsort(order)
+    parts = [_by_experience(ids, of_clip[ids], len(groups)) for ids in (train, test)]
     experiences = tuple(
         Experience(index, tuple(group), *clips)
         for index, (group, *clips) in enumerate(zip(groups, *parts, strict=True))
     )
-    return ClipStream(experiences, place[table.labels], order, table.groups)
+    return ClipStream(experiences, place[table.labels], order, reached, of_clip, table.groups)
+
+
+def _order_outputs(groups: list[list[int]], labels: np.ndarray, owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The class of each output, in the order in which training reaches them, and the experience that it does so in.
+
+    Args:
+        groups: the classes of each experience; those reached in one experience keep this order.
+        labels: (n,) the class of each training clip.
+        owner: (n,) its experience.
+    """
+    listed = np.array(list(dict.fromkeys(label for group in groups for label in group)), dtype=np.int64)
+    first = np.full(len(listed), len(groups), dtype=np.int64)
+    np.minimum.at(first, labels, owner)
+    order = listed[np.argsort(first[listed], kind="stable")]
+    return order, first[order]
 
 
 def cut_classes(protocol: Spec, num_classes: int, *, seed: int) -> list[list[int]]:

@@ -96,13 +96,16 @@ def _predict(strategy: ClipStrategy, index: int) -> pd.DataFrame:
     """
     setup = strategy.setup
     trained = 0 if index == UNTRAINED else strategy.training_stream.seen_after(index)
-    seen = setup.stream.seen_ids(trained)
+    seen = strategy.training_stream.tested_after(index)
     unseen = setup.stream.test_ids[~np.isin(setup.stream.test_ids, seen)] if setup.config.eval.unseen else seen[:0]
     parts = []
     for ids, allowed in ((seen, trained), (unseen, setup.stream.num_classes)):
         if len(ids):
             parts.append(_predict_ids(strategy, ids, after=index, allowed=allowed))
-    return pd.concat(parts).assign(after=index)
+    predictions = pd.concat(parts).assign(after=index)
+    if setup.stream.is_by_class:
+        return predictions
+    return predictions.assign(experience=setup.stream.experience_of_clip[predictions["clip"]])
 
 
 def _predict_ids(strategy: ClipStrategy, ids: np.ndarray, *, after: int, allowed: int) -> pd.DataFrame:

@@ -34,7 +34,7 @@ class StatisticsPlugin(SupervisedPlugin, supports_distributed=True):  # type: ig
 
     def __init__(self, stream: ClipStream, steps: list[int], *, device: torch.device) -> None:
         super().__init__()
-        self.tasks, self._device = torch.as_tensor(experience_of_clips(stream)), device
+        self.tasks, self._device = torch.as_tensor(stream.experience_of_clip), device
         self.done, self._steps, self._experience = 0, steps, 0
 
     @property
@@ -74,12 +74,6 @@ class StatisticsPlugin(SupervisedPlugin, supports_distributed=True):  # type: ig
 
     def after_training_exp(self, strategy: Training, **kwargs: Any) -> None:
         provide_context(strategy.model, None)
-
-
-def experience_of_clips(stream: ClipStream) -> np.ndarray:
-    """(clips,) int64: the experience that each clip's class belongs to."""
-    owner: np.ndarray = stream.experience_of_class[stream.order][stream.targets]
-    return owner
 
 
 def recalibrate(strategy: Training, index: int) -> None:

@@ -48,7 +48,17 @@ _ADDED: dict[str, dict[str, Any]] = {
 }
 
 # Keys of sections that came after runs were kept, likewise.
-_ADDED_KEYS: dict[str, Any] = {"train.forward": "joint"}
+_ADDED_KEYS: dict[str, Any] = {
+    "train.forward": "joint",
+    "eval.nearest": "none",
+    "eval.views": 1,
+    "eval.every": 0,
+    "eval.probe": False,
+    "eval.cka": False,
+}
+
+# What has a run keep more beside its results, and changes none of them: such runs stand in one table.
+BESIDE = {"eval.nearest", "eval.every", "eval.probe", "eval.cka"}
 
 
 def run_id(config: Config, *, data: str = "") -> str:
@@ -67,7 +77,7 @@ def run_id(config: Config, *, data: str = "") -> str:
 
 def setting_id(config: Config, *, data: str = "") -> str:
     """Eight hex digits of what runs must share to stand in one table: all but norm, strategy and seed."""
-    return _digest(config, data, leave_out={*NOT_IDENTITY, "norm", "strategy", "seed"})
+    return _digest(config, data, leave_out={*NOT_IDENTITY, *BESIDE, "norm", "strategy", "seed"})
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

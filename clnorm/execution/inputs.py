@@ -38,15 +38,21 @@ class Inputs:
         store: the clips.
         device: where the model is.
         context_of: from the ids of a batch to what norms are told of it; None where they are told nothing.
+        shown: which frame clips show of each of their T equal segments, as a share of its length from 0 to 1; None:
+            the middle one.
     """
 
     store: "ClipStore"
     device: torch.device
     context_of: Callable[[np.ndarray], StepContext] | None = None
+    shown: float | None = None
 
     def read(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Each batch of ids (B,) with its clips (B, T, 3, H, W), as they are evaluated, on the device."""
-        for ids, pixels in read_batches(self.store, batches):
+        draws = None
+        if self.shown is not None:
+            draws = np.broadcast_to(np.float32(self.shown), (len(self.store), self.store.frames))
+        for ids, pixels in read_batches(self.store, batches, draws=draws):
             yield ids, pixels_to_input(pixels.to(self.device, non_blocking=True))
 
     def read_for(self, model: nn.Module, batches: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Tensor]]:

@@ -148,6 +148,10 @@ class RunFolder:
     def _step(self, after: int) -> Path:
         return self.path / _STEPS / f"after_{after}.parquet"
 
+    def write_table(self, name: str, frame: "pd.DataFrame") -> None:
+        """Write `name.parquet`, a table that a finished run leaves beside its predictions."""
+        write_frame(self.path / f"{name}.parquet", frame)
+
     def write_results(self, record: RunRecord, predictions: "pd.DataFrame") -> None:
         """Write a finished run's files, its record last, and drop what only an unfinished one needs."""
         write_frame(self.path / "predictions.parquet", predictions)
@@ -190,6 +194,8 @@ class UnwrittenFolder(RunFolder):
         import pandas as pd
 
         return pd.DataFrame()
+
+    def write_table(self, name: str, frame: "pd.DataFrame") -> None: ...
 
 
 def write_frame(path: Path, frame: "pd.DataFrame") -> None:

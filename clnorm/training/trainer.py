@@ -28,6 +28,7 @@ from clnorm.training.averaging import WeightAverage
 from clnorm.training.batch import Batch, BatchMaker
 from clnorm.training.benchmark import create_benchmark
 from clnorm.training.epochs import Epochs, Lengths
+from clnorm.training.evaluating.checks import check_evaluation
 from clnorm.training.forwarding import check_forward, forward_batch
 from clnorm.training.freezing import FreezingPlugin, freeze_blocks
 from clnorm.training.imbalance.base import TrainedExperience, create_balancing
@@ -58,6 +59,7 @@ class ClipStrategy(ResumingTemplate):
         exemplars: the memory, which is filled after each experience; None where there is none, or a plug-in's own.
         loss: of the strategy and its outputs (B, classes) in float32, for its batch, in place of the loss of
             classification; a scalar.
+        classifier: what predicts the test clips: `head`, or `nme`, the nearest mean of the memory's exemplars.
 
     Attributes:
         memory: (m,) ids of the clips kept from earlier experiences: those of `exemplars`; without these, a plug-in may
@@ -68,8 +70,8 @@ class ClipStrategy(ResumingTemplate):
 
     Raises:
         UserError: more pieces than clips in a batch, blocks to freeze that the model does not have, a policy for
-            running statistics that norms or strategy cannot follow, or a method for unequal classes that does not fit
-            the model.
+            running statistics that norms or strategy cannot follow, a method for unequal classes that does not fit
+            the model, or an evaluation that nothing is there for.
     """
 
     def __init__(
@@ -81,10 +83,11 @@ class ClipStrategy(ResumingTemplate):
         share: float = 0.0,
         exemplars: Memory | None = None,
         loss: Loss | None = None,
+        classifier: str = "head",
     ) -> None:
         self.setup, self.recipe, self.ranks = setup, setup.config.train, setup.ranks
         self.training_stream = setup.stream if stream is None else stream
-        self.exemplars, self._loss = exemplars, loss
+        self.exemplars, self._loss, self.classifier = exemplars, loss, classifier
         self.benchmark = create_benchmark(self.training_stream)
         self.memory = np.empty(0, dtype=np.int64)
         self._given = list(plugins)
@@ -94,6 +97,7 @@ class ClipStrategy(ResumingTemplate):
         note_pieces(model, self.recipe, setup.reporter)
         check_norm_options(model, setup.config, has_memory=share > 0, experiences=len(experiences))
         check_forward(model, setup.config, self.ranks, share=share)
+        check_evaluation(model, setup.config, classifier=classifier, has_memory=share > 0 or exemplars is not None)
         check_processes(model, setup.config, setup.execution, self.ranks, methods=[self, *plugins])
         self.balancing = create_balancing(setup)
         shown = tuple(self.balancing.epoch_length(experience.train_ids) for experience in experiences)

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 
-from clnorm.catalogue import STRATEGIES
+from clnorm.catalogue import PROTOCOLS, STRATEGIES
 from clnorm.catalogue.titles import write_plain
 from clnorm.evaluation.metric import Metric
 from clnorm.evaluation.stats import FEWEST, LEVEL
@@ -21,6 +21,10 @@ _TRAINED = {
     "data.mix": "mix {}",
     "imbalance": "{} against unequal classes",
 }
+_FORWARD = {
+    "joint": "Current clips and those of a memory pass the model together",
+    "separate": "Current clips and those of a memory pass the model in separate forward passes",
+}
 _ONE = {"data.frames": "on 1 frame", "train.epochs": "1 epoch", "train.batch_size": "batches of 1 clip"}
 _LACKING = {"data.augment": "no augmentation", "data.mix": "no mix"}
 
@@ -30,6 +34,7 @@ def write_caption(grid: Grid, dialect: Dialect) -> str:
     level = f"{LEVEL * 100:g}{dialect.percent}"
     sentences = [
         _explain_stream(grid, dialect),
+        *_explain_protocol(grid, dialect),
         _explain_training(grid, dialect),
         *_explain_strategies(grid, dialect),
         _explain_values(grid, dialect, level=level),
@@ -61,6 +66,13 @@ def _explain_stream(grid: Grid, dialect: Dialect) -> str:
     return f"{known}: {sum(sizes)} class{'es' * (sum(sizes) != 1)} in {count}"
 
 
+def _explain_protocol(grid: Grid, dialect: Dialect) -> Iterator[str]:
+    """What is special about a protocol, such as that tasks are known."""
+    spec = PROTOCOLS.parse_own(grid.setting["protocol"])
+    if spec is not None and spec.entry.caption:
+        yield dialect.escape(spec.entry.caption.format(**{key: write_plain(value) for key, value in spec.options}))
+
+
 def _explain_training(grid: Grid, dialect: Dialect) -> str:
     """The backbone, what it starts from and sees, and how it is trained; what a frame of results lacks is left out."""
     told = {key: dialect.escape(value) for key, value in grid.experiment.items()}
@@ -77,12 +89,17 @@ def _explain_training(grid: Grid, dialect: Dialect) -> str:
 
 
 def _explain_strategies(grid: Grid, dialect: Dialect) -> Iterator[str]:
-    """The options of each strategy as chosen, memory among them, defaults too."""
+    """The options of each strategy as chosen, memory among them, defaults too; and how a memory passes the model."""
+    recalls = False
     for strategy in grid.strategies:
         spec = STRATEGIES.parse_own(strategy)
         if spec is not None and spec.options:
-            options = ", ".join(f"{dialect.escape(key)} {write_plain(value)}" for key, value in spec.options)
+            chosen = [(key, write_plain(value)) for key, value in spec.options if value != "none"]
+            options = ", ".join(f"{dialect.escape(key)} {value}" for key, value in chosen)
             yield f"{write_name(grid, 'strategy', strategy, dialect)}: {options}"
+            recalls = recalls or "share" in spec.kwargs
+    if recalls and (forward := grid.experiment.get("forward")) in _FORWARD:
+        yield _FORWARD[forward]
 
 
 def _list(sizes: Sequence[int]) -> str:

@@ -47,7 +47,7 @@ def load_results(
         named as it is written now, also where its record is older than that. A run that has not finished has the
         status `unfinished` and one row without metric and value. What defines the experiment for a caption are further
         columns: experiences (the number of classes in each), weights, and train.epochs, train.lr, train.batch_size,
-        data.frames, data.image_size, data.augment, data.mix; `unknown` where an older record has none.
+        data.frames, data.image_size, data.augment, data.mix, forward; `unknown` where an older record has none.
 
     Raises:
         UserError: there is no such folder, or no run in it, or no such group of columns.
@@ -149,11 +149,22 @@ def _experiment(record: RunRecord) -> dict[str, Any]:
         if isinstance(flat.get(key), str) and (spec := registry.parse_own(flat[key])) is not None:
             flat[key] = spec.short
     known = {
-        "experiences": ", ".join(str(len(experience)) for experience in record.experiences),
+        "experiences": _sizes(record),
         "weights": _start(record),
-        "imbalance": flat.get("train.imbalance", "none"),  # an older version had no other
+        # Older versions had no others.
+        "imbalance": flat.get("train.imbalance", "none"),
+        "forward": flat.get("train.forward", "joint"),
     }
     return {name: known.get(name, flat.get(name, UNKNOWN)) for name in EXPERIMENT}
+
+
+def _sizes(record: RunRecord) -> str:
+    """How many classes each experience has, and which have those of the one before: `4, the same 4`."""
+    before, told = list[int](), list[str]()
+    for experience in record.experiences:
+        told.append(f"the same {len(experience)}" if experience == before else str(len(experience)))
+        before = experience
+    return ", ".join(told)
 
 
 def _start(record: RunRecord) -> str:

@@ -21,6 +21,7 @@ EXPERIMENT = (
     "train.lr",
     "train.batch_size",
     "imbalance",
+    "forward",
 )
 """What defines an experiment beside its setting, for a caption; a frame made by hand may lack it."""
 _FINGERPRINT = 12

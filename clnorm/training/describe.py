@@ -1,5 +1,6 @@
 """What a run's record says of its data, its memory and its predictions."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from clnorm.config.identity import setting_id
@@ -43,7 +44,7 @@ def begin_record(
         names={kind: getattr(config, kind).short for kind in ("dataset", "protocol", "backbone", "norm", "strategy")},
         seed=config.seed,
         setting=setting_id(config, data=table.fingerprint),
-        label=LABELS[statistics_of(strategy.model).eval],
+        label="" if stream.knows_tasks else LABELS[statistics_of(strategy.model).eval],
         config=config.to_dict(),
         classes=list(table.classes),
         experiences=[list(experience.classes) for experience in stream.experiences],
@@ -62,6 +63,9 @@ def describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream") 
     paths, substituted = table.frame["path"], substitutes_of(table)
     return {
         **({"substituted": substituted} if substituted else {}),
+        **({"tasks": "known at test"} if stream.knows_tasks else {}),
+        **({"looks": [asdict(look) for look in stream.looks]} if stream.looks else {}),
+        **({"note": stream.note} if stream.note else {}),
         "fingerprint": table.fingerprint,
         "content": store.content,
         "sources": "unknown" if len(table.without_source) == len(table) else int(table.frame["group"].nunique()),

@@ -3,13 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from clnorm.config.config import Config
 from clnorm.errors import UserError
 from clnorm.norms.base import needs_of
-from clnorm.ranks import Ranks
 from clnorm.training.accumulation import by_batch, clips_at_once
 from clnorm.training.epochs import memory_share
 from clnorm.training.plugin import Training
+from clnorm.training.setup import Setup
 
 
 def forward_batch(strategy: Training, *, apart: bool) -> Tensor:
@@ -33,30 +32,29 @@ def forward_batch(strategy: Training, *, apart: bool) -> Tensor:
     return torch.cat(parts)
 
 
-def check_forward(model: nn.Module, config: Config, ranks: Ranks, *, share: float) -> None:
-    """Refuse `train.forward=separate` where it would not be what it says.
+def check_forward(model: nn.Module, setup: Setup, *, share: float) -> None:
+    """Refuse `train.forward=separate` where it would not be what it says; without a memory, say that it is nothing.
 
     Args:
         model: its norms swapped.
-        config: of the run.
-        ranks: the processes.
+        setup: the run's parts.
         share: the share of a batch that comes from the memory; 0 without one.
 
     Raises:
-        UserError: no memory, mixed clips, several processes, norms that go by the experiences within a batch, or a
-            half of one clip and norms by batch.
+        UserError: mixed clips, several processes, norms that go by the experiences within a batch, or a half of one
+            clip and norms by batch.
     """
-    recipe, where = config.train, "train.forward"
+    config, where, hint = setup.config, "train.forward", "use --set train.forward=joint"
+    recipe = config.train
     if recipe.forward == "joint":
         return
-    hint = "use --set train.forward=joint"
     if not share:
-        what = f"separate with the strategy {config.strategy.name}, which has no memory beside the current clips"
-        raise UserError(what, where=where, legal="joint, or a strategy with a memory, such as replay", hint=hint)
+        setup.reporter.note(f"train.forward=separate changes nothing for {config.strategy.name}, which has no memory.")
+        return
     if config.data.mix.name != "none":
         what = f"separate with data.mix={config.data.mix.name}, which mixes current clips with those of the memory"
         raise UserError(what, where=where, legal="data.mix=none", hint=hint)
-    if ranks.size > 1:
+    if setup.ranks.size > 1:
         raise UserError("separate with several processes", where=where, legal="one process", hint=hint)
     named = {type(module).__name__ for module in model.modules() if "tasks" in needs_of(module)}
     if named:

@@ -58,7 +58,7 @@ def test_every_clip_of_the_split_is_in_exactly_one_experience(table):
     ],
 )
 def test_a_protocol_that_is_no_partition_of_the_classes_is_refused(table, given, word):
-    plugin = SimpleNamespace(name="mine:cut", build=lambda num_classes, *, seed: given)
+    plugin = SimpleNamespace(name="mine:cut", bind=lambda: lambda num_classes, *, seed: given)
     with pytest.raises(UserError, match=f"protocol mine:cut: {word}"):
         create_stream(table, plugin, seed=0, bad={})
 
@@ -82,8 +82,8 @@ def test_outputs_of_a_partition_follow_its_own_order_of_classes(seed, count):
     generator = np.random.default_rng(seed)
     classes = generator.permutation(4)
     groups = [group.tolist() for group in np.split(classes, np.sort(generator.choice(range(1, 4), count - 1, False)))]
-    table = make_table()
-    stream = create_stream(table, SimpleNamespace(name="mine:cut", build=lambda n, *, seed: groups), seed=0, bad={})
+    table, plugin = make_table(), SimpleNamespace(name="mine:cut", bind=lambda: lambda n, *, seed: groups)
+    stream = create_stream(table, plugin, seed=0, bad={})
     assert stream.order.tolist() == classes.tolist()
     assert stream.targets.tolist() == [classes.tolist().index(label) for label in table.labels]
     assert stream.experience_of_clip.tolist() == [

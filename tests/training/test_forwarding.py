@@ -45,7 +45,6 @@ def test_separate_halves_have_statistics_of_their_own(build_setup, norm):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"strategy": "naive"}, "no memory beside the current clips"),
         ({"norm": "tbbn"}, "weighs the experiences within one batch"),
         ({"norm": "adab2n"}, "weighs the experiences within one batch"),
         ({"norm": "bn:update=balanced"}, "weighs the experiences within one batch"),
@@ -58,6 +57,13 @@ def test_what_cannot_pass_separately_is_refused(build_setup, changes, words):
     setup = build_setup(**{"strategy": "replay:per_class=2", "train__forward": "separate", **changes})
     with pytest.raises(UserError, match=words):
         create(setup)
+
+
+def test_a_strategy_without_memory_says_that_there_is_nothing_to_separate(build_setup):
+    setup, notes = build_setup(strategy="naive", train__forward="separate"), []
+    setup.reporter.note = notes.append
+    create(setup)
+    assert notes == ["train.forward=separate changes nothing for naive, which has no memory."]
 
 
 def test_a_half_of_one_clip_is_fine_for_norms_of_single_clips(build_setup):

@@ -45,7 +45,8 @@ class Evaluator:
         """Predictions after a training step: of the experiences seen, and of the others where they were asked for.
 
         Clips of experiences seen are predicted among the classes seen. For the others every output is allowed, since
-        none of theirs could be right otherwise.
+        none of theirs could be right otherwise. Where tasks are known, a clip is always predicted among the classes of
+        its own.
         """
         setup, stream = self._setup, self._strategy.training_stream
         trained = 0 if index == UNTRAINED else stream.seen_after(index)
@@ -95,7 +96,9 @@ class Evaluator:
             scores = np.full((len(ids), stream.num_classes), -np.inf)
             if of_classes is not None:
                 scores = score_by_means(_features(found), of_classes)
-            by_means[column] = rank_by_means(scores, ids, targets=stream.targets, order=stream.order, seen=seen)
+            by_means[column] = rank_by_means(
+                scores, ids, targets=stream.targets, order=stream.order, seen=seen, allowed=stream.allowed(ids)
+            )
         asked = [name for name, words in COLUMNS.items() if self._asked.nearest in words]
         columns = {name: by_means[name]["predicted"] for name in asked}
         if self._strategy.classifier == "nme":
@@ -104,7 +107,9 @@ class Evaluator:
 
     def _rank_by_head(self, logits: np.ndarray, ids: np.ndarray, *, seen: int) -> pd.DataFrame:
         stream = self._setup.stream
-        return rank_clips(logits, ids, targets=stream.targets, order=stream.order, seen=seen)
+        return rank_clips(
+            logits, ids, targets=stream.targets, order=stream.order, seen=seen, allowed=stream.allowed(ids)
+        )
 
     def _train_features(self, index: int) -> TrainingClips | None:
         """The features of all training clips of the experiences so far, where something needs them."""

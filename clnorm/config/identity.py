@@ -58,10 +58,15 @@ _ADDED_KEYS: dict[str, Any] = {
     "train.balanced_lr": 0.1,
     "tuned": None,
     "eval.plasticity": False,
+    "eval.nearest": "none",
+    "eval.views": 1,
+    "eval.every": 0,
+    "eval.probe": False,
+    "eval.cka": False,
 }
 
 # What has a run keep more beside its results, and changes none of them: such runs stand in one table.
-BESIDE = {"eval.plasticity"}
+BESIDE = {"eval.plasticity", "eval.nearest", "eval.every", "eval.probe", "eval.cka"}
 
 
 _WITH_FILES = ("protocol",)  # names that may have options that are files

@@ -166,6 +166,24 @@ class EvalConfig(Section):
     plasticity: bool = value_field(
         False, "measure each norm site on a fixed batch of training clips, and keep it as plasticity.parquet"
     )
+    nearest: str = value_field(
+        "none",
+        "predict by nearest class means too: those of the memory's exemplars (nme), of all training clips of the "
+        "experiences so far (ncm), or both",
+        words=("none", "exemplars", "all", "both"),
+    )
+    views: int = value_field(
+        1, "views of a test clip, each with other frames of the store, whose softmax is averaged", low=1, high=64
+    )
+    every: int = value_field(
+        0, "optimizer steps between two tests of the experiences so far, kept as steps.parquet; 0 is off", low=0
+    )
+    probe: bool = value_field(
+        False, "after each experience fit a linear probe to the features of all training clips so far"
+    )
+    cka: bool = value_field(
+        False, "compare the features of the test clips with those right after their experience, by linear CKA"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,7 +115,11 @@ def _add(total: Estimate, config: Config, found: Probe, table: ClipTable, shared
             total.disk_bytes += found.model_bytes
         shared.add(begins)
     predicted = _count_predictions(config, stream, trained)
-    parts = {"train": sum(train) + after, "evaluate": predicted * found.predict, "start": found.start}
+    parts = {
+        "train": sum(train) + after,
+        "evaluate": _count_passes(config, predicted, trained, lengths) * found.predict,
+        "start": found.start,
+    }
     for name, seconds in parts.items():
         total.seconds[name] += seconds
     total.names[config.norm.short, config.strategy.short] += sum(parts.values())
@@ -141,6 +145,17 @@ def _describe_beginning(config: Config, found: Probe, trained: ClipStream, lengt
 def _count_predictions(config: Config, stream: ClipStream, trained: ClipStream) -> int:
     seen = [len(trained.tested_after(index)) for index in range(len(trained.experiences))]
     return (1 + len(seen)) * len(stream.test_ids) if config.eval.unseen else sum(seen)
+
+
+def _count_passes(config: Config, predicted: int, trained: ClipStream, lengths: Lengths) -> int:
+    """How many clips pass the model in evaluations; those of exemplars, which are few, are not counted."""
+    asked, parts, passes = config.eval, trained.experiences, predicted * config.eval.views
+    for index in range(len(parts)):
+        if asked.probe or asked.nearest in ("all", "both"):
+            passes += sum(len(part.train_ids) for part in parts[: index + 1])
+        if asked.every:
+            passes += lengths.steps(index) // asked.every * len(trained.tested_after(index))
+    return passes
 
 
 def _probe_all(cells: Sequence[Cell], tables: dict[str, ClipTable], reporter: Reporter) -> dict[str, Probe]:

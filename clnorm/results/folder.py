@@ -175,6 +175,10 @@ class RunFolder:
             whole = pd.concat([self.load_plasticity(after) for after in sorted(steps)], ignore_index=True)
             write_frame(self.path / PLASTICITY_FILE, whole.drop(columns=list(MOMENTS)))
 
+    def write_table(self, name: str, frame: "pd.DataFrame") -> None:
+        """Write `name.parquet`, a table that a finished run leaves beside its predictions."""
+        write_frame(self.path / f"{name}.parquet", frame)
+
     def write_results(self, record: RunRecord, predictions: "pd.DataFrame") -> None:
         """Write a finished run's files, its record last, and drop what only an unfinished one needs."""
         write_frame(self.path / "predictions.parquet", predictions)
@@ -218,6 +222,8 @@ class UnwrittenFolder(RunFolder):
         import pandas as pd
 
         return pd.DataFrame()
+
+    def write_table(self, name: str, frame: "pd.DataFrame") -> None: ...
 
 
 def write_frame(path: Path, frame: "pd.DataFrame") -> None:

@@ -29,6 +29,7 @@ from clnorm.training.averaging import WeightAverage
 from clnorm.training.batch import Batch, BatchMaker
 from clnorm.training.benchmark import create_benchmark
 from clnorm.training.epochs import Epochs
+from clnorm.training.evaluating.checks import check_evaluation
 from clnorm.training.finishing import finish_experience
 from clnorm.training.forwarding import check_forward, forward_batch
 from clnorm.training.freezing import FreezingPlugin, freeze_blocks
@@ -62,7 +63,7 @@ class ClipStrategy(FineTuningTemplate):
             plug-ins make what they make in `finish`.
         loss: of the strategy and its outputs (B, classes) in float32, for its batch, in place of the loss of
             classification; a scalar.
-        classifier: what predicts test clips: the model's outputs (`head`), or the nearest mean of exemplars (`nme`).
+        classifier: what predicts the test clips: `head`, or `nme`, the nearest mean of the memory's exemplars.
 
     Attributes:
         memory: (m,) ids of the clips kept from earlier experiences: those of `exemplars`; without these, a plug-in may
@@ -73,8 +74,8 @@ class ClipStrategy(FineTuningTemplate):
 
     Raises:
         UserError: more pieces than clips in a batch, blocks to freeze that the model does not have, a policy for
-            running statistics that norms or strategy cannot follow, or a method for unequal classes that does not fit
-            the model.
+            running statistics that norms or strategy cannot follow, a method for unequal classes that does not fit
+            the model, or an evaluation that nothing is there for.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class ClipStrategy(FineTuningTemplate):
         note_pieces(model, self.recipe, setup.reporter)
         check_norm_options(model, setup.config, has_memory=share > 0, experiences=len(experiences))
         check_forward(model, setup, share=share)
+        check_evaluation(model, setup.config, classifier=classifier, has_memory=share > 0 or exemplars is not None)
         refuse_without_tasks(setup.stream, [self, *plugins], where=f"strategy {setup.config.strategy.short}")
         check_processes(model, setup.config, setup.execution, self.ranks, methods=[self, *plugins])
         self.balancing = create_balancing(setup)

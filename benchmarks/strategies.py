@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/strategies.py runs/strategies [--baseline naive] > results/synthetic_strategies/table.md
 
-All runs have one norm and one setting. Each number is a mean over seeds with its 95 % Student-t interval; the difference
-is of pairs that share a seed, and so classes, clips and first weights.
+All runs have one norm and one setting. Each number is a mean over seeds with its 95 % Student-t interval; the
+difference is of pairs that share a seed, and so classes, clips and first weights.
 """
 
 import argparse

@@ -52,8 +52,9 @@ def load_results(
         named as it is written now, also where its record is older than that. A run that has not finished has the
         status `unfinished` and one row without metric and value. What defines the experiment for a caption are further
         columns: experiences (the number of classes in each), weights, and train.epochs, train.lr, train.batch_size,
-        data.frames, data.image_size, data.augment, data.mix, forward; `unknown` where an older record has none. Where a
-        run is not limited, train.experiences and data.validation are 0, and where it is not tuned, tuning is `none`.
+        data.frames, data.image_size, data.augment, data.mix, forward, and kept (megabytes beside the model); `unknown`
+        where an older record has none. Where a run is not limited, train.experiences and data.validation are 0, and
+        where it is not tuned, tuning is `none`.
 
     Raises:
         UserError: there is no such folder, or no run in it, or no such group of columns.
@@ -213,6 +214,7 @@ def _rows(record: RunRecord) -> list[dict[str, Any]]:
         **record.names,
         "label": record.label,
         **_experiment(record),
+        "kept": record.memory.get("kept_megabytes", UNKNOWN),
         "seed": record.seed,
         "status": record.status,
     }

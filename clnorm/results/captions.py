@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 
-from clnorm.catalogue import STRATEGIES
+from clnorm.catalogue import PROTOCOLS, STRATEGIES
 from clnorm.catalogue.titles import write_plain
 from clnorm.evaluation.metrics import Metric
 from clnorm.evaluation.stats import FEWEST, LEVEL
@@ -34,6 +34,7 @@ def write_caption(grid: Grid, dialect: Dialect) -> str:
     level = f"{LEVEL * 100:g}{dialect.percent}"
     sentences = [
         _explain_stream(grid, dialect),
+        *_explain_protocol(grid, dialect),
         _explain_training(grid, dialect),
         *_explain_strategies(grid, dialect),
         _explain_values(grid, dialect, level=level),
@@ -63,6 +64,13 @@ def _explain_stream(grid: Grid, dialect: Dialect) -> str:
     alike = f"{sizes[0]} each" if len(set(sizes)) == 1 else _list(sizes)
     count = f"{len(sizes)} experiences of {alike}" if len(sizes) > 1 else "1 experience"
     return f"{known}: {sum(sizes)} class{'es' * (sum(sizes) != 1)} in {count}"
+
+
+def _explain_protocol(grid: Grid, dialect: Dialect) -> Iterator[str]:
+    """What is special about a protocol, such as that tasks are known."""
+    spec = PROTOCOLS.parse_own(grid.setting["protocol"])
+    if spec is not None and spec.entry.caption:
+        yield dialect.escape(spec.entry.caption.format(**{key: write_plain(value) for key, value in spec.options}))
 
 
 def _explain_training(grid: Grid, dialect: Dialect) -> str:

@@ -1,10 +1,13 @@
 """What a run's record says of its data and its memory."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
 
 from clnorm.config.identity import setting_id
 from clnorm.environment import read_versions
-from clnorm.norms.running import statistics_of
+from clnorm.norms.running import statistics_buffers, statistics_of
 from clnorm.results.record import LABELS, RunRecord
 from clnorm.training.accumulation import clips_at_once
 
@@ -41,7 +44,7 @@ def begin_record(
         names={kind: getattr(config, kind).short for kind in ("dataset", "protocol", "backbone", "norm", "strategy")},
         seed=config.seed,
         setting=setting_id(config, data=table.fingerprint),
-        label=LABELS[statistics_of(strategy.model).eval],
+        label="" if stream.knows_tasks else LABELS[statistics_of(strategy.model).eval],
         config=config.to_dict(),
         classes=list(table.classes),
         experiences=[list(experience.classes) for experience in stream.experiences],
@@ -60,6 +63,9 @@ def describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream") 
     paths, substituted = table.frame["path"], substitutes_of(table)
     return {
         **({"substituted": substituted} if substituted else {}),
+        **({"tasks": "known at test"} if stream.knows_tasks else {}),
+        **({"looks": [asdict(look) for look in stream.looks]} if stream.looks else {}),
+        **({"note": stream.note} if stream.note else {}),
         "fingerprint": table.fingerprint,
         "content": store.content,
         "sources": "unknown" if len(table.without_source) == len(table) else int(table.frame["group"].nunique()),
@@ -73,6 +79,27 @@ def describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream") 
 
 
 def describe_memory(strategy: "ClipStrategy") -> dict[str, Any]:
-    store = strategy.setup.store
+    """What the strategy keeps from one experience to the next beside its model, in clips, frames and megabytes.
+
+    `megabytes` are those of the clips' pixels; `payload_megabytes` of what is kept beside each clip; `method_megabytes`
+    of what methods hold, such as old models, importances, anchors and class means; `statistics_megabytes` of the norms'
+    buffers, those of each task among them; `kept_megabytes` of all of these.
+    """
+    store, exemplars = strategy.setup.store, strategy.exemplars
     frames = int(store.kept[strategy.memory].sum())
-    return {"clips": len(strategy.memory), "frames": frames, "megabytes": frames * 3 * store.size**2 / 1e6}
+    parts = {
+        "megabytes": frames * 3 * store.size**2 / 1e6,
+        "payload_megabytes": 0.0 if exemplars is None else _megabytes(exemplars.payload),
+        "method_megabytes": _megabytes([method.state_dict() for method in strategy.methods]),
+        "statistics_megabytes": _megabytes(statistics_buffers(strategy.model)),
+    }
+    return {"clips": len(strategy.memory), "frames": frames, **parts, "kept_megabytes": sum(parts.values())}
+
+
+def _megabytes(held: Any) -> float:
+    """Of all tensors in nested dictionaries and sequences."""
+    if isinstance(held, Tensor):
+        return held.numel() * held.element_size() / 1e6
+    if isinstance(held, dict):
+        held = list(held.values())
+    return sum(map(_megabytes, held)) if isinstance(held, (list, tuple)) else 0.0

@@ -14,7 +14,7 @@ from clnorm.results.clips import CLIPS_FILE, refuse_other_clips, write_clips
 from clnorm.results.folder import RunFolder, UnwrittenFolder, run_name
 from clnorm.results.record import RunRecord, share_record
 from clnorm.seeding import hold_process
-from clnorm.streams.stream import create_stream
+from clnorm.streams.stream import stream_of
 
 if TYPE_CHECKING:
     import torch
@@ -162,7 +162,7 @@ def _prepare(
         reporter.note(substituted)
     # Before anything is decoded: what the configuration alone gets wrong is said at once.
     check_choice(config.data.device_cache, device=device)
-    stream = create_stream(table, config.protocol, seed=config.seed, bad={})
+    stream = stream_of(config, table)
     augment = create_augmentation(config.data.augment, table.classes)
     if mirrored := describe_mirrored(config.data.augment, table.classes):
         reporter.note(mirrored)
@@ -175,7 +175,7 @@ def _prepare(
     with ranks.first_ahead():  # which decodes
         store = keep_on_device(open_store(config, table, reporter), config.data.device_cache, device=device)
     _refuse_changed_files(folder, store)
-    stream = create_stream(table, config.protocol, seed=config.seed, bad=store.bad)
+    stream = stream_of(config, table, bad=store.bad)
     setup = Setup(config, model, store, stream, device, reporter, folder.log, execution, augment, ranks)
     strategy = config.strategy.build(setup)
     record = begin_record(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from clnorm.cli.flags import Verbs
 from clnorm.cli.output import print_note, print_styled, print_text, refuse_unreadable
-from clnorm.errors import ClnormError
+from clnorm.errors import ClnormError, UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +30,12 @@ def add_table(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         metavar="NAME=TITLE",
         help="what to call a norm, a strategy, the dataset or the backbone, such as cn='Continual Norm'",
     )
+    table.add_argument(
+        "--orders",
+        action="store_true",
+        help="of runs under several orders of the classes, the range over orders, and Kendall's tau of the norms' "
+        "ranking between them; rich, markdown or csv",
+    )
     table.add_argument("--bib", metavar="FILE", help="for latex: cite papers, and write their BibTeX entries to FILE")
     table.set_defaults(verb=_table)
 
@@ -44,9 +50,14 @@ def _table(options: argparse.Namespace) -> None:
     from clnorm.results.tables import make_bibliography, make_table
 
     unreadable: list[ClnormError] = []
-    loaded = load_results(options.folder, columns=["config"], on_unreadable=unreadable.append)
+    columns = ["config", *(["order"] if options.orders else [])]
+    loaded = load_results(options.folder, columns=columns, on_unreadable=unreadable.append)
     results = select(loaded, options.where)
     metrics = [name.strip() for name in options.metrics.split(",") if name.strip()]
+    if options.orders:
+        _print_orders(options, results, metrics)
+        refuse_unreadable(unreadable)
+        return
     console = Console() if sys.stdout.isatty() else None
     text = make_table(
         results,
@@ -71,3 +82,12 @@ def _note_unheld(results: "pd.DataFrame", metrics: Sequence[str], folder: str) -
     for name in metrics:
         if name not in held:
             print_note(f"no run holds {name}: compute it from what they keep with clnorm metrics add {name} {folder}")
+
+
+def _print_orders(options: argparse.Namespace, results: "pd.DataFrame", metrics: list[str]) -> None:
+    from clnorm.results.orders import make_orders_table
+
+    for flag in ("versus", "name", "bib"):
+        if getattr(options, flag):
+            raise UserError(f"--{flag} is for a table of one order", where="--orders", hint="leave out one of the two")
+    print_text(make_orders_table(results, metrics=metrics, format=options.format))

@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from clnorm.config.identity import setting_id
+from clnorm.config.identity import list_values, setting_id
+from clnorm.config.tuned import leave_out_options, read_tuning
 from clnorm.environment import read_versions
 from clnorm.norms.running import statistics_buffers, statistics_of
 from clnorm.results.record import LABELS, RunRecord
 from clnorm.training.accumulation import clips_at_once
 
 if TYPE_CHECKING:
+    from clnorm.config.config import Config
     from clnorm.data.store.store import ClipStore
     from clnorm.data.table import ClipTable
     from clnorm.streams.stream import ClipStream
@@ -41,23 +43,49 @@ def begin_record(
     config, stream = setup.config, setup.stream
     return RunRecord(
         run=run,
-        names={kind: getattr(config, kind).short for kind in ("dataset", "protocol", "backbone", "norm", "strategy")},
+        names=_name_parts(config),
         seed=config.seed,
         setting=setting_id(config, data=table.fingerprint),
         label="" if stream.knows_tasks else LABELS[statistics_of(strategy.model).eval],
         config=config.to_dict(),
         classes=list(table.classes),
         experiences=[list(experience.classes) for experience in stream.experiences],
-        data=describe_data(table, setup.store, stream),
+        data=describe_data(config, table, setup.store, stream),
         weights=weights,
         swap=swap if config.train.accumulate == 1 else {**swap, "clips_at_once": clips_at_once(config.train)},
         execution=setup.execution.to_dict(),
         calibration=calibration,
+        tuning=describe_tuning(config),
         versions=read_versions(setup.device),
     )
 
 
-def describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream") -> dict[str, Any]:
+def _name_parts(config: "Config") -> dict[str, str]:
+    """The names of a record; tuned options, which each norm has of its own, are not in the strategy's."""
+    kinds = ("dataset", "protocol", "backbone", "norm", "strategy")
+    names = {kind: getattr(config, kind).short for kind in kinds}
+    if config.tuned is None:
+        return names
+    options = read_tuning(config.tuned).options_of(config.strategy.name)
+    return {**names, "strategy": leave_out_options(config.strategy, options)}
+
+
+def describe_tuning(config: "Config") -> dict[str, Any]:
+    """How the run's tuned values were found, and in which keys the trials were otherwise; empty without any."""
+    if config.tuned is None:
+        return {}
+    tuning = read_tuning(config.tuned)
+    cell, own = tuning.cell_of(config), list_values(config)
+    told = ("digest", "metric", "trials", "experiences", "validation", "seeds", "sampler", "search")
+    return {
+        **{name: getattr(tuning, name) for name in told},
+        "values": cell["values"],
+        "failed": cell["failed"],
+        "otherwise": {key: value for key, value in tuning.config.items() if key in own and own[key] != value},
+    }
+
+
+def describe_data(config: "Config", table: "ClipTable", store: "ClipStore", stream: "ClipStream") -> dict[str, Any]:
     from clnorm.data.datasets.match import substitutes_of
 
     paths, substituted = table.frame["path"], substitutes_of(table)
@@ -74,6 +102,7 @@ def describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream") 
         "train_clips_per_class": stream.train_clips_per_class.tolist(),
         "frames": store.frames,
         "image_size": store.size,
+        **({"validation": validation} if (validation := config.data.validation) else {}),
         "bad": {paths.iloc[clip]: reason for clip, reason in store.bad.items()},
     }
 

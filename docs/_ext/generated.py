@@ -37,6 +37,9 @@ def _registry_lines(plural: str) -> Iterator[str]:
         if not isinstance(entry.target, str):  # registered from outside
             continue
         yield from (f"## `{name}:{entry.takes}`" if entry.takes else f"## `{name}`", "", _sentence(entry.summary), "")
+        if entry.recipe:
+            changed = ", ".join(f"`{key}={value}`" for key, value in entry.recipe.items())
+            yield from (f"Other defaults with it: {changed}.", "")
         own = {key: option for key, option in entry.options.items() if option != shared.get(key)}
         alike = [f"`{key}`" for key in entry.options if key not in own]
         yield from _options(own)

@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN = {"accuracy": "ACC", "average_incremental_accuracy": "A-bar", "forgetting": "F"}
+_MEASURES = {
+    "dormant": "dormant",
+    "duplicate": "duplicate",
+    "effective_rank": "effective rank",
+    "stable_rank": "stable rank",
+    "weight_norm": "weight norm",
+    "gradient_norm": "gradient norm",
+    "effective_rate": "effective rate",
+    "drift_probe": "drift, inputs",
+    "drift_running": "drift, running",
+}
 _MOST = 5  # kinds of confusion shown
 _WIDTH = 300  # of a pipe: no name of a folder is folded
 
@@ -49,6 +60,8 @@ def print_run(view: RunView) -> None:
             console.print(as_text(f"not finished: the same command goes on with it; {again}"))
         if view.classes is not None and view.confusion is not None:
             console.print(_classes(view.classes, view.confusion))
+        if view.plasticity is not None:
+            console.print(_plasticity(view.plasticity))
         console.print(_pairs("keys that differ from the defaults", ("key", "value", "default"), view.changed))
 
 
@@ -63,6 +76,23 @@ def _classes(classes: "pd.DataFrame", confusion: "pd.DataFrame") -> Table:
         shown = [row["class"], row["experience"], row["clips"], _percent(row["accuracy"]), taken]
         table.add_row(*(as_text(str(cell)) for cell in shown))
     return table
+
+
+def _plasticity(measures: "pd.DataFrame") -> Table:
+    """A row for each site, in the order of the forward pass: each measure after the first experience and the last."""
+    first, last = (measures[measures["after"] == step] for step in (measures["after"].min(), measures["after"].max()))
+    title = f"norm sites after experience {first['after'].iloc[0] + 1} -> {last['after'].iloc[0] + 1}"
+    table = Table(title=title, title_justify="left")
+    for heading in ("site", "units", *_MEASURES.values()):
+        table.add_column(heading, overflow="fold", justify="left" if heading == "site" else "right")
+    for before, after in zip(first.to_dict("records"), last.to_dict("records"), strict=True):
+        shown = [f"{_short(before[name])} -> {_short(after[name])}" for name in _MEASURES]
+        table.add_row(*(as_text(str(cell)) for cell in (after["site"], after["channels"], *shown)))
+    return table
+
+
+def _short(value: float) -> str:
+    return "--" if math.isnan(value) else f"{value:.3g}"
 
 
 def print_comparison(comparison: Comparison) -> None:

@@ -13,14 +13,15 @@ from clnorm.evaluation.formulas.classes import (
     rank_group_accuracy,
 )
 from clnorm.evaluation.metrics.metric import Metric
-from clnorm.evaluation.metrics.run_data import RunData
+from clnorm.evaluation.metrics.run_data import RunData, experience_of_class
 
 _PREDICTIONS = ("predictions",)
 
 
 def _third(group: int, name: str, condition: str, latex: str) -> Metric:
     def compute(run: RunData) -> float:
-        return rank_group_accuracy(run.class_matrix, run.experience_of_class, run.train_clips or (), group=group)
+        owner = experience_of_class(run.experiences, last=True)
+        return rank_group_accuracy(run.class_matrix, owner, run.train_clips or (), group=group)
 
     return Metric(
         name,
@@ -45,7 +46,7 @@ CLASS_METRICS = (
         r"\frac{1}{C} \sum_c A_{T,c} \textrm{, with $A_{T,c}$ on class $c$ of $C$}",
         "Brodersen et al. 2010",
         True,
-        lambda run: mean_class_accuracy(run.class_matrix, run.experience_of_class),
+        lambda run: mean_class_accuracy(run.class_matrix, experience_of_class(run.experiences, last=True)),
         _PREDICTIONS,
     ),
     _third(HEAD, "head", "in the first third", r"q_c < \frac{1}{3}"),

@@ -103,13 +103,14 @@ class RunData:
         return found
 
 
-def experience_of_class(experiences: Sequence[Sequence[int]]) -> Ints:
+def experience_of_class(experiences: Sequence[Sequence[int]], *, last: bool = False) -> Ints:
     """The first experience that has each class, by class id, shape (classes,).
 
     Args:
         experiences: the class ids of each experience.
+        last: give the last one that has it instead, which is the same where experiences share no classes.
     """
     owner = np.full(1 + max(label for classes in experiences for label in classes), -1, dtype=np.int64)
-    for index, classes in reversed(list(enumerate(experiences))):
+    for index, classes in list(enumerate(experiences))[:: 1 if last else -1]:
         owner[list(classes)] = index
     return owner

@@ -3,9 +3,11 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor
+
 from clnorm.config.identity import setting_id
 from clnorm.environment import read_versions
-from clnorm.norms.running import statistics_of
+from clnorm.norms.running import statistics_buffers, statistics_of
 from clnorm.results.record import LABELS, RunRecord
 from clnorm.training.accumulation import clips_at_once
 
@@ -79,9 +81,30 @@ def describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream") 
 
 
 def describe_memory(strategy: "ClipStrategy") -> dict[str, Any]:
-    store = strategy.setup.store
+    """What the strategy keeps from one experience to the next beside its model, in clips, frames and megabytes.
+
+    `megabytes` are those of the clips' pixels; `payload_megabytes` of what is kept beside each clip; `method_megabytes`
+    of what methods hold, such as old models, importances, anchors and class means; `statistics_megabytes` of the norms'
+    buffers, those of each task among them; `kept_megabytes` of all of these.
+    """
+    store, exemplars = strategy.setup.store, strategy.exemplars
     frames = int(store.kept[strategy.memory].sum())
-    return {"clips": len(strategy.memory), "frames": frames, "megabytes": frames * 3 * store.size**2 / 1e6}
+    parts = {
+        "megabytes": frames * 3 * store.size**2 / 1e6,
+        "payload_megabytes": 0.0 if exemplars is None else _megabytes(exemplars.payload),
+        "method_megabytes": _megabytes([method.state_dict() for method in strategy.methods]),
+        "statistics_megabytes": _megabytes(statistics_buffers(strategy.model)),
+    }
+    return {"clips": len(strategy.memory), "frames": frames, **parts, "kept_megabytes": sum(parts.values())}
+
+
+def _megabytes(held: Any) -> float:
+    """Of all tensors in nested dictionaries and sequences."""
+    if isinstance(held, Tensor):
+        return held.numel() * held.element_size() / 1e6
+    if isinstance(held, dict):
+        held = list(held.values())
+    return sum(map(_megabytes, held)) if isinstance(held, (list, tuple)) else 0.0
 
 
 def measure(predictions: "pd.DataFrame", stream: "ClipStream") -> dict[str, Any]:

@@ -142,11 +142,15 @@ class ClipStrategy(ResumingTemplate):
                 self.train(self.benchmark.train_stream[index], eval_streams=[])
             else:
                 self.statistics.begin(index)
-        methods = [plugin for plugin in self._given if isinstance(plugin, MethodPlugin)]
-        finish_experience(self, index, methods=methods, balancing=self.balancing)
+        finish_experience(self, index, methods=self.methods, balancing=self.balancing)
         share_model(self.model, self.ranks)
         if self._average is not None:
             share_model(self._average.module, self.ranks)
+
+    @property
+    def methods(self) -> list[MethodPlugin]:
+        """The plug-ins of the method that keep what they hold with the run."""
+        return [plugin for plugin in self._given if isinstance(plugin, MethodPlugin)]
 
     @property
     def supports_distributed(self) -> bool:

@@ -166,6 +166,8 @@ def _prepare(
     augment = create_augmentation(config.data.augment, table.classes)
     if mirrored := describe_mirrored(config.data.augment, table.classes):
         reporter.note(mirrored)
+    if stream.note:
+        reporter.note(stream.note)
     model, swap, loaded = _build_model(config, len(table.classes), reporter)
     execution = _choose_execution(config, model, folder, device, ranks)
     check_parts(config, model, stream, execution=execution, augment=augment)
@@ -194,7 +196,7 @@ def _prepare(
 
 def _calibrate(strategy: "ClipStrategy", folder: RunFolder) -> dict[str, Any]:
     """The report on statistics estimated before training; in a run that goes on, its state holds them already."""
-    from clnorm.training.norm_statistics import calibrate_at_start
+    from clnorm.training.norms.statistics import calibrate_at_start
 
     begun = folder.load()
     if begun is not None and begun.calibration and folder.state.exist():

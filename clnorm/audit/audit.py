@@ -1,5 +1,6 @@
 """The audit of a dataset, from a configuration to a report."""
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def audit_dataset(config: Config, *, reporter: Reporter | None = None) -> AuditR
     store = open_store(config, table, reporter)
     with count_steps(reporter, "measuring") as progress:
         measures = measure_store(store, progress=progress)
-    experiences, no_stream = _cut(config, len(table.classes))
+    experiences, no_stream = _cut(config, table.classes)
     subject = Subject(table, store, measures, experiences, no_stream, config.seed)
     root = config.data.root
     return AuditReport(
@@ -63,10 +64,13 @@ def audit_dataset(config: Config, *, reporter: Reporter | None = None) -> AuditR
     )
 
 
-def _cut(config: Config, classes: int) -> tuple[tuple[tuple[int, ...], ...], str]:
+def _cut(config: Config, classes: Sequence[str]) -> tuple[tuple[tuple[int, ...], ...], str]:
     """The classes of each experience; or none, and why: what no protocol fits is audited all the same."""
     try:
-        groups = cut_classes(config.protocol, classes, seed=config.seed)
+        cut = cut_classes(config.protocol, classes, seed=config.seed)
     except UserError as error:
         return (), str(error)
+    if cut.divided != "classes":
+        return (), f"{config.protocol.short} divides {cut.divided}, not classes"
+    groups = cut.classes
     return tuple(tuple(group) for group in groups), ""

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from clnorm.catalogue.option import Option
+from clnorm.catalogue.option import Option, Value
 from clnorm.catalogue.plugins import import_target
 from clnorm.catalogue.reference import Reference
 
@@ -27,6 +27,9 @@ class Entry:
         lacks: options of its kind that it does not have, each with the reason.
         title: its name in papers; `{option}` in it stands for that option's value, and `{word}` for a member's word.
         papers: where it comes from.
+        recipe: dotted keys of a configuration that have other defaults with it, and these.
+        fixed: those of them that can have no other value, each with the reason.
+        caption: what a table's caption must say of it; `{option}` as in `title`.
     """
 
     name: str
@@ -38,6 +41,9 @@ class Entry:
     lacks: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
     papers: tuple[Reference, ...] = ()
+    recipe: Mapping[str, Value] = field(default_factory=dict)
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    caption: str = ""
 
     def load(self) -> Any:
         """The object itself, imported now if it was named by a string; a family's takes the word as first argument."""

@@ -1,17 +1,11 @@
 """The papers that metrics come from, by how a metric's source names them."""
 
-from clnorm.catalogue.papers import TCD
+from clnorm.catalogue.papers import GEM, TCD, VCLIMB
 from clnorm.catalogue.reference import Reference
 
 _CVPR = "IEEE/CVF Conference on Computer Vision and Pattern Recognition"
 _PAPERS = {
-    "Lopez-Paz and Ranzato 2017": Reference(
-        "lopezpaz2017gradient",
-        "Lopez-Paz, David and Ranzato, Marc'Aurelio",
-        "Gradient Episodic Memory for Continual Learning",
-        "Advances in Neural Information Processing Systems",
-        2017,
-    ),
+    "Lopez-Paz and Ranzato 2017": GEM,
     "Rebuffi et al. 2017": Reference(
         "rebuffi2017icarl",
         "Rebuffi, Sylvestre-Alvise and Kolesnikov, Alexander and Sperl, Georg and Lampert, Christoph H.",
@@ -34,13 +28,7 @@ _PAPERS = {
         2024,
         kind="article",
     ),
-    "Villa et al. 2022": Reference(
-        "villa2022vclimb",
-        "Villa, Andr{\\'e}s and others",
-        "vCLIMB: A Novel Video Class Incremental Learning Benchmark",
-        _CVPR,
-        2022,
-    ),
+    "Villa et al. 2022": VCLIMB,
     "Park et al. 2021": TCD,
     "Riemer et al. 2019": Reference(
         "riemer2019learning",

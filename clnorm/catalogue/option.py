@@ -26,6 +26,7 @@ class Option:
         words: the only legal words for a text option, or words legal beside a number or true|false.
         low: the least legal number.
         high: the greatest legal number.
+        file: whether a text, but for `words`, is a path, whose content counts in a run's identity.
     """
 
     default: Value | None
@@ -34,6 +35,7 @@ class Option:
     words: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
+    file: bool = False
 
     @property
     def type(self) -> type:
@@ -42,6 +44,8 @@ class Option:
     @property
     def legal(self) -> str:
         """The legal values in words, such as `an int >= 1, or auto`."""
+        if self.file:
+            return ", or ".join(["a file", *self.words])
         if self.type is str:
             return "|".join(self.words) or "text"
         if self.type is bool:
@@ -82,7 +86,7 @@ class Option:
             text = str(given).lower()
             return True if text in _TRUE else False if text in _FALSE else None
         if self.type is str:
-            return given if isinstance(given, str) and not self.words else None
+            return given if isinstance(given, str) and (self.file or not self.words) else None
         if isinstance(given, bool) or not isinstance(given, (int, float, str)):
             return None
         try:

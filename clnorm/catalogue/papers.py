@@ -105,6 +105,72 @@ EWC = Reference(
     2017,
     kind="article",
 )
+GDUMB = Reference(
+    "prabhu2020gdumb",
+    "Prabhu, Ameya and Torr, Philip H. S. and Dokania, Puneet K.",
+    "GDumb: A Simple Approach that Questions Our Progress in Continual Learning",
+    "European Conference on Computer Vision",
+    2020,
+)
+NCM = Reference(
+    "mensink2013distance",
+    "Mensink, Thomas and Verbeek, Jakob and Perronnin, Florent and Csurka, Gabriela",
+    "Distance-Based Image Classification: Generalizing to New Classes at Near-Zero Cost",
+    "IEEE Transactions on Pattern Analysis and Machine Intelligence",
+    2013,
+    kind="article",
+)
+SLDA = Reference(
+    "hayes2020lifelong",
+    "Hayes, Tyler L. and Kanan, Christopher",
+    "Lifelong Machine Learning with Deep Streaming Linear Discriminant Analysis",
+    "IEEE/CVF Conference on Computer Vision and Pattern Recognition Workshops",
+    2020,
+)
+RANPAC = Reference(
+    "mcdonnell2023ranpac",
+    "McDonnell, Mark D. and Gong, Dong and Parvaneh, Amin and Abbasnejad, Ehsan and van den Hengel, Anton",
+    "RanPAC: Random Projections and Pre-trained Models for Continual Learning",
+    "Advances in Neural Information Processing Systems",
+    2023,
+)
+ONLINE_EWC = Reference(
+    "schwarz2018progress",
+    "Schwarz, Jonathan and Czarnecki, Wojciech and Luketina, Jelena and Grabska-Barwinska, Agnieszka and "
+    "Teh, Yee Whye and Pascanu, Razvan and Hadsell, Raia",
+    "Progress & Compress: A scalable framework for continual learning",
+    "International Conference on Machine Learning",
+    2018,
+)
+SI = Reference(
+    "zenke2017continual",
+    "Zenke, Friedemann and Poole, Ben and Ganguli, Surya",
+    "Continual Learning Through Synaptic Intelligence",
+    "International Conference on Machine Learning",
+    2017,
+)
+MAS = Reference(
+    "aljundi2018memory",
+    "Aljundi, Rahaf and Babiloni, Francesca and Elhoseiny, Mohamed and Rohrbach, Marcus and Tuytelaars, Tinne",
+    "Memory Aware Synapses: Learning what (not) to forget",
+    "European Conference on Computer Vision",
+    2018,
+)
+LWF = Reference(
+    "li2016learning",
+    "Li, Zhizhong and Hoiem, Derek",
+    "Learning without Forgetting",
+    "European Conference on Computer Vision",
+    2016,
+)
+L2_INIT = Reference(
+    "kumar2023maintaining",
+    "Kumar, Saurabh and Marklund, Henrik and Van Roy, Benjamin",
+    "Maintaining Plasticity in Continual Learning via Regenerative Regularization",
+    "arXiv preprint arXiv:2308.11958",
+    2023,
+    kind="article",
+)
 HMDB51 = Reference(
     "kuehne2011hmdb",
     "Kuehne, Hilde and Jhuang, Hueihan and Garrote, Estibaliz and Poggio, Tomaso and Serre, Thomas",
@@ -125,6 +191,35 @@ TCD = Reference(
     "Park, Jaeyoo and Kang, Minsoo and Han, Bohyung",
     "Class-Incremental Learning for Action Recognition in Videos",
     "IEEE/CVF International Conference on Computer Vision",
+    2021,
+)
+VCLIMB = Reference(
+    "villa2022vclimb",
+    "Villa, Andr{\\'e}s and others",
+    "vCLIMB: A Novel Video Class Incremental Learning Benchmark",
+    "IEEE/CVF Conference on Computer Vision and Pattern Recognition",
+    2022,
+)
+GEM = Reference(
+    "lopezpaz2017gradient",
+    "Lopez-Paz, David and Ranzato, Marc'Aurelio",
+    "Gradient Episodic Memory for Continual Learning",
+    "Advances in Neural Information Processing Systems",
+    2017,
+)
+THREE_TYPES = Reference(
+    "vandeven2022three",
+    "van de Ven, Gido M. and Tuytelaars, Tinne and Tolias, Andreas S.",
+    "Three types of incremental learning",
+    "Nature Machine Intelligence",
+    2022,
+    kind="article",
+)
+RAINBOW = Reference(
+    "bang2021rainbow",
+    "Bang, Jihwan and Kim, Heesu and Yoo, YoungJoon and Ha, Jung-Woo and Choi, Jonghyun",
+    "Rainbow Memory: Continual Learning with a Memory of Diverse Samples",
+    "IEEE/CVF Conference on Computer Vision and Pattern Recognition",
     2021,
 )
 LSVIT = Reference(

@@ -28,7 +28,8 @@ class Reference:
 
     def to_bibtex(self) -> str:
         """The entry, its title in braces of its own, which keep its capitals."""
-        fields = {"author": self.authors, "title": f"{{{self.title}}}", _VENUE[self.kind]: self.venue}
+        title = self.title.replace("&", r"\&")
+        fields = {"author": self.authors, "title": f"{{{title}}}", _VENUE[self.kind]: self.venue}
         lines = [f"  {name} = {{{value}}}," for name, value in fields.items()]
         return "\n".join([f"@{self.kind}{{{self.key},", *lines, f"  year = {{{self.year}}}", "}"]) + "\n"
 

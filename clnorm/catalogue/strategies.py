@@ -44,14 +44,120 @@ STRATEGIES.add(
             "lam": Option(100.0, "weight lambda of the quadratic penalty", low=0.0),
             "fisher": Option(
                 "empirical",
-                "labels of the Fisher: the clip's own, or the model's",
-                words=("empirical", "exact"),
+                "labels of the Fisher: the clip's own, or the model's; avalanche squares gradients of batches, so that "
+                "it depends on train.batch_size, and leaves out the penalty's 1/2",
+                words=("empirical", "exact", "avalanche"),
             ),
+            "mode": Option(
+                "accumulated",
+                "the sum of a penalty for each past experience, or one with a decaying Fisher at the latest weights",
+                words=("accumulated", "online"),
+            ),
+            "gamma": Option(0.9, "what is left of the Fisher after each experience, of mode=online", low=0.0, high=1.0),
         },
         title="EWC",
-        papers=(papers.EWC,),
+        papers=(papers.EWC, papers.ONLINE_EWC),
     )
 )
+STRATEGIES.add(
+    Entry(
+        "si",
+        "clnorm.strategies.si:si",
+        "Synaptic Intelligence: weights matter by what their path has done for the loss",
+        {
+            "c": Option(0.1, "weight c of the quadratic penalty", low=0.0),
+            "xi": Option(0.001, "damping xi, added to a weight's squared change", low=1e-12),
+        },
+        title="SI",
+        papers=(papers.SI,),
+    )
+)
+STRATEGIES.add(
+    Entry(
+        "mas",
+        "clnorm.strategies.mas:mas",
+        "Memory Aware Synapses: weights matter by how the outputs change with them, of each clip alone",
+        {"lam": Option(1.0, "weight lambda of the quadratic penalty", low=0.0)},
+        title="MAS",
+        papers=(papers.MAS,),
+    )
+)
+STRATEGIES.add(
+    Entry(
+        "lwf",
+        "clnorm.strategies.lwf:lwf",
+        "Learning without Forgetting: distillation from the model before the experience",
+        {
+            "lam": Option(1.0, "weight lambda of the distillation", low=0.0),
+            "temperature": Option(2.0, "temperature T of the softened outputs", low=0.01),
+        },
+        title="LwF",
+        papers=(papers.LWF,),
+    )
+)
+STRATEGIES.add(
+    Entry(
+        "l2_init",
+        "clnorm.strategies.l2_init:l2_init",
+        "L2 Init: fine-tuning with weights held to the initial ones",
+        {"lam": Option(0.001, "weight lambda of the squared distance", low=0.0)},
+        title="L2 Init",
+        papers=(papers.L2_INIT,),
+    )
+)
+_ADAPT = Option(
+    "first",
+    "what trains the backbone: the first experience, as fine-tuning does, or none, so that it stays as it starts",
+    words=("first", "none"),
+)
+for _entry in (
+    Entry(
+        "cumulative",
+        "clnorm.strategies.cumulative:cumulative",
+        "each experience with all clips of those before it",
+        title="Cumulative",
+    ),
+    Entry(
+        "gdumb",
+        "clnorm.strategies.gdumb:gdumb",
+        "training from the initial weights on a balanced memory alone, after each experience",
+        {
+            "per_class": _MEMORY["per_class"],
+            "passes": Option(4, "times that an epoch shows each clip of the memory", low=1),
+            "total": _MEMORY["total"],
+        },
+        title="GDumb ({per_class} a class)",
+        papers=(papers.GDUMB,),
+    ),
+    Entry(
+        "ncm",
+        "clnorm.strategies.ncm:ncm",
+        "nearest class mean of a frozen backbone's features",
+        {"adapt": _ADAPT},
+        title="NCM",
+        papers=(papers.NCM,),
+    ),
+    Entry(
+        "slda",
+        "clnorm.strategies.slda:slda",
+        "streaming linear discriminant analysis of a frozen backbone's features",
+        {
+            "shrinkage": Option(1e-4, "of the covariance towards the identity", low=1e-12, high=1.0),
+            "adapt": _ADAPT,
+        },
+        title="SLDA",
+        papers=(papers.SLDA,),
+    ),
+    Entry(
+        "ranpac",
+        "clnorm.strategies.ranpac:ranpac",
+        "ridge regression from random features of a frozen backbone",
+        {"features": Option(1000, "random features of the head", low=1, high=20_000), "adapt": _ADAPT},
+        title="RanPAC",
+        papers=(papers.RANPAC,),
+    ),
+):
+    STRATEGIES.add(_entry)
 STRATEGIES.add(
     Entry(
         "joint",

@@ -75,13 +75,35 @@ class Config(Section):
             refuse_moved(self.norm if isinstance(self.norm, Spec) else None, sections)
         for name, section in kinds.items():
             given = drop_moved(name, sections[name])
-            if pretrained and isinstance(given, Mapping):
-                given = {**pretrained_recipe(section), **given}
+            if isinstance(given, Mapping):
+                recipe = pretrained_recipe(section) if pretrained else {}
+                given = {**recipe, **self._recipe(name), **given}
             try:
                 object.__setattr__(self, name, build_section(section, given, where=f"{name}."))
             except UserError as error:
                 mistakes.add(error, leave_out=None if known else ContradictionError)
+        with mistakes.collected():
+            self._check_fixed()
         mistakes.refuse()
+
+    def _recipe(self, section: str) -> dict[str, Any]:
+        """The defaults of a section that the protocol changes."""
+        recipe = self.protocol.entry.recipe if isinstance(self.protocol, Spec) else {}
+        dotted = {key.partition(".")[::2]: value for key, value in recipe.items()}
+        return {name: value for (kind, name), value in dotted.items() if kind == section}
+
+    def _check_fixed(self) -> None:
+        """Refuse values that the protocol rules out."""
+        if not isinstance(self.protocol, Spec):
+            return
+        entry = self.protocol.entry
+        for key, reason in entry.fixed.items():
+            section, _, name = key.partition(".")
+            value = getattr(getattr(self, section), name, entry.recipe[key])
+            if value != entry.recipe[key]:
+                what = f"{value} does not fit protocol {entry.name}: {reason}"
+                hint = f"leave {key} out, or choose another protocol: clnorm list protocols"
+                raise ContradictionError(what, where=key, legal=str(entry.recipe[key]), hint=hint)
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain values; names in full, with every option."""

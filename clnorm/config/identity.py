@@ -45,7 +45,8 @@ _VERSIONS = {"replay": 2}
 _ADDED: dict[str, dict[str, Any]] = {
     "data.augment": {"mirrored": "none"},
     "norm": {"parts": 1},
-    "strategy": {"total": "none", "select": "random"},
+    "protocol": {"order": "seed", "similarity": "names"},
+    "strategy": {"total": "none", "select": "random", "mode": "accumulated", "gamma": 0.9},
 }
 
 # Keys of sections that came after runs were kept, likewise.
@@ -55,6 +56,9 @@ _ADDED_KEYS: dict[str, Any] = {
     "train.experiences": 0,
     "tuned": None,
 }
+
+
+_WITH_FILES = ("protocol",)  # names that may have options that are files
 
 
 def run_id(config: Config, *, data: str = "") -> str:
@@ -114,6 +118,7 @@ def describe(config: Config, *, leave_out: Collection[str]) -> dict[str, Any]:
     """
     flat = {key: value for key, value in list_values(config).items() if key not in leave_out and _counts(key, value)}
     flat |= {key: text for key, text in _without_added(config).items() if key in flat}
+    flat |= {key: _with_content(text, attrgetter(key)(config)) for key, text in flat.items() if key in _WITH_FILES}
     flat |= {f"{key}.source": source for key, source in _plugin_sources(config).items() if key in flat}
     if "strategy" in flat and (version := _VERSIONS.get(config.strategy.name)):
         flat["strategy.version"] = version
@@ -139,11 +144,22 @@ def _counts(key: str, value: object) -> bool:
 
 def _without_added(config: Config) -> dict[str, str]:
     """The names that have options of `_ADDED`, without those that do not count, by dotted key."""
-    names: dict[str, Spec] = {key: attrgetter(key)(config) for key in _ADDED}
+    named: dict[str, Spec] = {key: attrgetter(key)(config) for key in _ADDED}
+    names = {key: spec for key, spec in named.items() if not spec.entry.source}  # a plug-in's options are its own
     return {
         key: format_spec(spec.name, {name: value for name, value in spec.options if _ADDED[key].get(name) != value})
         for key, spec in names.items()
     }
+
+
+def _with_content(text: str, spec: Spec) -> str:
+    """The text of a name, with the hash of each file in it in the place of its path."""
+    for name, option in spec.entry.options.items():
+        path = spec.kwargs[name]
+        if option.file and path not in option.words:
+            where, hint = f"{spec.kind} {spec.name}: option {name!r}", "give an existing file"
+            text = text.replace(f"{name}={path}", f"{name}={_digest_file(str(path), where=where, hint=hint)}")
+    return text
 
 
 def _plugin_sources(config: Config) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import get_type_hints
 
@@ -19,6 +19,7 @@ from clnorm.deploy.simplify import restructure
 from clnorm.errors import ClnormError, UserError
 from clnorm.files import UNSEALED, check_seal, replace_file, seal
 from clnorm.models.create import create_model
+from clnorm.models.heads import count_random_features, use_random_features
 from clnorm.reading import check_types, read_json
 
 MODEL_FILE = "model.safetensors"
@@ -46,6 +47,7 @@ class ModelInfo:
         sources: the hash of the file of a plug-in backbone or norm.
         group_norms: see `clnorm.deploy.simplify.Simplification`; empty for a model as it was trained.
         folded: likewise.
+        random_features: of the head, where it is on random ones.
         version: of clnorm.
         schema: version of this layout.
     """
@@ -60,6 +62,7 @@ class ModelInfo:
     sources: dict[str, str] = field(default_factory=dict)
     group_norms: dict[str, str] = field(default_factory=dict)
     folded: dict[str, str] = field(default_factory=dict)
+    random_features: int = 0
     version: str = __version__
     schema: int = SCHEMA
 
@@ -115,6 +118,7 @@ def save_model(path: Path, model: nn.Module, info: ModelInfo) -> None:
             raise ClnormError(f"{name} is a {type(value).__name__} and no tensor", where=str(path), hint=hint)
         tensors[name] = value.detach().cpu().contiguous().clone()  # safetensors refuses tensors that share memory
     # The checksum is in the description, because safetensors writes several metadata in any order.
+    info = replace(info, random_features=count_random_features(model))
     described = json.dumps({**asdict(info), "schema": SCHEMA, "checksum": UNSEALED})
     content = seal(safetensors.torch.save(tensors, {_KEY: described}))
     replace_file(path, lambda file: file.write(content))
@@ -152,6 +156,8 @@ def _build(info: ModelInfo, path: Path, allowed: frozenset[str]) -> nn.Module:
             image_size=info.image_size,
             num_frames=info.num_frames,
         )
+        if info.random_features:
+            use_random_features(model, info.random_features)
         _refuse_changed_plugins({"backbone": backbone, "norm": norm}, info.sources)
         foreign = {site: ForeignText(spec, allowed, "its description") for site, spec in info.group_norms.items()}
         restructure(model, group_norms=foreign, folded=info.folded)

@@ -19,7 +19,7 @@ def accuracy_matrix(predictions: pd.DataFrame, *, experience_of_class: npt.Array
     Args:
         predictions: one row for each clip and evaluation, with the integer columns `after` (the experience just
             learned, from 0), `clip`, `label`, `predicted` and `rank` (of the true class among the classes allowed,
-            from 0).
+            from 0); where the class does not say it, also `experience`, the one that the clip is a test of.
         experience_of_class: the experience that brings each class, shape (num_classes,).
         num_experiences: the experiences of the stream; joint training has as many, learned at once.
 
@@ -52,7 +52,8 @@ def class_accuracies(predictions: pd.DataFrame, *, num_classes: int) -> Floats:
     Raises:
         UserError: as for `accuracy_matrix`.
     """
-    return accuracy_matrix(predictions, experience_of_class=range(num_classes), num_experiences=num_classes)
+    by_label = predictions.drop(columns="experience", errors="ignore")
+    return accuracy_matrix(by_label, experience_of_class=range(num_classes), num_experiences=num_classes)
 
 
 def _evaluations(predictions: pd.DataFrame) -> tuple[Ints, Bools]:
@@ -71,7 +72,13 @@ def _evaluations(predictions: pd.DataFrame) -> tuple[Ints, Bools]:
 
 
 def _experiences(predictions: pd.DataFrame, experience_of_class: npt.ArrayLike, *, num_experiences: int) -> Ints:
-    """The experience of each row's label, shape (rows,)."""
+    """The experience of each row, or of its label where the rows do not tell; shape (rows,)."""
+    if "experience" in predictions.columns:
+        told: Ints = predictions["experience"].to_numpy(np.int64)
+        if told.min() < 0 or told.max() >= num_experiences:
+            worst = int(told.min() if told.min() < 0 else told.max())
+            raise UserError(f"experience {worst} is none", where="predictions", legal=f"0 to {num_experiences - 1}")
+        return told
     table = np.asarray(experience_of_class, dtype=np.int64)
     labels = predictions["label"].to_numpy(np.int64)
     if labels.min() < 0 or labels.max() >= len(table):

@@ -17,6 +17,7 @@ from clnorm.norms.context import StepContext, in_evaluation, provide_context
 from clnorm.norms.finite import find_nonfinite_site
 
 if TYPE_CHECKING:
+    from clnorm.data.augment.appearance import Appearance
     from clnorm.data.store.store import ClipStore
 
 
@@ -38,16 +39,19 @@ class Inputs:
         store: the clips.
         device: where the model is.
         context_of: from the ids of a batch to what norms are told of it; None where they are told nothing.
+        appearance: what gives clips the look of their experience; None where they look as they are.
     """
 
     store: "ClipStore"
     device: torch.device
     context_of: Callable[[np.ndarray], StepContext] | None = None
+    appearance: "Appearance | None" = None
 
     def read(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Each batch of ids (B,) with its clips (B, T, 3, H, W), as they are evaluated, on the device."""
         for ids, pixels in read_batches(self.store, batches):
-            yield ids, pixels_to_input(pixels.to(self.device, non_blocking=True))
+            clips = pixels_to_input(pixels.to(self.device, non_blocking=True))
+            yield ids, clips if self.appearance is None else self.appearance(clips, torch.as_tensor(ids))
 
     def read_for(self, model: nn.Module, batches: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Tensor]]:
         """As `read`, when the model's norms have been told of the batch."""

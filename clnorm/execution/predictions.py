@@ -17,6 +17,7 @@ def predict_clips(
     targets: np.ndarray,
     order: np.ndarray,
     seen: int,
+    allowed: np.ndarray | None = None,
     batch_size: int,
     precision: str,
     shuffle: np.random.Generator | None = None,
@@ -31,6 +32,8 @@ def predict_clips(
         targets: (clips,) the output that stands for each clip's class.
         order: (classes,) the class id that each output stands for.
         seen: how many outputs, the first ones, may be predicted. A clip of another class is then an error of the model.
+        allowed: (n, outputs) bool; which of these each clip may be, its own class among them, where its experience is
+            known; None: all of them.
         batch_size: most clips in a batch; batches are as equal as can be.
         precision: of the forward pass.
         shuffle: draws which clips share a batch, where that matters; the rows are in the order of `ids` all the same.
@@ -49,7 +52,10 @@ def predict_clips(
         logits = compute_outputs(model, inputs, batches, precision=precision)
     else:
         logits = _compute_together(model, inputs, batches, precision=precision, outputs=len(order), ranks=ranks)
-    predicted, rank, confidence = _rank(logits[np.argsort(places), :seen], targets[ids])
+    logits = logits[np.argsort(places), :seen]
+    if allowed is not None:
+        logits = np.where(allowed[:, :seen], logits, -np.inf)
+    predicted, rank, confidence = _rank(logits, targets[ids])
     columns = {"clip": ids, "label": order[targets[ids]], "predicted": order[predicted], "rank": rank}
     return pd.DataFrame(columns | {"confidence": confidence.astype(np.float32)})
 

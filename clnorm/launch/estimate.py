@@ -4,7 +4,7 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from clnorm.config.config import Config
 from clnorm.config.identity import NOT_IDENTITY, describe
@@ -90,14 +90,13 @@ def estimate_cells(cells: Sequence[Cell], *, reporter: Reporter) -> Estimate:
 
 def _add(total: Estimate, config: Config, found: Probe, table: ClipTable, shared: set[str]) -> None:
     stream = stream_of(config, table)
-    joined = len(found.strategy.training_stream.experiences) == 1
-    trained = stream.joined() if joined else stream
+    probed = found.strategy.training_stream
+    trained = stream if probed is found.strategy.setup.stream else probed
+    if len(probed.experiences) == 1:
+        trained = stream.joined()
     shown = tuple(found.strategy.balancing.epoch_length(part.train_ids) for part in trained.experiences)
-    lengths = Lengths(
-        shown,
-        epochs=config.train.epochs,
-        batch_size=config.train.batch_size,
-        share=found.strategy.lengths.share,
+    lengths = replace(
+        found.strategy.lengths, shown=shown, epochs=config.train.epochs, batch_size=config.train.batch_size
     )
     train = [lengths.steps(index) * found.step[bool(index)] for index in range(len(shown))]
     after = sum(len(part.train_ids) for part in trained.experiences) * found.after
@@ -134,7 +133,7 @@ def _describe_beginning(config: Config, found: Probe, trained: ClipStream, lengt
 
 
 def _count_predictions(config: Config, stream: ClipStream, trained: ClipStream) -> int:
-    seen = [len(stream.seen_ids(trained.seen_after(index))) for index in range(len(trained.experiences))]
+    seen = [len(trained.tested_after(index)) for index in range(len(trained.experiences))]
     return (1 + len(seen)) * len(stream.test_ids) if config.eval.unseen else sum(seen)
 
 

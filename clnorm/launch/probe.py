@@ -21,7 +21,7 @@ from clnorm.execution.precision import resolve_device
 from clnorm.models.create import create_model
 from clnorm.progress import Reporter
 from clnorm.streams.stream import ClipStream, stream_of
-from clnorm.training.norm_statistics import calibrate_at_start
+from clnorm.training.norms.statistics import calibrate_at_start
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
 

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 
-from clnorm.catalogue import STRATEGIES
+from clnorm.catalogue import PROTOCOLS, STRATEGIES
 from clnorm.catalogue.titles import write_plain
 from clnorm.config.tuned import SECTION, options_of
 from clnorm.evaluation.metric import Metric
@@ -36,6 +36,7 @@ def write_caption(grid: Grid, dialect: Dialect) -> str:
     level = f"{LEVEL * 100:g}{dialect.percent}"
     sentences = [
         _explain_stream(grid, dialect),
+        *_explain_protocol(grid, dialect),
         _explain_training(grid, dialect),
         _explain_tuning(grid, dialect),
         *_explain_strategies(grid, dialect),
@@ -70,6 +71,13 @@ def _explain_stream(grid: Grid, dialect: Dialect) -> str:
     if (share := grid.experiment.get("data.validation", "0.0")) not in ("0.0", UNKNOWN):
         words.append(f"tested on {100 * float(share):g}{dialect.percent} of the training clips, held out")
     return f"{known}: {', '.join(words)}"
+
+
+def _explain_protocol(grid: Grid, dialect: Dialect) -> Iterator[str]:
+    """What is special about a protocol, such as that tasks are known."""
+    spec = PROTOCOLS.parse_own(grid.setting["protocol"])
+    if spec is not None and spec.entry.caption:
+        yield dialect.escape(spec.entry.caption.format(**{key: write_plain(value) for key, value in spec.options}))
 
 
 def _explain_training(grid: Grid, dialect: Dialect) -> str:

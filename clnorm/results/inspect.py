@@ -122,15 +122,17 @@ def _count_classes(file: Path, record: RunRecord) -> "tuple[pd.DataFrame | None,
         frame = read_frame(file, hint=hint) if record.schema > 1 else pd.read_parquet(file)
         last = frame[frame["after"] == frame["after"].max()]
         labels, predicted = last["label"].astype(int), last["predicted"].astype(int)
-        order = [label for group in record.experiences for label in group]
+        first: dict[int, int] = {}  # of each class, its first experience
+        for index, group in enumerate(record.experiences):
+            for label in group:
+                first.setdefault(label, index + 1)
+        order = [*first]
         names = [record.classes[label] for label in order]
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise ClnormError(f"cannot be read ({error})", where=str(file), hint=hint) from error
     counts = pd.crosstab(labels, predicted).reindex(index=order, columns=order, fill_value=0)
     clips = counts.sum(axis=1)
     right = pd.Series([counts.loc[label, label] for label in order], index=order)
-    experience = [index + 1 for index, group in enumerate(record.experiences) for _ in group]
-    table = pd.DataFrame(
-        {"class": names, "experience": experience, "clips": clips.to_numpy(), "accuracy": (right / clips).to_numpy()}
-    )
+    columns = {"class": names, "experience": [*first.values()], "clips": clips.to_numpy()}
+    table = pd.DataFrame({**columns, "accuracy": (right / clips).to_numpy()})
     return table, counts.set_axis(names, axis=0).set_axis(names, axis=1)

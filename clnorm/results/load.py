@@ -151,7 +151,7 @@ def _experiment(record: RunRecord) -> dict[str, Any]:
         if isinstance(flat.get(key), str) and (spec := registry.parse_own(flat[key])) is not None:
             flat[key] = spec.short
     known = {
-        "experiences": ", ".join(str(len(experience)) for experience in record.experiences),
+        "experiences": _sizes(record),
         "weights": _start(record),
         # Older versions had no others.
         "imbalance": flat.get("train.imbalance", "none"),
@@ -162,6 +162,15 @@ def _experiment(record: RunRecord) -> dict[str, Any]:
         "tuning.keys": " ".join(record.tuning.get("search", ())) or "none",
     }
     return {name: known.get(name, flat.get(name, UNKNOWN)) for name in EXPERIMENT}
+
+
+def _sizes(record: RunRecord) -> str:
+    """How many classes each experience has, and which have those of the one before: `4, the same 4`."""
+    before, told = list[int](), list[str]()
+    for experience in record.experiences:
+        told.append(f"the same {len(experience)}" if experience == before else str(len(experience)))
+        before = experience
+    return ", ".join(told)
 
 
 def _explain_tuning(tuning: Mapping[str, Any]) -> str:

@@ -1,146 +1,100 @@
 """Elastic Weight Consolidation with a Fisher information that does not depend on any batch size.
 
-Source: Kirkpatrick et al., "Overcoming catastrophic forgetting in neural networks", PNAS 2017, eq. 3. The diagonal
-Fisher is a mean over clips of squared gradients of *single* clips; squaring the gradient of a batch's mean instead, as
-common code does, shrinks it with the batch size.
+After experience k with weights theta*_k and diagonal Fisher F_k:
+
+    accumulated   L + lam/2 sum_k sum_i F_k,i (theta_i - theta*_k,i)^2
+    online        L + lam/2 sum_i F~_i (theta_i - theta*_i)^2,   F~ = gamma F~ + F_k,   theta* the latest weights
+
+Sources: Kirkpatrick et al., "Overcoming catastrophic forgetting in neural networks", PNAS 2017, eq. 3, a penalty for
+each experience; their sum is one quadratic form, which is what is kept, so that memory does not grow. Schwarz et al.,
+"Progress & Compress: A scalable framework for continual learning", ICML 2018, online EWC.
+
+    empirical   F = 1/n sum_i (d log p(y_i | x_i))^2, y_i the clip's own class
+    exact       F = 1/n sum_i sum_y p(y | x_i) (d log p(y | x_i))^2, y over the classes seen
+    avalanche   F = 1/b sum_b (d 1/|b| sum_{i in b} log p(y_i | x_i))^2, b the batches of an epoch, unshuffled
+
+The first two are means over *single* clips. The third is Avalanche's own, by which published numbers were made: it
+squares the gradient of a batch's mean, so that it shrinks as `train.batch_size` grows, and its penalty has no 1/2.
 """
 
-from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+import torch.nn.functional as F
+from torch import Tensor
 
-from clnorm.execution.execution import run_eagerly
-from clnorm.execution.inputs import split_batches
-from clnorm.norms.context import in_evaluation
-from clnorm.ranks import Ranks
-from clnorm.training.plugin import MethodPlugin, Training
+from clnorm.errors import UserError
+from clnorm.strategies.importance import Scalars, mean_gradients_of_batches, mean_gradients_of_clips
+from clnorm.strategies.quadratic import Named, QuadraticPenalty, QuadraticPlugin
+from clnorm.training.plugin import Training
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
 
-Named = dict[str, Tensor]
+_GAMMA = 0.9
 
 
-def fisher_diagonal(
-    model: nn.Module,
-    samples: Iterable[tuple[Tensor, int]],
-    *,
-    seen: int,
-    exact: bool,
-    ranks: Ranks | None = None,
-) -> Named:
-    """The diagonal Fisher of each trainable parameter.
-
-        empirical: F = 1/n sum_i (d log p(y_i | x_i))^2, y_i the clip's own class
-        exact:     F = 1/n sum_i sum_y p(y | x_i) (d log p(y | x_i))^2, y over the classes seen
+def log_likelihoods(logits: Tensor, targets: Tensor, *, seen: int, exact: bool) -> list[tuple[Tensor, float]]:
+    """What the Fisher takes gradients of: log p of a clip's own class, or of each class weighted by its p.
 
     Args:
-        model: in evaluation mode.
-        samples: n inputs (1, T, 3, H, W) with their targets.
+        logits: (1, classes); of several clips, the mean over them of their own classes' log p.
+        targets: (1,).
         seen: how many outputs stand for classes seen so far; p is the softmax over these.
         exact: which of the two.
-        ranks: the processes that each have some of the n samples; all of them get the mean over all.
     """
-    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    total = {name: torch.zeros_like(p) for name, p in parameters.items()}
-    count = 0
-    for clip, target in samples:
-        log_p = torch.log_softmax(model(clip)[0, :seen].float(), dim=0)
-        chosen = range(seen) if exact else [target]
-        for label in chosen:
-            weight = log_p[label].exp().item() if exact else 1.0
-            retain = label != chosen[-1]
-            # A parameter that a single frame, say, leaves unused has a gradient of zero.
-            gradients = torch.autograd.grad(
-                log_p[label], list(parameters.values()), retain_graph=retain, materialize_grads=True
-            )
-            for accumulated, gradient in zip(total.values(), gradients, strict=True):
-                accumulated.addcmul_(gradient, gradient, value=weight)
-        count += 1
-    if ranks is not None and ranks.size > 1:
-        count = int(ranks.sum(torch.tensor(count)))
-        for accumulated in total.values():
-            ranks.sum(accumulated)
-    return {name: accumulated / count for name, accumulated in total.items()}
+    if not exact:
+        return [(-F.cross_entropy(logits[:, :seen], targets), 1.0)]
+    log_p = F.log_softmax(logits[0, :seen], dim=0)
+    return list(zip(log_p, log_p.exp().tolist(), strict=True))
 
 
-class QuadraticPenalty:
-    """lam/2 sum_k sum_i F_k,i (theta_i - theta*_k,i)^2 over all past experiences k, in constant memory.
+class EWCPlugin(QuadraticPlugin, supports_distributed=True):
+    """Measures the Fisher when an experience ends, and penalizes what moves from there.
 
-    Avalanche's own EWC has no 1/2, so that half of this lam is the same penalty there.
-
-    The sum over k is one quadratic form, F (theta - anchor)^2 + a constant, with F = sum_k F_k and the anchor the mean
-    of the theta*_k weighted by F_k; it is kept in that form, which does not cancel where theta is near the anchor.
+    Args:
+        lam: of the paper; the penalty is half of it, and all of it with Avalanche's Fisher.
+        fisher: empirical, exact or avalanche.
+        gamma: what is left of a Fisher after each further experience, of the online penalty; None for the accumulated.
     """
-
-    def __init__(self, lam: float) -> None:
-        self.lam = lam
-        self.importance: Named = {}
-        self.anchor: Named = {}
-        self.constant = 0.0
-
-    def add(self, fisher: Named, parameters: Named) -> None:
-        """Anchor the parameters where they are now, with the importance `fisher`."""
-        for name, added in fisher.items():
-            now = parameters[name].detach().clone()
-            if name not in self.importance:
-                self.importance[name], self.anchor[name] = added, now
-                continue
-            total = self.importance[name] + added
-            # Where nothing was ever important the share is 0/0; the anchor does not matter there.
-            share = torch.where(total > 0, added / total, 0.0)
-            moved = now - self.anchor[name]
-            self.constant += (self.importance[name] * share * moved**2).sum().item()
-            self.importance[name], self.anchor[name] = total, self.anchor[name] + share * moved
-
-    def __call__(self, parameters: Named) -> Tensor:
-        """The penalty at `parameters`, a scalar that gradients flow through."""
-        terms = [
-            (importance * (parameters[name] - self.anchor[name]) ** 2).sum()
-            for name, importance in self.importance.items()
-        ]
-        return 0.5 * self.lam * (torch.stack(terms).sum() + self.constant)
-
-
-class EWCPlugin(MethodPlugin, supports_distributed=True):
-    """Adds the penalty to the loss, and measures the Fisher when an experience ends."""
 
     first_as_naive = True
 
-    def __init__(self, penalty: QuadraticPenalty, *, exact: bool) -> None:
-        super().__init__()
-        self.penalty, self.exact = penalty, exact
+    def __init__(self, lam: float, *, fisher: str, gamma: float | None = None) -> None:
+        super().__init__(QuadraticPenalty(lam if fisher == "avalanche" else lam / 2))
+        self._fisher, self._gamma = fisher, gamma
 
-    def before_training_exp(self, strategy: Training, **kwargs: Any) -> None:
-        # A state that was read back lies on the CPU.
-        for held in (self.penalty.importance, self.penalty.anchor):
-            held.update({name: tensor.to(strategy.device) for name, tensor in held.items()})
-
-    def before_backward(self, strategy: Training, **kwargs: Any) -> None:
-        if self.penalty.importance:
-            strategy.loss += self.penalty(dict(strategy.model.named_parameters()))
+    def measure(self, strategy: Training) -> Named:
+        """The diagonal Fisher on the clips of the experience in training."""
+        scalars: Scalars = partial(log_likelihoods, seen=strategy.seen_classes, exact=self._fisher == "exact")
+        if self._fisher == "avalanche":
+            return mean_gradients_of_batches(strategy, scalars, power=2)
+        return mean_gradients_of_clips(strategy, scalars, power=2)
 
     def after_training_exp(self, strategy: Training, **kwargs: Any) -> None:
-        setup, ids = strategy.setup, strategy.training_stream.experiences[strategy.index].train_ids
-        seen, ranks = strategy.seen_classes, strategy.ranks
-        own = ids[ranks.rank :: ranks.size]
-        batches = split_batches(own, setup.config.eval.batch_size) if len(own) else []
-        with in_evaluation(strategy.model), run_eagerly(setup.execution):
-            read = strategy.inputs.read_singly(strategy.model, batches)
-            samples = ((clip, int(setup.stream.targets[clip_id])) for clip_id, clip in read)
-            fisher = fisher_diagonal(strategy.model, samples, seen=seen, exact=self.exact, ranks=ranks)
-        self.penalty.add(fisher, dict(strategy.model.named_parameters()))
-
-    def state_dict(self) -> dict[str, Any]:
-        held = self.penalty
-        return {"importance": held.importance, "anchor": held.anchor, "constant": held.constant}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        held = self.penalty
-        held.importance, held.anchor, held.constant = state["importance"], state["anchor"], state["constant"]
+        fisher, parameters = self.measure(strategy), dict(strategy.model.named_parameters())
+        if self._gamma is None:
+            self.penalty.add(fisher, parameters)
+            return
+        before, gamma = self.penalty.importance, self._gamma
+        decayed = {name: gamma * before[name] + new if before else new for name, new in fisher.items()}
+        self.penalty.replace(decayed, parameters)
 
 
-def ewc(setup: Setup, *, lam: float = 100.0, fisher: str = "empirical") -> ClipStrategy:
-    """Elastic Weight Consolidation, one quadratic penalty accumulated over experiences."""
-    return ClipStrategy(setup=setup, plugins=[EWCPlugin(QuadraticPenalty(lam), exact=fisher == "exact")])
+def ewc(
+    setup: Setup,
+    *,
+    lam: float = 100.0,
+    fisher: str = "empirical",
+    mode: str = "accumulated",
+    gamma: float = _GAMMA,
+) -> ClipStrategy:
+    """Elastic Weight Consolidation, one quadratic penalty over all past experiences.
+
+    Raises:
+        UserError: a gamma for the accumulated penalty, which has none.
+    """
+    if mode == "accumulated" and gamma != _GAMMA:
+        what = f"gamma={gamma:g} would do nothing with mode=accumulated, which keeps every Fisher whole"
+        raise UserError(what, where="strategy ewc", hint=f"write ewc:mode=online,gamma={gamma:g}")
+    plugin = EWCPlugin(lam, fisher=fisher, gamma=gamma if mode == "online" else None)
+    return ClipStrategy(setup=setup, plugins=[plugin])

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clnorm.data.augment.appearance import create_appearance
 from clnorm.errors import ClnormError
 from clnorm.execution.inputs import pixels_to_input
 from clnorm.ranks import Part
@@ -102,6 +103,7 @@ class BatchMaker:
 
     def __init__(self, setup: Setup) -> None:
         self._device, self._augment, self._mix = setup.device, setup.augment, setup.config.data.mix.bind()
+        self._appearance = create_appearance(setup.stream.looks, setup.stream.experience_of_clip)
         self._order = torch.as_tensor(setup.stream.order)
         self._outputs = self._order.argsort()
         self._labels = self._order[torch.as_tensor(setup.stream.targets)]
@@ -133,6 +135,7 @@ class BatchMaker:
             ClnormError: a plug-in for augmentation returns something else than an augmentation does.
         """
         clips = pixels_to_input(pixels.to(self._device, non_blocking=True))
+        clips = clips if self._appearance is None else self._appearance(clips, ids)
         clips, targets = self._change(clips, self._labels[ids], seen=seen, generator=augmentation)
         mixture, of_clips = self._mix(clips, generator=mixing), tasks[ids].to(self._device)
         return Batch(

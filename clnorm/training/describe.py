@@ -1,5 +1,6 @@
 """What a run's record says of its data, its memory and its predictions."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from clnorm.config.identity import list_values, setting_id
@@ -45,7 +46,7 @@ def begin_record(
         names=_name_parts(config),
         seed=config.seed,
         setting=setting_id(config, data=table.fingerprint),
-        label=LABELS[statistics_of(strategy.model).eval],
+        label="" if stream.knows_tasks else LABELS[statistics_of(strategy.model).eval],
         config=config.to_dict(),
         classes=list(table.classes),
         experiences=[list(experience.classes) for experience in stream.experiences],
@@ -90,6 +91,9 @@ def describe_data(config: "Config", table: "ClipTable", store: "ClipStore", stre
     paths, substituted = table.frame["path"], substitutes_of(table)
     return {
         **({"substituted": substituted} if substituted else {}),
+        **({"tasks": "known at test"} if stream.knows_tasks else {}),
+        **({"looks": [asdict(look) for look in stream.looks]} if stream.looks else {}),
+        **({"note": stream.note} if stream.note else {}),
         "fingerprint": table.fingerprint,
         "content": store.content,
         "sources": "unknown" if len(table.without_source) == len(table) else int(table.frame["group"].nunique()),
@@ -121,7 +125,7 @@ def measure(predictions: "pd.DataFrame", stream: "ClipStream") -> dict[str, Any]
     trained = predictions[predictions["after"] != UNTRAINED]
     before = predictions[predictions["after"] == UNTRAINED]
     untrained = matrix(before.assign(after=0))[0] if len(before) else None
-    present = sorted(label for experience in stream.experiences for label in experience.classes)
+    present = sorted(stream.classes)
     context = MatrixContext(
         clips_per_experience=[len(experience.test_ids) for experience in stream.experiences],
         classes_per_experience=[len(experience.classes) for experience in stream.experiences],

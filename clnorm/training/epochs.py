@@ -23,12 +23,14 @@ class Lengths:
         epochs: of each experience.
         batch_size: clips in a batch, those from memory included.
         share: the share of a batch that comes from memory, in every experience but the first; 0 without a memory.
+        trained: how many of the first experiences are trained by steps; None: all.
     """
 
     shown: tuple[int, ...]
     epochs: int
     batch_size: int
     share: float
+    trained: int | None = None
 
     def recalled(self, index: int) -> int:
         """How many clips of each batch come from memory in experience `index`."""
@@ -36,7 +38,7 @@ class Lengths:
 
     def steps_per_epoch(self, index: int) -> int:
         """Optimizer steps in an epoch of experience `index`."""
-        return math.ceil(self.shown[index] / (self.batch_size - self.recalled(index)))
+        return math.ceil(self._shown(index) / (self.batch_size - self.recalled(index)))
 
     def steps(self, index: int) -> int:
         """Optimizer steps in all epochs of experience `index`."""
@@ -48,7 +50,10 @@ class Lengths:
 
     def clips_per_epoch(self, index: int) -> int:
         """How many clips pass the model in an epoch of experience `index`, those from memory included."""
-        return self.shown[index] + self.recalled(index) * self.steps_per_epoch(index)
+        return self._shown(index) + self.recalled(index) * self.steps_per_epoch(index)
+
+    def _shown(self, index: int) -> int:
+        return self.shown[index] if self.trained is None or index < self.trained else 0
 
 
 class Epochs:

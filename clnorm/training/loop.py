@@ -92,17 +92,20 @@ def _predict(strategy: ClipStrategy, index: int) -> pd.DataFrame:
     """Predictions after a training step: of the experiences seen, and of the others where they were asked for.
 
     Clips of classes seen are predicted among these. For clips of unseen classes every output is allowed, since none of
-    them could be right otherwise.
+    them could be right otherwise. Where tasks are known, a clip is always predicted among the classes of its own.
     """
     setup = strategy.setup
     trained = 0 if index == UNTRAINED else strategy.training_stream.seen_after(index)
-    seen = setup.stream.seen_ids(trained)
+    seen = strategy.training_stream.tested_after(index)
     unseen = setup.stream.test_ids[~np.isin(setup.stream.test_ids, seen)] if setup.config.eval.unseen else seen[:0]
     parts = []
     for ids, allowed in ((seen, trained), (unseen, setup.stream.num_classes)):
         if len(ids):
             parts.append(_predict_ids(strategy, ids, after=index, allowed=allowed))
-    return pd.concat(parts).assign(after=index)
+    predictions = pd.concat(parts).assign(after=index)
+    if setup.stream.is_by_class:
+        return predictions
+    return predictions.assign(experience=setup.stream.experience_of_clip[predictions["clip"]])
 
 
 def _predict_ids(strategy: ClipStrategy, ids: np.ndarray, *, after: int, allowed: int) -> pd.DataFrame:
@@ -117,6 +120,7 @@ def _predict_ids(strategy: ClipStrategy, ids: np.ndarray, *, after: int, allowed
             targets=setup.stream.targets,
             order=setup.stream.order,
             seen=allowed,
+            allowed=setup.stream.allowed(ids),
             batch_size=setup.config.eval.batch_size,
             precision=setup.execution.precision,
             # The test clips come class by class, whose statistics are not those of all.

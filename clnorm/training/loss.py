@@ -20,7 +20,8 @@ def classification_loss(
     Args:
         logits: (B, classes), in float32.
         batch: the B clips.
-        classify: the mean loss of logits for targets (B,): the cross-entropy, or that of `train.imbalance`.
+        classify: the mean loss of logits for targets (B,): the cross-entropy, that of `train.imbalance`, or that of
+            tasks that are known.
         seen: how many of the first outputs are trained; None for all.
     """
     allowed = logits[:, :seen]

@@ -62,6 +62,7 @@ class Training(Protocol):
     @property
     def statistics(self) -> "Teller": ...
     def forward(self) -> Tensor: ...
+    def scale_loss(self, loss: Tensor) -> Tensor: ...
     def classify(self, logits: Tensor, batch: Batch) -> Tensor: ...
 
 
@@ -93,6 +94,9 @@ class MethodPlugin(SupervisedPlugin):
 
     def __init_subclass__(cls, supports_distributed: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(supports_distributed=supports_distributed, **kwargs)
+
+    def finish(self, strategy: Training, index: int) -> None:
+        """Called when experience `index` is over, its memory filled and its norms' statistics as they are evaluated."""
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def fill_memory(memory: Memory, strategy: Training, index: int) -> None:
     Herding goes by the features of the model that is evaluated, whose running statistics are those that training left.
     """
     setup = strategy.setup
-    ids = strategy.training_stream.experiences[index].train_ids
+    ids = strategy.setup.stream.experiences[index].train_ids
 
     def features(of: np.ndarray) -> np.ndarray:
         model = strategy.evaluated_model
@@ -62,7 +62,7 @@ def fill_memory(memory: Memory, strategy: Training, index: int) -> None:
 
 def add_payload(memory: Memory, strategy: Training, methods: Iterable[MethodPlugin], index: int) -> None:
     """Have methods give what they keep beside the clips that the memory has just taken in, of experience `index`."""
-    own = strategy.training_stream.experiences[index].train_ids
+    own = strategy.setup.stream.experiences[index].train_ids
     taken = memory.ids[np.isin(memory.ids, own)]
     for method in methods:
         memory.add_payload(taken, method.payload(strategy, taken))

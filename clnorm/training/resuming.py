@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from clnorm.training.accumulation import AccumulatingTemplate
 from clnorm.training.epochs import Epochs
 from clnorm.training.monitor import MonitorPlugin
-from clnorm.training.norm_statistics import StatisticsPlugin
+from clnorm.training.norms.statistics import StatisticsPlugin
 from clnorm.training.processes import collect_rows, draws_together
 
 

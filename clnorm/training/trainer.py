@@ -15,6 +15,7 @@ from avalanche.logging import BaseLogger
 from avalanche.training.plugins import EvaluationPlugin
 from torch import Tensor, nn
 
+from clnorm.data.augment.appearance import create_appearance
 from clnorm.errors import ClnormError
 from clnorm.execution.execution import compile_model
 from clnorm.execution.inputs import Inputs
@@ -28,20 +29,21 @@ from clnorm.training.averaging import WeightAverage
 from clnorm.training.batch import Batch, BatchMaker
 from clnorm.training.benchmark import create_benchmark
 from clnorm.training.epochs import Epochs, Lengths
+from clnorm.training.finishing import finish_experience
 from clnorm.training.forwarding import check_forward, forward_batch
 from clnorm.training.freezing import FreezingPlugin, freeze_blocks
-from clnorm.training.imbalance.base import TrainedExperience, create_balancing
+from clnorm.training.imbalance.base import create_balancing
 from clnorm.training.imbalance.samplers import count_classes
 from clnorm.training.loss import classification_loss
 from clnorm.training.monitor import MonitorPlugin
-from clnorm.training.norm_options import check_norm_options
-from clnorm.training.norm_statistics import StatisticsPlugin, recalibrate
+from clnorm.training.norms.options import check_norm_options
+from clnorm.training.norms.statistics import StatisticsPlugin
 from clnorm.training.optim import create_optimizer, create_schedule
 from clnorm.training.plugin import MethodPlugin, Training
 from clnorm.training.processes import check_processes, draws_together, share_model
-from clnorm.training.remembering import add_payload, fill_memory
 from clnorm.training.resuming import ResumingTemplate
 from clnorm.training.setup import Setup
+from clnorm.training.tasks import create_classify, refuse_without_tasks
 
 Loss = Callable[[Training, Tensor], Tensor]
 
@@ -56,6 +58,8 @@ class ClipStrategy(ResumingTemplate):
         stream: what is trained on, where it is not the run's stream: all experiences joined to one, as an example.
         share: the share of the batch that comes from the memory, in every experience but the first.
         exemplars: the memory, which is filled after each experience; None where there is none, or a plug-in's own.
+        trained: how many of the first experiences are trained by steps of the optimizer; None: all. Of the others the
+            plug-ins make what they make in `finish`.
         loss: of the strategy and its outputs (B, classes) in float32, for its batch, in place of the loss of
             classification; a scalar.
 
@@ -80,6 +84,7 @@ class ClipStrategy(ResumingTemplate):
         stream: ClipStream | None = None,
         share: float = 0.0,
         exemplars: Memory | None = None,
+        trained: int | None = None,
         loss: Loss | None = None,
     ) -> None:
         self.setup, self.recipe, self.ranks = setup, setup.config.train, setup.ranks
@@ -94,13 +99,18 @@ class ClipStrategy(ResumingTemplate):
         note_pieces(model, self.recipe, setup.reporter)
         check_norm_options(model, setup.config, has_memory=share > 0, experiences=len(experiences))
         check_forward(model, setup, share=share)
+        refuse_without_tasks(setup.stream, [self, *plugins], where=f"strategy {setup.config.strategy.short}")
         check_processes(model, setup.config, setup.execution, self.ranks, methods=[self, *plugins])
         self.balancing = create_balancing(setup)
+        self._classify = create_classify(setup, self.balancing)
         shown = tuple(self.balancing.epoch_length(experience.train_ids) for experience in experiences)
-        self.lengths = Lengths(shown, epochs=self.recipe.epochs, batch_size=self.recipe.batch_size, share=share)
+        self.lengths = Lengths(
+            shown, epochs=self.recipe.epochs, batch_size=self.recipe.batch_size, share=share, trained=trained
+        )
         steps = [self.lengths.steps(index) for index in range(len(experiences))]
         self.statistics = StatisticsPlugin(self.training_stream, steps, device=setup.device)
-        self.inputs = Inputs(setup.store, setup.device, self.statistics.context_of)
+        appearance = create_appearance(setup.stream.looks, setup.stream.experience_of_clip)
+        self.inputs = Inputs(setup.store, setup.device, self.statistics.context_of, appearance)
         self.monitor = MonitorPlugin()
         frozen = freeze_blocks(model, self.recipe.freeze_blocks) if self.recipe.freeze_blocks else []
         self._average = self._create_average(model) if self.recipe.ema else None
@@ -124,24 +134,12 @@ class ClipStrategy(ResumingTemplate):
         """
         place = (index,) if draws_together(self.model) or self.ranks.first else (index, self.ranks.rank)
         with seeded_torch(derive_seed(self.setup.config.seed, "dropout", *place), device=self.device):
-            self.train(self.benchmark.train_stream[index], eval_streams=[])
-        if self.exemplars is not None:
-            fill_memory(self.exemplars, self, index)
-            self.memory = self.exemplars.ids
-        recalibrate(self, index)
-        if self.exemplars is not None:
-            methods = [plugin for plugin in self._given if isinstance(plugin, MethodPlugin)]
-            add_payload(self.exemplars, self, methods, index)
-        own = self.training_stream.experiences[index].train_ids
-        self.balancing.after_experience(
-            TrainedExperience(
-                index=index,
-                ids=np.unique(np.concatenate([own, self.memory])),
-                seen=self.training_stream.seen_after(index),
-                model=self.evaluated_model,
-                inputs=self.inputs,
-            )
-        )
+            if self.lengths.steps(index):
+                self.train(self.benchmark.train_stream[index], eval_streams=[])
+            else:
+                self.statistics.begin(index)
+        methods = [plugin for plugin in self._given if isinstance(plugin, MethodPlugin)]
+        finish_experience(self, index, methods=methods, balancing=self.balancing)
         share_model(self.model, self.ranks)
         if self._average is not None:
             share_model(self._average.module, self.ranks)
@@ -164,7 +162,8 @@ class ClipStrategy(ResumingTemplate):
     @property
     def first_as_naive(self) -> bool:
         """Whether the first experience is trained as without any method, up to its last step."""
-        return type(self) is ClipStrategy and all(getattr(plugin, "first_as_naive", False) for plugin in self._given)
+        plain = type(self) is ClipStrategy and self.lengths.steps(0) > 0
+        return plain and all(getattr(plugin, "first_as_naive", False) for plugin in self._given)
 
     @property
     def seen_classes(self) -> int:
@@ -260,7 +259,7 @@ class ClipStrategy(ResumingTemplate):
         return classification_loss(
             logits,
             batch,
-            classify=partial(self.balancing.loss, smoothing=self.recipe.label_smoothing),
+            classify=self._classify,
             seen=self.seen_classes if self.recipe.loss == "seen" else None,
         )
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from clnorm.errors import UserError
 from clnorm.evaluation.formulas import average_incremental_accuracy
-from clnorm.evaluation.matrix import accuracy_matrix
+from clnorm.evaluation.matrix import accuracy_matrix, class_accuracies
 
 EXPERIENCE_OF_CLASS = [0, 1, 0]
 
@@ -65,6 +65,7 @@ def test_joint_training_gives_one_row():
         (HAND.assign(label=3), {}, "label 3"),
         (HAND.assign(label=-1), {}, "label -1"),
         (HAND, {"num_experiences": 1}, "class 1 belongs to experience 1"),
+        (HAND.assign(experience=2), {}, "experience 2 is none"),
     ],
 )
 def test_refuses(predictions, options, message):
@@ -72,6 +73,13 @@ def test_refuses(predictions, options, message):
         predictions = predictions.drop_duplicates("clip")
     with pytest.raises(UserError, match=message):
         matrix(predictions, **options)
+
+
+def test_an_experience_of_its_own_counts_instead_of_that_of_the_class():
+    rows = frame([(0, 0, 0, 0, 0), (0, 1, 0, 1, 1), (0, 2, 1, 1, 0)]).assign(experience=[0, 1, 1])
+    R = accuracy_matrix(rows, experience_of_class=[0, 0], num_experiences=2)
+    assert R.tolist() == [[1.0, 0.5]]
+    assert class_accuracies(rows, num_classes=2).tolist() == [[0.5, 1.0]]
 
 
 @st.composite

@@ -269,7 +269,7 @@ def test_a_calibration_uses_the_kernels_that_the_record_names(tiny, monkeypatch)
             return report
 
         monkeypatch.setattr("clnorm.norms.batch.passes_for", passes_for)
-        monkeypatch.setattr("clnorm.training.norm_statistics.calibrate_norms", calibrate_norms)
+        monkeypatch.setattr("clnorm.training.norms.statistics.calibrate_norms", calibrate_norms)
         clnorm.run(tiny(norm="bn", train__kernels=kernels, train__epochs=1, model__calibrate=True))
     assert found == {"torch": {"TorchPasses"}, "native": {"NativePasses"}}
     assert passes.passes_for(torch.zeros(1)).__name__ == "TorchPasses"

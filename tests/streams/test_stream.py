@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clnorm.catalogue import PROTOCOLS
 from clnorm.data.datasets.splits import hold_out
@@ -17,8 +19,7 @@ from clnorm.training.benchmark import create_benchmark
 EVEN = PROTOCOLS.parse("even:experiences=2")
 
 
-@pytest.fixture
-def table():
+def make_table():
     """Four classes, each with three training, two test and one unused clip."""
     splits = ["train"] * 3 + ["test"] * 2 + ["unused"]
     rows = [
@@ -26,6 +27,11 @@ def table():
     ]
     frame = pd.DataFrame(rows, columns=["path", "label", "split", "group", "bytes"])
     return ClipTable("toy", Path("/nowhere"), ("a", "b", "c", "d"), frame)
+
+
+@pytest.fixture
+def table():
+    return make_table()
 
 
 def test_every_clip_of_the_split_is_in_exactly_one_experience(table):
@@ -53,7 +59,7 @@ def test_every_clip_of_the_split_is_in_exactly_one_experience(table):
     ],
 )
 def test_a_protocol_that_is_no_partition_of_the_classes_is_refused(table, given, word):
-    plugin = SimpleNamespace(name="mine:cut", build=lambda num_classes, *, seed: given)
+    plugin = SimpleNamespace(name="mine:cut", bind=lambda: lambda num_classes, *, seed: given)
     with pytest.raises(UserError, match=f"protocol mine:cut: {word}"):
         create_stream(table, plugin, seed=0, bad={})
 
@@ -64,13 +70,41 @@ def test_targets_are_places_in_the_order_so_that_seen_classes_come_first(table):
     assert stream.seen_after(0) == 2
     first = stream.experiences[0]
     assert set(stream.targets[first.train_ids]) == {0, 1}
-    assert sorted(stream.seen_ids(2)) == sorted(first.test_ids)
+    assert stream.tested_after(0).tolist() == first.test_ids.tolist()
+    assert not len(stream.tested_after(-1))
+    assert stream.tested_after(1).tolist() == stream.test_ids.tolist()
+    assert (stream.seen_after(-1), stream.seen_after(1)) == (0, 4)
     assert [stream.experience_of_class[label] for label in first.classes] == [0, 0]
+
+
+@given(st.integers(0, 999), st.integers(1, 4))
+def test_outputs_of_a_partition_follow_its_own_order_of_classes(seed, count):
+    """What streams were before an experience could be anything but classes, written out: not a bit of it changes."""
+    generator = np.random.default_rng(seed)
+    classes = generator.permutation(4)
+    groups = [group.tolist() for group in np.split(classes, np.sort(generator.choice(range(1, 4), count - 1, False)))]
+    table, plugin = make_table(), SimpleNamespace(name="mine:cut", bind=lambda: lambda n, *, seed: groups)
+    stream = create_stream(table, plugin, seed=0, bad={})
+    assert stream.order.tolist() == classes.tolist()
+    assert stream.targets.tolist() == [classes.tolist().index(label) for label in table.labels]
+    assert stream.experience_of_clip.tolist() == [
+        next(index for index, group in enumerate(groups) if label in group) for label in table.labels
+    ]
+    assert stream.is_by_class
+    for index, group in enumerate(groups):
+        trained = [clip for clip in table.train_ids if table.labels[clip] in group]
+        assert stream.experiences[index].train_ids.tolist() == trained
+        assert stream.seen_after(index) == sum(map(len, groups[: index + 1]))
+        seen = [clip for clip in stream.test_ids if stream.targets[clip] < stream.seen_after(index)]
+        assert stream.tested_after(index).tolist() == seen
 
 
 def test_joined_keeps_clips_and_targets(table):
     stream = create_stream(table, EVEN, seed=3, bad={})
     joined = stream.joined()
+    assert joined.seen_after(0) == 4
+    assert joined.tested_after(0).tolist() == stream.test_ids.tolist()
+    assert not joined.experience_of_clip.any()
     assert len(joined.experiences) == 1
     assert sorted(joined.experiences[0].train_ids) == sorted(table.train_ids)
     assert joined.targets is stream.targets
@@ -102,7 +136,10 @@ def test_the_first_experiences_are_those_of_the_whole_stream_with_all_outputs(ta
     reached = set(whole.experiences[0].classes)
     assert [owner == 0 for owner in first.experience_of_class] == [label in reached for label in range(4)]
     assert set(first.experience_of_class) == {0, ABSENT}
-    assert set(first.joined().experiences[0].classes) == reached
+    joined = first.joined()
+    assert set(joined.experiences[0].classes) == reached
+    assert (joined.seen_after(0), whole.joined().seen_after(0)) == (2, 4)
+    assert first.is_by_class
     assert whole.first(0) == whole
     assert len(whole.first(2).experiences) == 2
     with pytest.raises(UserError, match=r"train.experiences: there are no 3 experiences; legal: 1 to 2, or 0"):
@@ -125,11 +162,28 @@ def test_validation_keeps_sources_whole(table):
     frame = table.frame.assign(group=[f"g{row // 2}" for row in range(len(table))])  # clips 0, 1 and 2 of each class
     shared = ClipTable("toy", Path("/nowhere"), table.classes, frame)
     held = hold_out(shared, share=0.34)
-    groups = set(shared.groups[held])
+    groups = set(shared.groups[held.test_ids])
     assert groups
-    assert held.tolist() == [clip for clip in shared.train_ids if shared.groups[clip] in groups]
+    assert held.test_ids.tolist() == [clip for clip in shared.train_ids if shared.groups[clip] in groups]
+    assert sorted([*held.train_ids, *held.test_ids]) == shared.train_ids.tolist()
     single = ClipTable("toy", Path("/nowhere"), table.classes, table.frame.assign(group=table.frame["label"].map(str)))
     with pytest.raises(
         UserError, match=r"data.validation: no training clip can be held out of: a, b, c, \.\.\.; legal: two"
     ):
         hold_out(single, share=0.5)
+
+
+@pytest.mark.parametrize(
+    "text", ["blurry:share=0.4,experiences=2", "domain-incremental:experiences=2", "online:experiences=2"]
+)
+def test_validation_fits_every_protocol(table, text):
+    """Held-out clips are tested where test clips would be: in the experience of their class, or in every domain."""
+    frame = pd.concat(
+        [table.frame.assign(path=f"{take}/" + table.frame["path"]) for take in range(4)], ignore_index=True
+    )
+    larger = ClipTable("toy", Path("/nowhere"), table.classes, frame.assign(group=frame["path"]))
+    stream = create_stream(larger, PROTOCOLS.parse(text), seed=0, bad={}, validation=0.5).first(2)
+    assert set(larger.frame["split"][stream.test_ids]) == {"train"}
+    for experience in stream.experiences:
+        assert set(larger.labels[experience.test_ids]) == set(experience.classes)
+        assert not set(experience.test_ids) & {*np.concatenate([part.train_ids for part in stream.experiences])}

@@ -3,7 +3,7 @@
 import pytest
 
 from clnorm.norms import calibrate
-from clnorm.training import norm_statistics as statistics
+from clnorm.training.norms import statistics
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ def test_a_run_that_goes_on_is_not_calibrated_again(tiny, monkeypatch):
     with pytest.raises(pytest.fail.Exception):
         clnorm.run(config)
     monkeypatch.undo()
-    monkeypatch.setattr("clnorm.training.norm_statistics.calibrate_at_start", lambda strategy: pytest.fail("again"))
+    monkeypatch.setattr("clnorm.training.norms.statistics.calibrate_at_start", lambda strategy: pytest.fail("again"))
     record = clnorm.run(config)
     assert record.calibration == {"sites": 13, "clips": 8}
     assert record.status == "finished"

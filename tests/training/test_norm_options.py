@@ -8,7 +8,7 @@ from clnorm.config.load import merge_config
 from clnorm.errors import UserError
 from clnorm.norms.batch import BatchNorm
 from clnorm.norms.sites.swap import swap_norms
-from clnorm.training.norm_options import check_norm_options
+from clnorm.training.norms.options import check_norm_options
 from tests.training.strategies import create
 
 

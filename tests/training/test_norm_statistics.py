@@ -8,7 +8,6 @@ from avalanche.core import SupervisedPlugin
 
 from clnorm.norms.batch import BatchNorm
 from clnorm.norms.layer import LayerNorm
-from clnorm.training.norm_statistics import experience_of_clips
 from clnorm.training.trainer import ClipStrategy
 from tests.training.strategies import STATISTICS, STILL, create, running, state_of
 
@@ -68,13 +67,6 @@ def test_a_continued_run_is_told_the_same_progress(build_setup, told):
     told.clear()
     continued.train_experience(1)
     assert [context.progress for context in told if context is not None] == [2 / 6, 3 / 6, 4 / 6, 5 / 6]
-
-
-def test_experiences_of_clips_follow_their_classes(build_setup):
-    stream = build_setup().stream
-    tasks = experience_of_clips(stream)
-    for experience in stream.experiences:
-        assert set(tasks[experience.train_ids]) == set(tasks[experience.test_ids]) == {experience.index}
 
 
 class Pulling(LayerNorm):

@@ -19,7 +19,7 @@ from clnorm.execution.execution import Execution
 from clnorm.models.create import create_model
 from clnorm.norms.running import running_norms
 from clnorm.ranks import Part, Ranks, read_place
-from clnorm.strategies.replay import ReplayPlugin
+from clnorm.strategies.gdumb import RestartPlugin
 from clnorm.training.processes import collect_rows, draws_together, share_model, sum_over_processes
 from clnorm.training.trainer import ClipStrategy
 from tests.norms.threads import in_threads
@@ -91,7 +91,7 @@ def test_what_a_model_draws_for_whole_batches(backbone, together):
     assert draws_together(create_model(backbone, num_classes=2, image_size=16, num_frames=2)) is together
 
 
-class Foreign(ReplayPlugin):
+class Foreign(RestartPlugin):
     """Derived from a plug-in that is right on several processes, and may not be."""
 
 
@@ -114,7 +114,7 @@ def test_what_several_processes_would_compute_wrongly_is_refused(two_processes, 
     with pytest.raises(UserError, match=r"train.compile: a compiled model"):
         ClipStrategy(setup=two_processes(execution=Execution(compile=True)))
     with pytest.raises(UserError, match=r"Foreign does not say .* supports_distributed=True"):
-        ClipStrategy(setup=two_processes(), plugins=[Foreign(None)])
+        ClipStrategy(setup=two_processes(), plugins=[Foreign()])
     with pytest.raises(UserError, match="Other does not say"):
         Other(setup=two_processes())
     with pytest.raises(UserError, match=r"norm torch.nn:BatchNorm1d: .*|BatchNorm1d at .* several processes cannot"):
@@ -204,6 +204,8 @@ ALL = {  # all that is drawn and counted; stochastic depth is on by default
     "eval.unseen": True,
 }
 PARTS = {"backbone": "vit_nano:dropout=0.1", "norm": "bn:parts=2", "strategy": "ewc", "train.batch_size": 5}
+HOLDING = {"backbone": "vit_nano", "norm": "ln", "train.batch_size": 5, "train.accumulate": 2, "train.epochs": 1}
+HELD = ["si", "mas", "l2_init:lam=0.1", "ewc:mode=online", "ewc:fisher=avalanche", "lwf"]
 SINGLES = {"backbone": "vit_nano", "norm": "cn", "train.batch_size": 1, "train.epochs": 1}
 
 
@@ -229,6 +231,7 @@ def shared(tmp_path_factory):
         {"out": "prefix", "config": {**tiny, "strategy": "naive", "backbone": "vit_nano", "save.prefixes": "first"}},
         {"out": "spectators", "config": {**tiny, **SINGLES}, "alone": True},
         {"out": "infinite", "config": {**tiny, "backbone": "vit_nano", "train.lr": 1e300, "train.epochs": 4}},
+        *({"out": each, "config": {**tiny, **HOLDING, "strategy": each}, "alone": True} for each in HELD),
     ]
     (folder / "cases.json").write_text(json.dumps(cases))
     script = Path(__file__).with_name("several.py")
@@ -269,6 +272,19 @@ def test_two_processes_give_the_run_of_one(shared, number, of_alone):
     assert [line.get("clips") for line in logs[0]] == [line.get("clips") for line in logs[1]]
     losses = [[line["loss"] for line in log if "loss" in line] for log in logs]
     assert losses[0] == pytest.approx(losses[1], rel=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", HELD)
+def test_what_methods_hold_is_the_same_on_two_processes(shared, strategy):
+    folder, cases, results, _ = shared
+    number = [case["out"] for case in cases].index(strategy)
+    of_alone = [case["out"] for case in cases if case.get("alone")].index(strategy)
+    weights, predictions, path = read(folder / strategy, results[0][number])
+    alone, expected, place = read(folder / f"{strategy}-alone", results[2][of_alone])
+    assert path.name == place.name
+    assert difference(alone, weights) < (1e-5 if strategy == "lwf" else 1e-9), "distillation is in float32"
+    pd.testing.assert_frame_equal(predictions, expected, atol=1e-5)
 
 
 @pytest.mark.slow

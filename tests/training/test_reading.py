@@ -12,7 +12,7 @@ from clnorm.execution.inputs import pixels_to_input, split_batches
 from clnorm.seeding import numpy_generator
 from clnorm.strategies.baselines import naive
 from clnorm.training.imbalance.base import TrainedExperience
-from clnorm.training.norm_statistics import calibrate_on
+from clnorm.training.norms.statistics import calibrate_on
 
 CHOICE = {"data__keep": "all", "data__jitter": True}
 

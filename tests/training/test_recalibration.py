@@ -8,7 +8,7 @@ import torch
 
 from clnorm.data.store.store import ClipStore
 from clnorm.seeding import numpy_generator
-from clnorm.training.norm_statistics import calibrate_on
+from clnorm.training.norms.statistics import calibrate_on
 from tests.training.strategies import STATISTICS, STILL, create, running, state_of
 
 

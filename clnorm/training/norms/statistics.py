@@ -34,13 +34,13 @@ class StatisticsPlugin(SupervisedPlugin, supports_distributed=True):  # type: ig
 
     def __init__(self, stream: ClipStream, steps: list[int], *, device: torch.device) -> None:
         super().__init__()
-        self.tasks, self._device = torch.as_tensor(experience_of_clips(stream)), device
+        self.tasks, self._device = torch.as_tensor(stream.experience_of_clip), device
         self.done, self._steps, self._experience = 0, steps, 0
 
     @property
     def progress(self) -> float:
         """The share of the run's steps that is done."""
-        return self.done / self.total
+        return self.done / max(self.total, 1)  # a strategy may take no step at all
 
     @property
     def total(self) -> int:
@@ -51,9 +51,13 @@ class StatisticsPlugin(SupervisedPlugin, supports_distributed=True):  # type: ig
         """The context of a batch of clips `ids` (B,) outside of training: all of them alike."""
         return StepContext(self.tasks[torch.as_tensor(ids)].to(self._device), self._experience, self.progress)
 
+    def begin(self, experience: int) -> None:
+        """Take up an experience, from 0."""
+        self._experience = experience
+        self.done = sum(self._steps[:experience])
+
     def before_training_exp(self, strategy: Training, **kwargs: Any) -> None:
-        self._experience = strategy.index
-        self.done = sum(self._steps[: self._experience])
+        self.begin(strategy.index)
 
     def before_forward(self, strategy: Training, **kwargs: Any) -> None:
         self.tell(strategy, strategy.batch)
@@ -74,12 +78,6 @@ class StatisticsPlugin(SupervisedPlugin, supports_distributed=True):  # type: ig
 
     def after_training_exp(self, strategy: Training, **kwargs: Any) -> None:
         provide_context(strategy.model, None)
-
-
-def experience_of_clips(stream: ClipStream) -> np.ndarray:
-    """(clips,) int64: the experience that each clip's class belongs to."""
-    owner: np.ndarray = stream.experience_of_class[stream.order][stream.targets]
-    return owner
 
 
 def recalibrate(strategy: Training, index: int) -> None:

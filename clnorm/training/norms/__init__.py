@@ -1,0 +1,1 @@
+"""What training has to do with norms: what they are told, and what their running statistics can do."""

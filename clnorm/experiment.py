@@ -112,7 +112,8 @@ def _load_finished(config: Config, table: "ClipTable", folder: RunFolder, report
 def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Reporter, ranks: Ranks) -> RunRecord:
     """Everything between a locked folder and its finished record."""
     from clnorm.execution.precision import resolve_device
-    from clnorm.training.describe import describe_memory, measure
+    from clnorm.results.measure import measure
+    from clnorm.training.describe import describe_memory
     from clnorm.training.loop import train_stream
 
     device = place_on(resolve_device(config.train.device, config.train.precision), ranks)
@@ -122,9 +123,8 @@ def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Re
     if not ranks.first:
         return _require_record(share_record(None, ranks))
     memory = describe_memory(strategy)
-    measured = measure(predictions, strategy.setup.stream)
-    record = replace(record, status="finished", cost=costs.total(), memory=memory, **measured)
-    record = replace(record, reused=costs.reused, earlier=costs.earlier)
+    record = replace(record, status="finished", cost=costs.total(), memory=memory)
+    record = measure(replace(record, reused=costs.reused, earlier=costs.earlier), predictions, folder.path)
     if config.keep_model:
         _keep_model(strategy, table, folder)
     folder.write_results(record, predictions)

@@ -16,11 +16,14 @@ from clnorm.cli.clean import add_clean
 from clnorm.cli.completion import add_completion
 from clnorm.cli.data import add_data
 from clnorm.cli.doctor import add_doctor
+from clnorm.cli.explain import add_explain
 from clnorm.cli.inference import add_inference
 from clnorm.cli.listing import add_listing
+from clnorm.cli.metrics import add_metrics
 from clnorm.cli.norms import add_norms
 from clnorm.cli.output import print_note
 from clnorm.cli.parsing import Parser
+from clnorm.cli.protocol import add_protocol
 from clnorm.cli.run import add_run
 from clnorm.cli.runs import add_runs
 from clnorm.cli.sweep import add_sweep
@@ -86,8 +89,11 @@ def _parser() -> argparse.ArgumentParser:
     add_tune(verbs, common)
     add_table(verbs, common)
     add_runs(verbs, common)
+    add_explain(verbs, common)
     add_inference(verbs, common)
     add_data(verbs.add_parser("data", help="prepare, check or audit a dataset"), common)
+    add_metrics(verbs.add_parser("metrics", help="list metrics, or add one to finished runs"), common)
+    add_protocol(verbs.add_parser("protocol", help="show a protocol's stream, or how alike classes are"), common)
     add_norms(verbs.add_parser("norms", help="check a norm's contract, or audit a swap in a backbone"), common)
 
     add_listing(verbs, common)

@@ -54,8 +54,19 @@ _ADDED_KEYS: dict[str, Any] = {
     "train.forward": "joint",
     "data.validation": 0.0,
     "train.experiences": 0,
+    "train.balanced_epochs": 0,
+    "train.balanced_lr": 0.1,
     "tuned": None,
+    "eval.plasticity": False,
+    "eval.nearest": "none",
+    "eval.views": 1,
+    "eval.every": 0,
+    "eval.probe": False,
+    "eval.cka": False,
 }
+
+# What has a run keep more beside its results, and changes none of them: such runs stand in one table.
+BESIDE = {"eval.plasticity", "eval.nearest", "eval.every", "eval.probe", "eval.cka"}
 
 
 _WITH_FILES = ("protocol",)  # names that may have options that are files
@@ -81,7 +92,7 @@ def setting_id(config: Config, *, data: str = "") -> str:
     Tuned values, which each norm and strategy has of its own, do not count either; the file that they come from does.
     """
     tuned = read_tuning(config.tuned).keys if config.tuned is not None else []
-    return _digest(config, data, leave_out={*NOT_IDENTITY, "norm", "strategy", "seed", *tuned})
+    return _digest(config, data, leave_out={*NOT_IDENTITY, *BESIDE, "norm", "strategy", "seed", *tuned})
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

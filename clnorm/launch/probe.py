@@ -107,7 +107,7 @@ def create_strategy(config: Config, table: ClipTable) -> ClipStrategy:
     """The strategy of a run on noise, with a few clips an experience and one epoch."""
     device = resolve_device(config.train.device, config.train.precision)
     size, frames = config.data.image_size, config.data.frames
-    config = replace(config, train=replace(config.train, epochs=1))
+    config = replace(config, train=replace(config.train, epochs=1, balanced_epochs=0))
     model = create_model(
         config.backbone, norm=config.norm, num_classes=len(table.classes), image_size=size, num_frames=frames
     )

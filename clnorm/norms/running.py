@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch import nn
+from torch import Tensor, nn
 
 from clnorm.errors import UserError
-from clnorm.norms.base import RunningNorm
+from clnorm.norms.base import Norm, RunningNorm
 from clnorm.norms.sites.adapter import NormSite
 from clnorm.norms.statistics import Statistics
 
@@ -48,6 +48,12 @@ def evaluate_by_batch(model: nn.Module) -> Iterator[None]:
     finally:
         for norm in norms:
             norm.transductive = False
+
+
+def statistics_buffers(model: nn.Module) -> list[Tensor]:
+    """The buffers of all norms of a model, each once: its running statistics, those of each task among them."""
+    norms = (module for module in model.modules() if isinstance(module, Norm) or hasattr(module, "running_mean"))
+    return list({id(buffer): buffer for norm in norms for buffer in norm.buffers()}.values())
 
 
 def running_norms(model: nn.Module) -> list[RunningNorm]:

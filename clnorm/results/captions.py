@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from clnorm.catalogue import PROTOCOLS, STRATEGIES
 from clnorm.catalogue.titles import write_plain
 from clnorm.config.tuned import SECTION, options_of
-from clnorm.evaluation.metric import Metric
+from clnorm.evaluation.metrics import Metric
 from clnorm.evaluation.stats import FEWEST, LEVEL
 from clnorm.results.dialects import MISSING, Dialect, write_name, write_versus
 from clnorm.results.grid import SIGNIFICANT, Grid

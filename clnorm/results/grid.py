@@ -11,7 +11,7 @@ from clnorm.catalogue import NORMS, STRATEGIES
 from clnorm.catalogue.reference import Reference
 from clnorm.catalogue.registry import Registry
 from clnorm.errors import UserError
-from clnorm.evaluation.metrics import METRICS, Metric
+from clnorm.evaluation.metrics import METRICS, Metric, find_metric
 from clnorm.evaluation.stats import FEWEST, Interval, PairedDifference, holm, paired_difference, t_interval
 from clnorm.results.names import Place, cite_metrics, name_all
 from clnorm.results.record import NOTES, label_norm
@@ -94,12 +94,10 @@ def create_grid(
     """
     if not metrics:
         raise UserError("no metric is named", where="table", legal=METRICS)
-    for key in metrics:
-        if key not in METRICS:
-            raise UserError(f"unknown metric {key!r}", where="table", legal=METRICS, given=key)
+    shown = tuple({metric.key: metric for metric in (find_metric(name, where="table") for name in metrics)}.values())
     check_one_setting(df)
     df = df.astype({"norm": str, "strategy": str, "label": str, "metric": str})
-    df = df.assign(value=_read_shares(df, metrics))
+    df = df.assign(value=_read_shares(df, shown))
     labels = tuple(sorted(set(df["label"]) - {""}))
     for label in labels:
         if label not in NOTES:
@@ -114,7 +112,7 @@ def create_grid(
         norms=norms,
         labels=labels,
         strategies=_ordered(set(df["strategy"]), STRATEGIES),
-        metrics=tuple(METRICS[key] for key in dict.fromkeys(metrics)),
+        metrics=shown,
         seeds=tuple(sorted(int(seed) for seed in df["seed"].unique())),
         setting={column: str(df[column].iloc[0]) for column in SETTING},
         versus=versus,
@@ -127,10 +125,11 @@ def create_grid(
     return replace(grid, cells=_cells(df, grid))
 
 
-def _read_shares(df: pd.DataFrame, metrics: Sequence[str]) -> "pd.Series[Any]":
+def _read_shares(df: pd.DataFrame, metrics: Sequence[Metric]) -> "pd.Series[Any]":
     """The values as numbers, those of `metrics` checked: each is a share or a difference of shares, or undefined."""
     values = pd.to_numeric(df["value"], errors="coerce")
-    wrong = df[df["metric"].isin(metrics) & ~((values.abs() <= 1 + _ROUNDING) | df["value"].isna())]
+    largest = df["metric"].map({metric.key: metric.largest + _ROUNDING for metric in metrics})
+    wrong = df[largest.notna() & ~((values.abs() <= largest) | df["value"].isna())]
     if not wrong.empty:
         first = wrong.iloc[0]
         raise UserError(

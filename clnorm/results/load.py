@@ -1,5 +1,7 @@
 """All runs under a folder, as one long table."""
 
+import hashlib
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,9 +13,10 @@ from clnorm.catalogue import AUGMENTATIONS, IMBALANCE, MIXES
 from clnorm.config.identity import flatten
 from clnorm.config.moved import moved_options
 from clnorm.errors import ClnormError, UserError
-from clnorm.evaluation.metrics import METRICS
+from clnorm.evaluation.metrics import METRICS, evaluate
 from clnorm.results.find import find_records
 from clnorm.results.folder import RunFolder
+from clnorm.results.measure import describe_run
 from clnorm.results.record import UNKNOWN, RunRecord, read_record
 from clnorm.results.selection import EXPERIMENT, plain_text
 
@@ -21,8 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-_A_BAR = "average_incremental_accuracy"
-GROUPS = ("config", "cost", "folder")
+GROUPS = ("config", "cost", "folder", "order")
 
 
 def load_results(
@@ -38,7 +40,8 @@ def load_results(
         columns: further groups of columns. `config`: every key of the configuration by its dotted name, such as
             `train.epochs`, and `data.fingerprint`, the hash of the clips; `unknown` where an older record has no such
             key. `cost`: `cost.seconds`, `cost.clips_trained`, `cost.peak_memory_mb`. `folder`: the run's `folder`, when
-            it last `changed` (UTC), and how many experiences are `done`.
+            it last `changed` (UTC), and how many experiences are `done`. `order`: a hash of the classes of each
+            experience, in their order.
         on_unreadable: told of each record that cannot be read, and of whatever else `find_records` cannot take, which
             is then left out; by default it is an error.
 
@@ -66,7 +69,7 @@ def load_results(
     read = _read_records(root, on_unreadable)
     files, records = [file for file, _ in read], [_named_anew(record) for _, record in read]
     joint = {
-        _pair(record): record.metrics.get(_A_BAR)
+        _pair(record): record.matrix
         for record in records
         if record.names["strategy"] == "joint" and record.status == "finished"
     }
@@ -88,6 +91,8 @@ def _wide(record: RunRecord, file: Path, columns: Sequence[str]) -> dict[str, An
         shown = {*record.names, "seed"}  # columns of every table already
         values |= {key: value for key, value in flatten(record.config).items() if key not in shown}
         values["data.fingerprint"] = record.data.get("fingerprint", UNKNOWN)
+    if "order" in columns:
+        values["order"] = hashlib.sha256(json.dumps(record.experiences).encode()).hexdigest()[:8]
     if "cost" in columns:
         values |= {f"cost.{key}": value for key, value in record.cost.items()}
     if "folder" in columns:
@@ -137,10 +142,12 @@ def _pair(record: RunRecord) -> tuple[str, str, str, int]:
     return record.setting, record.names["norm"], record.label, record.seed
 
 
-def _with_retention(record: RunRecord, joint: float | None) -> RunRecord:
-    """The record with its share of joint training's A-bar, where both are known and joint training learned anything."""
-    own = record.metrics.get(_A_BAR)
-    return record if own is None or not joint else replace(record, metrics={**record.metrics, "retention": own / joint})
+def _with_retention(record: RunRecord, joint: list[list[float | None]] | None) -> RunRecord:
+    """The record with its share of joint training's A-bar, where it is finished and there is such a run."""
+    if joint is None or record.status != "finished":
+        return record
+    value, _ = evaluate(METRICS["retention"], describe_run(record, {}, joint=joint))
+    return record if math.isnan(value) else replace(record, metrics={**record.metrics, "retention": value})
 
 
 def _experiment(record: RunRecord) -> dict[str, Any]:

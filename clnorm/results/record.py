@@ -47,7 +47,8 @@ class RunRecord:
             and of each class in training (by class id), how many files have another name than official lists say, for
             each way in which they do (`.mp4 for .avi`), bad clips by path with the reason, the store's sampling, and
             the share of training clips that the test clips are, where these are held out (`validation`).
-        memory: clips, frames and megabytes that the strategy keeps.
+        memory: clips, frames and megabytes that the strategy keeps; `kept_megabytes` of everything kept, see
+            `clnorm.training.describe.describe_memory`.
         weights: the report on pretrained weights, empty without.
         swap: the report on every norm site.
         execution: precision, attention kernel and compilation.

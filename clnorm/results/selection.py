@@ -96,7 +96,7 @@ def check_one_setting(df: pd.DataFrame) -> None:
     # Fingerprints come last: a name or a number is easier to choose by. Tuning decides other keys, and comes first.
     others = [str(column) for column in df.columns if column not in SETTING]
     ordered = [*SETTING, *sorted(others, key=lambda name: (name != "tuning", "fingerprint" in name))]
-    shown = {column: _values(df, column) for column in ordered if _tells_settings_apart(df, column)}
+    shown = {column: _values(df, column) for column in ordered if tells_settings_apart(df, column)}
     unsaid = ""
     if not shown:
         shown = {"setting": _values(df, "setting")}
@@ -127,7 +127,7 @@ def _by_number(text: str) -> tuple[bool, float, str]:
         return True, 0.0, text
 
 
-def _tells_settings_apart(df: pd.DataFrame, column: str) -> bool:
+def tells_settings_apart(df: pd.DataFrame, column: str) -> bool:
     """Whether a column belongs to the setting (one value in each) and differs between settings."""
     if (column in COLUMNS and column not in SETTING) or column in NOT_IDENTITY or column.startswith("cost."):
         return False

@@ -77,7 +77,7 @@ class ClipStream:
 
     @property
     def experience_of_class(self) -> np.ndarray:
-        """(classes,) int64: the first experience that each class id is tested in; `ABSENT` where it is in none."""
+        """(classes,) int64: the first experience that each class is tested in; `ABSENT` where there is none."""
         owner = np.full(self.num_classes, ABSENT, dtype=np.int64)
         for experience in reversed(self.experiences):
             owner[list(experience.classes)] = experience.index
@@ -138,9 +138,10 @@ class ClipStream:
 
     def joined(self) -> "ClipStream":
         """The same clips and outputs as one single experience: what joint training sees."""
+        own = self.classes
         whole = Experience(
             index=0,
-            classes=tuple(label for label in self.order.tolist() if label in self.classes),
+            classes=tuple(label for label in self.order.tolist() if label in own),
             train_ids=np.concatenate([experience.train_ids for experience in self.experiences]),
             test_ids=np.concatenate([experience.test_ids for experience in self.experiences]),
         )
@@ -180,17 +181,17 @@ def create_stream(
         UserError: a protocol that does not fit the classes or clips, a class left without training or test clips, or
             one of which nothing can be held out.
     """
-    table = hold_out(table, share=validation) if validation else table
     cut = cut_classes(protocol, table.classes, seed=seed)
     groups = cut.classes
     unusable = np.fromiter(bad, dtype=np.int64, count=len(bad))
-    train, test = (np.setdiff1d(ids, unusable) for ids in (table.train_ids, table.test_ids))
+    roles = _choose_ids(table, validation)
+    train, test = (np.setdiff1d(ids, unusable) for ids in roles)
     for ids, role in ((train, "training"), (test, "test")):
         counts = np.bincount(table.labels[ids], minlength=len(table.classes))
         if (missing := np.flatnonzero(counts == 0)).size:
             names = ", ".join(table.classes[label] for label in missing)
             raise UserError(f"no {role} clips for: {names}", where=str(table.root), hint="add clips, or leave them out")
-    of_clip = assign_clips(cut, table, seed=seed)
+    of_clip = assign_clips(cut, table, *roles, seed=seed)
     order, reached = _order_outputs(groups, table.labels[train], of_clip[train])
     place = np.argsort(order)
     parts = [_by_experience(ids, of_clip[ids], len(groups)) for ids in (train, test)]
@@ -209,6 +210,14 @@ def create_stream(
         looks=cut.looks,
         note=cut.note,
     )
+
+
+def _choose_ids(table: ClipTable, validation: float) -> tuple[np.ndarray, np.ndarray]:
+    """The clips to train and to test on."""
+    if not validation:
+        return table.train_ids, table.test_ids
+    held = hold_out(table, share=validation)
+    return np.setdiff1d(table.train_ids, held), held
 
 
 def _order_outputs(groups: list[list[int]], labels: np.ndarray, owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -249,9 +258,26 @@ def cut_classes(protocol: Spec, names: Sequence[str], *, seed: int) -> Cut:
         raise UserError(f"gave {str(cut.classes)[:80]}", where=where, legal=legal) from None
     if not groups or not all(groups):
         raise UserError("an experience is empty" if groups else "gave no experience", where=where, legal=legal)
+    _check_extras(cut, len(groups), where=where)
     for part in [groups] if cut.divided == "classes" else [[group] for group in groups]:
         _check_partition(part, count, where=where, legal=legal)
     return replace(cut, classes=groups)
+
+
+def _check_extras(cut: Cut, experiences: int, *, where: str) -> None:
+    """Refuse what a plug-in's cut says beside the classes, where it contradicts itself."""
+    if cut.looks and len(cut.looks) != experiences:
+        legal = f"none, or {experiences}, one an experience"
+        raise UserError(f"gave {len(cut.looks)} looks", where=where, legal=legal)
+    if not 0 <= cut.share <= 1:
+        raise UserError(f"gave a share of {cut.share}", where=where, legal="0 to 1")
+    if cut.divided not in ("classes", "clips", "sources"):
+        raise UserError(
+            f"divides {cut.divided!r}", where=where, legal=("classes", "clips", "sources"), given=cut.divided
+        )
+    if cut.divided != "classes" and (cut.share or cut.knows_tasks):
+        what = "gave a share, or tasks that are known, of experiences that all have the same classes"
+        raise UserError(what, where=where, legal="share=0 and knows_tasks=False with divided='clips' or 'sources'")
 
 
 def _check_partition(groups: list[list[int]], count: int, *, where: str, legal: str) -> None:

@@ -1,18 +1,18 @@
-"""What a run's record says of its data, its memory and its predictions."""
+"""What a run's record says of its data and its memory."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor
+
 from clnorm.config.identity import list_values, setting_id
 from clnorm.config.tuned import leave_out_options, read_tuning
 from clnorm.environment import read_versions
-from clnorm.norms.running import statistics_of
+from clnorm.norms.running import statistics_buffers, statistics_of
 from clnorm.results.record import LABELS, RunRecord
 from clnorm.training.accumulation import clips_at_once
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from clnorm.config.config import Config
     from clnorm.data.store.store import ClipStore
     from clnorm.data.table import ClipTable
@@ -108,42 +108,27 @@ def describe_data(config: "Config", table: "ClipTable", store: "ClipStore", stre
 
 
 def describe_memory(strategy: "ClipStrategy") -> dict[str, Any]:
-    store = strategy.setup.store
+    """What the strategy keeps from one experience to the next beside its model, in clips, frames and megabytes.
+
+    `megabytes` are those of the clips' pixels; `payload_megabytes` of what is kept beside each clip; `method_megabytes`
+    of what methods hold, such as old models, importances, anchors and class means; `statistics_megabytes` of the norms'
+    buffers, those of each task among them; `kept_megabytes` of all of these.
+    """
+    store, exemplars = strategy.setup.store, strategy.exemplars
     frames = int(store.kept[strategy.memory].sum())
-    return {"clips": len(strategy.memory), "frames": frames, "megabytes": frames * 3 * store.size**2 / 1e6}
-
-
-def measure(predictions: "pd.DataFrame", stream: "ClipStream") -> dict[str, Any]:
-    """The accuracy matrix and all metrics, as fields of the record."""
-    from clnorm.evaluation.matrix import UNTRAINED, accuracy_matrix, class_accuracies
-    from clnorm.evaluation.metrics import ClassContext, MatrixContext, compute
-
-    def matrix(rows: "pd.DataFrame") -> Any:
-        owner = stream.experience_of_class
-        return accuracy_matrix(rows, experience_of_class=owner, num_experiences=len(stream.experiences))
-
-    trained = predictions[predictions["after"] != UNTRAINED]
-    before = predictions[predictions["after"] == UNTRAINED]
-    untrained = matrix(before.assign(after=0))[0] if len(before) else None
-    present = sorted(stream.classes)
-    context = MatrixContext(
-        clips_per_experience=[len(experience.test_ids) for experience in stream.experiences],
-        classes_per_experience=[len(experience.classes) for experience in stream.experiences],
-        untrained=untrained,
-        classes=ClassContext(
-            accuracies=class_accuracies(trained, num_classes=stream.num_classes)[:, present],
-            experiences=stream.experience_of_class[present],
-            train_clips=stream.train_clips_per_class[present],
-        ),
-    )
-    accuracies = matrix(trained)
-    return {
-        "matrix": [[_defined(value) for value in row] for row in accuracies],
-        "untrained": None if untrained is None else [_defined(value) for value in untrained],
-        "metrics": {name: _defined(value) for name, value in compute(accuracies, context).items()},
+    parts = {
+        "megabytes": frames * 3 * store.size**2 / 1e6,
+        "payload_megabytes": 0.0 if exemplars is None else _megabytes(exemplars.payload),
+        "method_megabytes": _megabytes([method.state_dict() for method in strategy.methods]),
+        "statistics_megabytes": _megabytes(statistics_buffers(strategy.model)),
     }
+    return {"clips": len(strategy.memory), "frames": frames, **parts, "kept_megabytes": sum(parts.values())}
 
 
-def _defined(value: float) -> float | None:
-    """JSON has no NaN: what is undefined is null."""
-    return None if value != value else float(value)
+def _megabytes(held: Any) -> float:
+    """Of all tensors in nested dictionaries and sequences."""
+    if isinstance(held, Tensor):
+        return held.numel() * held.element_size() / 1e6
+    if isinstance(held, dict):
+        held = list(held.values())
+    return sum(map(_megabytes, held)) if isinstance(held, (list, tuple)) else 0.0

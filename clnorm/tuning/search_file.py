@@ -7,6 +7,7 @@ from string import Formatter
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from clnorm.catalogue import STRATEGIES
 from clnorm.catalogue.option import Option
@@ -18,7 +19,7 @@ from clnorm.config.load import merge_config, read_yaml
 from clnorm.config.sections import TrainConfig
 from clnorm.config.tuned import SECTION, options_of
 from clnorm.errors import Mistakes, UserError
-from clnorm.evaluation.metrics import METRICS, ClassContext, MatrixContext
+from clnorm.evaluation.metrics import METRICS, RunData, evaluate
 from clnorm.launch.grid import MOST_RUNS, read_points
 from clnorm.tuning.axis import Axis, plain, read_axis
 from clnorm.tuning.search import Search
@@ -85,18 +86,23 @@ def _read_numbers(loaded: Mapping[str, Any], mistakes: Mistakes, *, where: str) 
 
 def _refuse_undefined(metric: str, experiences: int, cells: Iterable[Config], *, where: str) -> None:
     """Refuse a metric that no run of so many experiences has, such as the forgetting of one."""
+    seen = [(after, label) for after in range(experiences) for label in range(after + 1)]
+    after, labels = (np.array(column) for column in zip(*seen, strict=True))
+    clips = {"after": after, "clip": labels, "label": labels, "predicted": labels, "rank": 0, "confidence": 0.5}
     matrix = np.where(np.tri(experiences, dtype=bool), 0.5, np.nan)
-    if all(config.eval.unseen for config in cells):
-        matrix[:] = 0.5
-    context = MatrixContext(
-        clips_per_experience=[1] * experiences,
-        classes_per_experience=[1] * experiences,
-        untrained=matrix[0] if not np.isnan(matrix).any() else None,
-        classes=ClassContext(matrix, np.arange(experiences), np.arange(experiences) + 1),
+    unseen = all(config.eval.unseen for config in cells)
+    run = RunData(
+        matrix=np.full_like(matrix, 0.5) if unseen else matrix,
+        test_clips=[1] * experiences,
+        experiences=[[label] for label in range(experiences)],
+        train_clips=range(1, experiences + 1),
+        untrained=matrix[-1] if unseen else None,
+        frames={"predictions": pd.DataFrame(clips)},
     )
-    if np.isnan(METRICS[metric].function(matrix, context)):
+    if reason := evaluate(METRICS[metric], run)[1]:
         hint = "more experiences, eval.unseen for FWT, or another metric; see: clnorm list metrics"
-        raise UserError(f"{metric} is undefined in a run with experiences={experiences}", where=where, hint=hint)
+        what = f"{metric} is undefined in a run with experiences={experiences}: {reason}"
+        raise UserError(what, where=where, hint=hint)
 
 
 def _read_seeds(given: object, mistakes: Mistakes, *, where: str) -> list[int]:

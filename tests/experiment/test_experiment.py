@@ -116,7 +116,16 @@ def test_total_batch_is_constant_with_replay_and_memory_is_balanced(tiny, monkey
     later = [(size, old) for index, size, old in sizes if index == 1]
     assert all(old == 1 for _, old in later)
     assert [size for size, _ in later] == [4, 4, 3] * 2
-    assert record.memory == {"clips": 8, "frames": 32, "megabytes": pytest.approx(8 * 4 * 3 * 16 * 16 / 1e6)}
+    pixels = 8 * 4 * 3 * 16 * 16 / 1e6
+    assert record.memory == {
+        "clips": 8,
+        "frames": 32,
+        "megabytes": pytest.approx(pixels),
+        "payload_megabytes": 0.0,
+        "method_megabytes": 0.0,
+        "statistics_megabytes": 0.0,
+        "kept_megabytes": pytest.approx(pixels),
+    }
     assert record.cost["clips_trained"] == 2 * (8 + 8 + 3)
 
 

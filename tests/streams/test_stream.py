@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clnorm.catalogue import PROTOCOLS
+from clnorm.data.augment.looks import Look
 from clnorm.data.datasets.splits import hold_out
 from clnorm.data.table import ClipTable
 from clnorm.errors import UserError
+from clnorm.streams.cut import Cut
 from clnorm.streams.stream import ABSENT, create_stream
 from clnorm.training.benchmark import create_benchmark
 
@@ -62,6 +64,32 @@ def test_a_protocol_that_is_no_partition_of_the_classes_is_refused(table, given,
     plugin = SimpleNamespace(name="mine:cut", bind=lambda: lambda num_classes, *, seed: given)
     with pytest.raises(UserError, match=f"protocol mine:cut: {word}"):
         create_stream(table, plugin, seed=0, bad={})
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        (Cut([[0, 1], [2, 3]], looks=(Look(),)), "gave 1 looks; legal: none, or 2"),
+        (Cut([[0, 1], [2, 3]], share=1.5), "a share of 1.5; legal: 0 to 1"),
+        (Cut([[0, 1], [2, 3]], divided="clip"), "divides 'clip'; did you mean 'clips'"),
+        (Cut([[0, 1, 2, 3]] * 2, divided="clips", knows_tasks=True), "tasks that are known"),
+        (Cut([[0, 1, 2]] * 2, divided="clips"), "class 3 is in no experience"),
+        (Cut([[0, 1], [2, 2, 3]]), "class 2 is there more than once"),
+        (Cut([]), "gave no experience"),
+    ],
+)
+def test_a_cut_of_a_plugin_that_contradicts_itself_is_refused(table, given, word):
+    plugin = SimpleNamespace(name="mine:cut", bind=lambda: lambda num_classes, *, seed: given)
+    with pytest.raises(UserError, match=f"protocol mine:cut: .*{word}"):
+        create_stream(table, plugin, seed=0, bad={})
+
+
+def test_a_plugin_is_given_the_names_where_it_asks_for_them(table):
+    def make(num_classes, *, seed, names):
+        return [[names.index("d")], [names.index(name) for name in "abc"]]
+
+    stream = create_stream(table, SimpleNamespace(name="mine:cut", bind=lambda: make), seed=0, bad={})
+    assert [list(part.classes) for part in stream.experiences] == [[3], [0, 1, 2]]
 
 
 def test_targets_are_places_in_the_order_so_that_seen_classes_come_first(table):
@@ -162,10 +190,9 @@ def test_validation_keeps_sources_whole(table):
     frame = table.frame.assign(group=[f"g{row // 2}" for row in range(len(table))])  # clips 0, 1 and 2 of each class
     shared = ClipTable("toy", Path("/nowhere"), table.classes, frame)
     held = hold_out(shared, share=0.34)
-    groups = set(shared.groups[held.test_ids])
+    groups = set(shared.groups[held])
     assert groups
-    assert held.test_ids.tolist() == [clip for clip in shared.train_ids if shared.groups[clip] in groups]
-    assert sorted([*held.train_ids, *held.test_ids]) == shared.train_ids.tolist()
+    assert held.tolist() == [clip for clip in shared.train_ids if shared.groups[clip] in groups]
     single = ClipTable("toy", Path("/nowhere"), table.classes, table.frame.assign(group=table.frame["label"].map(str)))
     with pytest.raises(
         UserError, match=r"data.validation: no training clip can be held out of: a, b, c, \.\.\.; legal: two"

@@ -202,6 +202,11 @@ ALL = {  # all that is drawn and counted; stochastic depth is on by default
     "data.mix": "mixup",
     "eval.batch_size": 4,
     "eval.unseen": True,
+    "eval.views": 2,
+    "eval.nearest": "both",
+    "eval.every": 3,
+    "eval.probe": True,
+    "eval.cka": True,
 }
 PARTS = {"backbone": "vit_nano:dropout=0.1", "norm": "bn:parts=2", "strategy": "ewc", "train.batch_size": 5}
 HOLDING = {"backbone": "vit_nano", "norm": "ln", "train.batch_size": 5, "train.accumulate": 2, "train.epochs": 1}
@@ -264,6 +269,9 @@ def test_two_processes_give_the_run_of_one(shared, number, of_alone):
     assert path.name == place.name
     assert difference(alone, weights) < 1e-9
     pd.testing.assert_frame_equal(predictions, expected)
+    assert (out == "all") == all((each / "steps.parquet").exists() for each in (path, place))
+    for table in path.glob("[sp][tr]*[ps].parquet"):  # steps and probes
+        pd.testing.assert_frame_equal(pd.read_parquet(table), pd.read_parquet(place / table.name))
     ours, theirs = (json.loads((each / "record.json").read_text()) for each in (path, place))
     assert ours["cost"]["clips_trained"] == theirs["cost"]["clips_trained"]
     assert ours["matrix"] == theirs["matrix"]

@@ -30,7 +30,10 @@ def test_every_cell_gets_the_same_points_of_the_keys_that_it_has(write_search):
         ({"search": {"train.lrr": [1, 2]}}, "search.train.lrr: it is not searched; did you mean 'train.lr'"),
         ({"search": {"train.batch_size": [4, 8]}}, "train.batch_size: it is not searched; .*legal: ewc.fisher"),
         ({"search": {"ewc.lamda": [1, 2]}}, "ewc has no option 'lamda'; did you mean 'ewc.lam'"),
-        ({"search": {"replay.share": [0.1, 0.5]}}, "no strategy of the grid is replay; legal: ewc.fisher, .*ewc.lam"),
+        (
+            {"search": {"replay.share": [0.1, 0.5]}},
+            "no strategy of the grid is replay; legal: .*ewc.lam",
+        ),
         ({"search": {"ewc.fisher": ["exact", "exakt"]}}, "'exakt' is not legal; did you mean 'exact'"),
         ({"grid": None}, "needs lists of values under `grid`"),
         (
@@ -51,7 +54,7 @@ def test_every_cell_gets_the_same_points_of_the_keys_that_it_has(write_search):
         ({"metric": "acuracy"}, "metric: 'acuracy' is not legal; did you mean 'accuracy'"),
         ({"metric": "forgetting", "experiences": 1}, "forgetting is undefined in a run with experiences=1"),
         ({"metric": "retention"}, "retention is undefined"),
-        ({"metric": "fwt"}, "fwt is undefined in a run with experiences=2; .*eval.unseen"),
+        ({"metric": "fwt"}, "fwt is undefined in a run with experiences=2: .*eval.unseen"),
     ],
 )
 def test_a_search_that_cannot_be_is_refused_with_one_reason(write_search, changes, word):

@@ -71,4 +71,6 @@ def _cost(record: RunRecord) -> Text:
     ]
     if memory["clips"]:
         parts.append(f"replay memory: {memory['clips']} clips, {memory['frames']} frames, {memory['megabytes']:.1f} MB")
+    if memory.get("kept_megabytes"):
+        parts.append(f"kept beside the model: {memory['kept_megabytes']:.2f} MB")
     return as_text("  ".join(parts))

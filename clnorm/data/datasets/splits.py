@@ -3,13 +3,11 @@
 All of it moves whole clips between "train", "test" and "unused"; no clip is changed, copied or repeated.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from clnorm.data.table import ClipTable
+from clnorm.data.table import ClipTable, Ids
 from clnorm.errors import UserError
 from clnorm.seeding import numpy_generator
 
@@ -72,8 +70,8 @@ def leaking_groups(frame: pd.DataFrame) -> list[str]:
     return sorted(train & test)
 
 
-def hold_out(table: ClipTable, *, share: float) -> ClipTable:
-    """The table with about `share` of each class's training clips in the place of the test clips, which are unused.
+def hold_out(table: ClipTable, *, share: float) -> Ids:
+    """The ids, ascending, of the training clips that are held out for validation: of each class about `share`.
 
     Clips of one source are held out together or not at all, as `split_by_group` draws them, the same whatever a run's
     seed. The test clips have no part in it.
@@ -83,16 +81,14 @@ def hold_out(table: ClipTable, *, share: float) -> ClipTable:
     """
     ids = table.train_ids
     groups = pd.factorize(table.groups[ids], sort=True)[0].astype(np.int64)
-    held = ids[split_by_group(table.labels[ids], groups, test_share=share, seed=0)]
+    held: Ids = ids[split_by_group(table.labels[ids], groups, test_share=share, seed=0)]
     counts = np.bincount(table.labels[held], minlength=len(table.classes))
     if (without := np.flatnonzero(counts == 0)).size:
         names = ", ".join(table.classes[label] for label in without[:3]) + (", ..." if len(without) > 3 else "")
         what = f"no training clip can be held out of: {names}"
         legal = "two sources or more a class, because a source is never divided"
         raise UserError(what, where="data.validation", legal=legal, hint="leave it at 0, or add clips")
-    split = table.frame["split"].where(table.frame["split"] != "test", "unused")
-    split.iloc[held] = "test"
-    return replace(table, frame=table.frame.assign(split=split))
+    return held
 
 
 def split_by_group(

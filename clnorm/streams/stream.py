@@ -71,6 +71,11 @@ class ClipStream:
         return len(self.order)
 
     @property
+    def classes(self) -> frozenset[int]:
+        """The classes of all experiences, which are not all classes where the stream was cut short."""
+        return frozenset(label for experience in self.experiences for label in experience.classes)
+
+    @property
     def experience_of_class(self) -> np.ndarray:
         """(classes,) int64: the first experience that each class is tested in; `ABSENT` where there is none."""
         owner = np.full(self.num_classes, ABSENT, dtype=np.int64)
@@ -81,7 +86,7 @@ class ClipStream:
     @property
     def is_by_class(self) -> bool:
         """Whether the class of a test clip alone says in which experience it is tested."""
-        return sum(len(experience.classes) for experience in self.experiences) == self.num_classes
+        return sum(len(experience.classes) for experience in self.experiences) == len(self.classes)
 
     @property
     def train_clips_per_class(self) -> np.ndarray:
@@ -133,13 +138,15 @@ class ClipStream:
 
     def joined(self) -> "ClipStream":
         """The same clips and outputs as one single experience: what joint training sees."""
+        own = self.classes
         whole = Experience(
             index=0,
-            classes=tuple(label for experience in self.experiences for label in experience.classes),
+            classes=tuple(label for label in self.order.tolist() if label in own),
             train_ids=np.concatenate([experience.train_ids for experience in self.experiences]),
             test_ids=np.concatenate([experience.test_ids for experience in self.experiences]),
         )
-        reached, of_clip = np.zeros_like(self.reached), np.zeros_like(self.experience_of_clip)
+        reached = (self.reached >= len(self.experiences)).astype(np.int64)  # classes that the stream ends before
+        of_clip = np.zeros_like(self.experience_of_clip)
         return replace(self, experiences=(whole,), reached=reached, experience_of_clip=of_clip)
 
 

@@ -1,5 +1,7 @@
 """What tables say of tuned runs, and of runs limited to the first experiences."""
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -25,7 +27,7 @@ def test_the_caption_says_what_was_tuned_and_how():
     assert "learning rate tuned" in text
     assert "0.1" not in text.partition("Values are")[0]
     assert f"Tuned {TUNED['tuning']}: learning rate and ewc.lam." in text
-    assert "EWC: fisher empirical, lam tuned." in text
+    assert re.search(r"EWC: .*lam tuned", text)
 
 
 def test_an_option_of_a_strategy_that_is_not_shown_is_not_named():

@@ -164,7 +164,10 @@ def test_the_first_experiences_are_those_of_the_whole_stream_with_all_outputs(ta
     reached = set(whole.experiences[0].classes)
     assert [owner == 0 for owner in first.experience_of_class] == [label in reached for label in range(4)]
     assert set(first.experience_of_class) == {0, ABSENT}
-    assert set(first.joined().experiences[0].classes) == reached
+    joined = first.joined()
+    assert set(joined.experiences[0].classes) == reached
+    assert (joined.seen_after(0), whole.joined().seen_after(0)) == (2, 4)
+    assert first.is_by_class
     assert whole.first(0) == whole
     assert len(whole.first(2).experiences) == 2
     with pytest.raises(UserError, match=r"train.experiences: there are no 3 experiences; legal: 1 to 2, or 0"):
@@ -195,3 +198,19 @@ def test_validation_keeps_sources_whole(table):
         UserError, match=r"data.validation: no training clip can be held out of: a, b, c, \.\.\.; legal: two"
     ):
         hold_out(single, share=0.5)
+
+
+@pytest.mark.parametrize(
+    "text", ["blurry:share=0.4,experiences=2", "domain-incremental:experiences=2", "online:experiences=2"]
+)
+def test_validation_fits_every_protocol(table, text):
+    """Held-out clips are tested where test clips would be: in the experience of their class, or in every domain."""
+    frame = pd.concat(
+        [table.frame.assign(path=f"{take}/" + table.frame["path"]) for take in range(4)], ignore_index=True
+    )
+    larger = ClipTable("toy", Path("/nowhere"), table.classes, frame.assign(group=frame["path"]))
+    stream = create_stream(larger, PROTOCOLS.parse(text), seed=0, bad={}, validation=0.5).first(2)
+    assert set(larger.frame["split"][stream.test_ids]) == {"train"}
+    for experience in stream.experiences:
+        assert set(larger.labels[experience.test_ids]) == set(experience.classes)
+        assert not set(experience.test_ids) & {*np.concatenate([part.train_ids for part in stream.experiences])}

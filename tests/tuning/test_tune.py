@@ -1,6 +1,7 @@
 """What a search finds, what it writes, and that it goes on where it was stopped."""
 
 import math
+import re
 
 import pandas as pd
 import pytest
@@ -144,4 +145,4 @@ def test_from_a_search_to_a_table(write_search, sizes, tmp_path, capsys):
         "Tuned on the first 2 experiences, the same 2 trials for each norm and strategy, by ACC on 20 % of" in caption
     )
     assert "with train.epochs 1 (" in caption
-    assert "): learning rate and ewc.lam. ewc: fisher empirical, lam tuned." in caption
+    assert re.search(r"\): learning rate and ewc.lam\. ewc: .*lam tuned", caption)

@@ -52,8 +52,8 @@ class LwFPlugin(MethodPlugin, supports_distributed=True):
     def before_backward(self, strategy: Training, **kwargs: Any) -> None:
         if not (known := self._old.knows):
             return
-        old, new = self._old.outputs(strategy), strategy.mb_output[:, :known].float()
-        strategy.loss += self._lam * distillation(new, old, temperature=self._temperature)
+        new = strategy.mb_output[:, :known].float()
+        strategy.loss += self._lam * distillation(new, self._old.outputs(strategy), temperature=self._temperature)
 
     def state_dict(self) -> dict[str, Any]:
         return self._old.state_dict()

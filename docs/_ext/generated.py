@@ -18,9 +18,18 @@ from clnorm.catalogue.option import Option
 _DESCRIBED = ("norms", "strategies", "protocols", "datasets", "imbalance")
 """Registries whose entries' docstrings are shown: formula, shapes, errors and source."""
 
+PAGED = ("strategies", "protocols")
+"""Registries each of whose entries has a page of its own."""
+
 
 def create(what: str) -> str:
-    """The Markdown for one mark: a registry by its plural, `metrics`, `config`, `commands`, or a module for its API."""
+    """The Markdown for one mark: a registry by its plural, `metrics`, `config`, `commands`, or a module for its API.
+
+    An entry of a registry in `PAGED` is `plural.name`, and the registry itself a list of their pages.
+    """
+    plural, _, name = what.partition(".")
+    if plural in PAGED:
+        return "\n".join(_entry_lines(plural, name) if name else _page_lines(plural))
     if what in REGISTRIES:
         return "\n".join(_registry_lines(what))
     if what in _OTHERS:
@@ -50,6 +59,43 @@ def _registry_lines(plural: str) -> Iterator[str]:
             public = f"clnorm.norms.{found.__name__}"
             path = public if found.__name__ in clnorm.norms.__all__ else entry.target.replace(":", ".")
             yield from _autodoc(path, found)
+
+
+def list_pages(plural: str) -> list[str]:
+    """The names of a registry's built-in entries, each of which has a page."""
+    return [name for name, entry in REGISTRIES[plural]._entries.items() if isinstance(entry.target, str)]
+
+
+def _page_lines(plural: str) -> Iterator[str]:
+    entries = REGISTRIES[plural]._entries
+    rows = [(f"[`{name}`]({plural}/{name}.md)", _escape(entries[name].summary)) for name in list_pages(plural)]
+    yield from _table((REGISTRIES[plural].kind, "what it does"), rows)
+
+
+def _entry_lines(plural: str, name: str) -> Iterator[str]:
+    entry = REGISTRIES[plural]._entries[name]
+    yield from (_sentence(entry.summary), "")
+    if entry.recipe:
+        yield from (f"Other defaults with it: {', '.join(f'`{k}={v}`' for k, v in entry.recipe.items())}.", "")
+    if entry.options:
+        yield from ("## Options", "", *_options(entry.options))
+    module = importlib.import_module(entry.target.partition(":")[0])
+    if plural == "strategies":
+        yield from ("## How it works", "", *_docstring_lines(module), "")
+    found = entry.load()
+    yield from ("## In Python", "", *_autodoc(entry.target.replace(":", "."), found))
+    if entry.papers:
+        yield from (
+            "## Papers",
+            "",
+            *(f"- {paper.authors}. *{paper.title}*. {paper.venue}, {paper.year}." for paper in entry.papers),
+        )
+
+
+def _docstring_lines(module: object) -> Iterator[str]:
+    """A module's docstring as Markdown: indented lines are formulas as they stand, in all others stars are stars."""
+    for line in (inspect.getdoc(module) or "").splitlines():
+        yield line if line.startswith("    ") else line.replace("*", r"\*")
 
 
 def _options(options: Mapping[str, Option]) -> Iterator[str]:

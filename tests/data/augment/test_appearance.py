@@ -54,6 +54,9 @@ def test_each_clip_gets_the_look_of_its_own_experience(clips):
     torch.testing.assert_close(found[1], clips[1] + 0.1)
     again = appearance(clips, torch.tensor([3, 2]))
     assert torch.equal(found, again)
+    assert torch.equal(found[0], clips[0])
+    assert torch.equal(appearance(clips, torch.tensor([3, 0])), clips)
+    assert torch.equal(found[1], appearance(clips[1:], torch.tensor([1]))[0])
 
 
 def test_clips_that_look_as_they_are_need_nothing():

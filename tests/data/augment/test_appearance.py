@@ -79,7 +79,7 @@ def test_training_and_evaluation_see_the_same_look(build_setup):
         torch.as_tensor(ids),
         next(read_batches(setup.store, [ids]))[1],
         tasks=strategy.statistics.tasks,
-        index=0,
+        recalled=0,
         seen=4,
         augmentation=torch.Generator(),
         mixing=np.random.default_rng(0),

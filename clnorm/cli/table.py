@@ -2,11 +2,12 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clnorm.cli.flags import Verbs
-from clnorm.cli.output import print_styled, print_text, refuse_unreadable
+from clnorm.cli.output import print_note, print_styled, print_text, refuse_unreadable
 from clnorm.errors import ClnormError, UserError
 
 if TYPE_CHECKING:
@@ -70,8 +71,17 @@ def _table(options: argparse.Namespace) -> None:
     if options.bib is not None:
         entries = make_bibliography(results, metrics=metrics).encode()
         replace_file(Path(options.bib), lambda file: file.write(entries))
+    _note_unheld(loaded, metrics, options.folder)
     (print_styled if options.format == "rich" else print_text)(text)
     refuse_unreadable(unreadable)
+
+
+def _note_unheld(results: "pd.DataFrame", metrics: Sequence[str], folder: str) -> None:
+    """Say which metrics no run holds, and how they get there: records may be older, or a metric a plug-in."""
+    held = set(results["metric"])
+    for name in metrics:
+        if name not in held:
+            print_note(f"no run holds {name}: compute it from what they keep with clnorm metrics add {name} {folder}")
 
 
 def _print_orders(options: argparse.Namespace, results: "pd.DataFrame", metrics: list[str]) -> None:

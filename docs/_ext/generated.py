@@ -60,11 +60,14 @@ def _options(options: Mapping[str, Option]) -> Iterator[str]:
 
 def _metric_lines() -> Iterator[str]:
     from clnorm.evaluation.metrics import METRICS
+    from clnorm.evaluation.metrics.needs import describe_need
 
     for name, metric in METRICS.items():
         end = "higher" if metric.higher_is_better else "lower"
         yield from (f"## `{name}`", "", f"In tables: {metric.title}. The {end}, the better.", "")
         yield from ("```text", metric.formula, "```", "", f"Source: {metric.source}.", "")
+        if metric.needs:
+            yield from (f"Needs {'; '.join(map(describe_need, metric.needs))}.", "")
 
 
 def _config_lines() -> Iterator[str]:

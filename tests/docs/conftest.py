@@ -24,7 +24,8 @@ SIZES = {
     "train.batch_size": "4",
 }
 CLASSES = ("cartwheel", "dive", "golf", "wave")  # of HMDB51
-SLOW = {"docs/extend/norm.md", "docs/guide/audit.md", "docs/guide/many-runs.md", "docs/guide/predict.md"}
+_LONG = ("guide/audit", "guide/forgetting", "guide/many-runs", "guide/predict", "guide/tuning", "extend/norm")
+SLOW = {f"docs/{name}.md" for name in _LONG}
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def shrink_sizes(arguments: list[str]) -> list[str]:
     elif protocol.startswith("even"):
         given["protocol"] = SIZES["protocol"]
     given |= {key: value for key, value in SIZES.items() if key not in ("dataset", "protocol")}
-    if kept[0] == "sweep" and "--launcher" not in kept:
+    if kept[0] in ("sweep", "tune") and "--launcher" not in kept:
         kept += ["--launcher", "local:processes=1"]
     return [*kept, *(word for key, value in given.items() for word in ("--set", f"{key}={value}"))]
 

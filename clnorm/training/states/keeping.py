@@ -5,6 +5,7 @@ from typing import Any
 
 from clnorm.environment import read_versions
 from clnorm.results.folder import RunFolder
+from clnorm.training.evaluating.findings import Findings, evaluated_as
 from clnorm.training.states.cost import Costs
 from clnorm.training.states.stopping import SIGNALS, StoppedError, StopRequest
 from clnorm.training.trainer import ClipStrategy
@@ -18,10 +19,13 @@ class Keeper:
         folder: of the run.
         costs: of the run so far.
         request: asks the run to stop.
+        findings: of the run's evaluations so far.
     """
 
-    def __init__(self, strategy: ClipStrategy, folder: RunFolder, costs: Costs, request: StopRequest) -> None:
-        self.costs = costs
+    def __init__(
+        self, strategy: ClipStrategy, folder: RunFolder, costs: Costs, request: StopRequest, *, findings: Findings
+    ) -> None:
+        self.costs, self._findings = costs, findings
         self._strategy, self._folder, self._request = strategy, folder, request
         self._save, self._versions = strategy.setup.config.save, read_versions(strategy.device)
         self._kept = time.monotonic()
@@ -32,17 +36,18 @@ class Keeper:
         self._strategy.monitor.clips_trained = 0
 
     def after_step(self) -> None:
-        """A step is done: keep the state where it is time to.
+        """A step is done: keep the state where it is time to, and before fine-tuning, within which none is kept.
 
         Raises:
             StoppedError: the run was asked to stop.
         """
         strategy = self._strategy
+        ends = strategy.ends_training and strategy.lengths.fine_tuning_steps(strategy.index)
         epochs, minutes = self._save.every_epochs, self._save.every_minutes
         by_epoch = epochs and strategy.ends_epoch and (strategy.epoch + 1) % epochs == 0
         by_time = minutes and time.monotonic() - self._kept >= 60 * minutes
         # A signal may come at any moment, and the clocks of several processes differ: all do what one is to do.
-        due, asked = self._agree(due=bool(by_epoch or by_time))
+        due, asked = self._agree(due=bool(by_epoch or by_time or ends))
         if not (due or asked):
             return
         step = strategy.clock.train_epoch_iterations
@@ -50,6 +55,16 @@ class Keeper:
         self._keep(place, done=strategy.index, position=strategy.position())
         if asked:
             raise _stopped(asked, place)
+
+    def stop_fine_tuning(self) -> None:
+        """A step of fine-tuning is done; the state before it is kept.
+
+        Raises:
+            StoppedError: the run was asked to stop.
+        """
+        _, asked = self._agree(due=False)
+        if asked:
+            raise _stopped(asked, f"the fine-tuning after experience {self._strategy.index + 1}")
 
     def finish(self, index: int) -> None:
         """Experience `index` is trained and its clips are predicted: keep the state.
@@ -85,6 +100,8 @@ class Keeper:
             "clips": describe_clips(self._strategy),
             "names": name_parts(self._strategy),
             "costs": self.costs.state_dict(),
+            "evaluated": evaluated_as(self._strategy.setup.config.eval),
+            "findings": self._findings.state_dict(),
             "made": {"until": place, "versions": self._versions},
         }
         self._folder.state.save({**held, **state}, forever=self._save.experiences and "position" not in state)

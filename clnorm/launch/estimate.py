@@ -132,11 +132,10 @@ def _describe_beginning(config: Config, found: Probe, trained: ClipStream, lengt
     if config.save.prefixes == "none" or not found.strategy.first_as_naive:
         return None
     steps = sum(lengths.steps(index) for index in range(len(lengths.shown)))
-    first = trained.experiences[0]
     parts = [
         describe_options(config, with_strategy=False),
         _data_key(config),
-        [first.train_ids.tolist(), trained.targets[first.train_ids].tolist()],
+        trained.digests[0],
         steps if uses_progress(found.strategy.model) else None,
     ]
     return json.dumps(parts, sort_keys=True)

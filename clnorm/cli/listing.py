@@ -96,7 +96,7 @@ def _list_metrics() -> str:
         metric = find_metric(name)
         lines.append(f"{name:<35} {metric.formula} ({metric.source})")
         end = "higher is better" if metric.higher_is_better else "lower is better"
-        needs = f"; needs {', '.join(map(describe_need, metric.needs))}" if metric.needs else ""
+        needs = f"; needs {'; '.join(map(describe_need, metric.needs))}" if metric.needs else ""
         lines.append(f"    {end}{needs}")
     return "\n".join(lines)
 

@@ -152,6 +152,8 @@ def test_arrays_that_do_not_fit_are_refused(wrong):
 
 
 def test_what_is_needed_is_described_for_the_reference():
-    assert describe_need("predictions.nme") == "`predictions.parquet` with its column `nme`"
-    assert describe_need("steps") == "`steps.parquet`"
+    nme = "`predictions.parquet` with its column `nme`, kept with `eval.nearest=exemplars`"
+    assert describe_need("predictions.nme") == nme
+    assert describe_need("steps") == "`steps.parquet`, kept with `eval.every=N`"
+    assert describe_need("drift") == "`drift.parquet`"
     assert all(describe_need(name) for metric in METRICS.values() for name in metric.needs)

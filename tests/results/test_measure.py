@@ -105,8 +105,8 @@ REASONS = {
     "fwt": "it was trained without eval.unseen=true",
     "retention": "it compares two runs: tables fill it in",
     "head": "its classes have equally many training clips",
-    "nme_accuracy": "its predictions.parquet has no column nme",
-    "minimum_accuracy": "it keeps no steps.parquet",
+    "nme_accuracy": "it keeps no column nme in predictions.parquet, which it does with eval.nearest=exemplars",
+    "minimum_accuracy": "it keeps no steps.parquet, which it does with eval.every=N",
     "cka": "it keeps no probes.parquet",
 }
 
@@ -400,6 +400,7 @@ def test_the_list_says_direction_and_needs(capsys):
     assert main(["list", "metrics"]) == 0
     assert out == capsys.readouterr().out
     assert "lower is better; needs `predictions.parquet` with its column `confidence`" in out
+    assert "needs two or more experiences, learned in turn; `steps.parquet`, kept with `eval.every=N`" in out
 
 
 @pytest.mark.slow
@@ -420,6 +421,18 @@ def test_a_metric_that_another_package_announces(tmp_path, run, module):
     assert "lowest_of_all" in command("metrics", "list")
     assert "0.0 %, written" in command("metrics", "add", "lowest_of_all", str(run))
     assert "lowest_of_all" in command("table", str(run.parent), "--metrics", "lowest_of_all", "--format", "csv")
+
+
+@pytest.mark.slow
+def test_a_run_that_is_evaluated_in_every_way_has_every_metric_of_its_stream(tiny):
+    asked = {"eval__nearest": "both", "eval__every": 2, "eval__probe": True, "eval__cka": True, "eval__unseen": True}
+    config = tiny(strategy="replay:per_class=2", train__epochs=1, **asked)
+    record = clnorm.run(config)
+    absent = {key for key, value in record.metrics.items() if value is None}
+    assert absent == {"retention", "head", "mid", "tail"}, "there is no joint training, and classes are equal"
+    for key in METRICS:
+        added = add_metric(key, f"{config.out}/{record.run}")
+        assert (added.value, added.written) == (record.metrics[key], False)
 
 
 def test_a_heading_and_a_formula_of_a_plugin_are_shown_literally(run, module, monkeypatch, capsys):

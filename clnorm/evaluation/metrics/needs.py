@@ -64,12 +64,23 @@ NEEDS = MappingProxyType(
 """By name; any other need is a file that the run keeps, as `predictions` or `predictions.confidence`."""
 
 
+_KEPT_WITH = {
+    "steps": "eval.every=N",
+    "predictions.nme": "eval.nearest=exemplars",
+    "predictions.ncm": "eval.nearest=all",
+    "probes.probe_accuracy": "eval.probe=true",
+    "probes.cka": "eval.cka=true",
+}
+"""What a run is asked for by, that it keeps a file or a column; other files are kept always, or by others."""
+
+
 def describe_need(name: str) -> str:
     """What a need is, for the reference."""
     if name in NEEDS:
         return NEEDS[name].text
     frame, _, column = name.partition(".")
-    return f"`{frame}.parquet`" + (f" with its column `{column}`" if column else "")
+    asked = f", kept with `{_KEPT_WITH[name]}`" if name in _KEPT_WITH else ""
+    return f"`{frame}.parquet`" + (f" with its column `{column}`" if column else "") + asked
 
 
 def find_lack(name: str, run: RunData) -> str:
@@ -77,8 +88,9 @@ def find_lack(name: str, run: RunData) -> str:
     if name in NEEDS:
         return "" if NEEDS[name].is_met(run) else NEEDS[name].reason
     frame, _, column = name.partition(".")
+    asked = f", which it does with {_KEPT_WITH[name]}" if name in _KEPT_WITH else ""
     if frame not in run.frames:
-        return f"it keeps no {frame}.parquet"
+        return f"it keeps no {frame}.parquet{asked}"
     if column and column not in run.frames[frame].columns:
-        return f"its {frame}.parquet has no column {column}"
+        return f"it keeps no column {column} in {frame}.parquet{asked}"
     return ""

@@ -10,7 +10,7 @@ from clnorm.evaluation.metrics.metric import Metric
 from clnorm.evaluation.metrics.run_data import Floats, RunData
 
 _DE_LANGE = "De Lange et al. 2023"
-_STEPS = ("stream", "steps.experience", "steps.tested", "steps.accuracy")
+_STEPS = ("stream", "steps")
 
 
 def _measurements(run: RunData) -> tuple[Floats, "pd.Series[int]", "pd.Series[int]", "pd.Series[float]"]:
@@ -104,7 +104,7 @@ EVALUATION_METRICS = (
         "Davari et al. 2022",
         True,
         lambda run: _mean(_last_probe(run, "probe_accuracy")),
-        ("probes.after", "probes.tested", "probes.probe_accuracy"),
+        ("probes.probe_accuracy",),
     ),
     Metric(
         "cka",
@@ -118,6 +118,6 @@ EVALUATION_METRICS = (
         "Kornblith et al. 2019",
         True,
         lambda run: _mean(_last_probe(run, "cka")[:-1]),
-        ("stream", "probes.after", "probes.tested", "probes.cka"),
+        ("stream", "probes.cka"),
     ),
 )

@@ -21,6 +21,7 @@ _TRAINED = {
     "data.augment": "augmentation {}",
     "data.mix": "mix {}",
     "imbalance": "{} against unequal classes",
+    "fine_tuning": "{} of class-balanced fine-tuning on the memory",
 }
 _FORWARD = {
     "joint": "Current clips and those of a memory pass the model together",

@@ -52,9 +52,9 @@ def load_results(
         named as it is written now, also where its record is older than that. A run that has not finished has the
         status `unfinished` and one row without metric and value. What defines the experiment for a caption are further
         columns: experiences (the number of classes in each), weights, and train.epochs, train.lr, train.batch_size,
-        data.frames, data.image_size, data.augment, data.mix, forward, and kept (megabytes beside the model); `unknown`
-        where an older record has none. Where a run is not limited, train.experiences and data.validation are 0, and
-        where it is not tuned, tuning is `none`.
+        data.frames, data.image_size, data.augment, data.mix, fine_tuning, forward, and kept (megabytes beside the
+        model); `unknown` where an older record has none. Where a run is not limited, train.experiences and
+        data.validation are 0, and where it is not tuned, tuning is `none`.
 
     Raises:
         UserError: there is no such folder, or no run in it, or no such group of columns.
@@ -165,6 +165,7 @@ def _experiment(record: RunRecord) -> dict[str, Any]:
         "weights": _start(record),
         # Older versions had no others.
         "imbalance": flat.get("train.imbalance", "none"),
+        "fine_tuning": f"{epochs} epochs" if (epochs := flat.get("train.balanced_epochs", 0)) else "none",
         "forward": flat.get("train.forward", "joint"),
         "train.experiences": flat.get("train.experiences", 0),
         "data.validation": flat.get("data.validation", 0.0),

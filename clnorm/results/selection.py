@@ -21,6 +21,7 @@ EXPERIMENT = (
     "train.lr",
     "train.batch_size",
     "imbalance",
+    "fine_tuning",
     "forward",
     "train.experiences",
     "data.validation",

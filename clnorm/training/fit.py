@@ -26,7 +26,17 @@ if TYPE_CHECKING:
     from clnorm.data.table import ClipTable
 
 # What fits whatever the other parts are: the cells of a large grid mostly differ in these.
-_RATES = ("lr", "head_scale", "motion_scale", "layer_decay", "weight_decay", "grad_clip", "warmup", "label_smoothing")
+_RATES = (
+    "lr",
+    "balanced_lr",
+    "head_scale",
+    "motion_scale",
+    "layer_decay",
+    "weight_decay",
+    "grad_clip",
+    "warmup",
+    "label_smoothing",
+)
 _NOT_PARTS = {*NOT_IDENTITY, "seed", *(f"train.{name}" for name in _RATES)}
 _CPU = torch.device("cpu")
 

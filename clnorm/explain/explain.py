@@ -46,7 +46,8 @@ def explain(
 
     exactly, and so do the means over j, the first of which is `forgetting` of Chaudhry et al. 2018, every experience
     counting the same. A part below zero says that making a thing anew lost accuracy; of features, that the old
-    experience could be told apart better in the end. All classes may be predicted, as at the end of the run.
+    experience could be told apart better in the end. A clip is predicted among the classes that it was predicted among
+    at the end of the run: all, or where tasks are known, those of its own.
 
     A run that was explained already is loaded.
 
@@ -117,6 +118,7 @@ def _predict(subject: Subject) -> np.ndarray:
         targets=stream.targets,
         order=stream.order,
         seen=stream.num_classes,
+        allowed=stream.allowed(stream.test_ids),
         batch_size=subject.config.eval.batch_size,
         precision=subject.precision,
     )
@@ -155,8 +157,7 @@ def _compare(kept: Kept, subject: Subject, predicted: np.ndarray) -> int:
 def _refuse_other_head(subject: Subject, predicted: np.ndarray, tested: Floats, kept: Kept) -> None:
     """Refuse a model whose outputs are something else than its head's of its features."""
     weight, bias = _read_head(subject)
-    outputs = tested @ weight.T + bias
-    differing = int((subject.stream.order[outputs.argmax(axis=1)] != predicted).sum())
+    differing = int((_choose(subject, tested @ weight.T + bias) != predicted).sum())
     if differing > max(1, _MOST_DIFFERING * len(predicted)):
         what = f"its outputs are not those of `head` on `forward_features`: {differing} of {len(predicted)} differ"
         raise UserError(what, where=str(kept.folder), legal="a backbone whose last layer is its linear head")
@@ -183,8 +184,15 @@ def _fit_and_predict(subject: Subject, tested: Floats) -> tuple[HeadFit, np.ndar
     weight, bias = _read_head(subject)
     every = np.arange(stream.num_classes)
     fit = fit_head(_features(subject, ids), stream.targets[ids], weight, bias, free=every, l2=L2)
-    outputs = tested @ fit.weight.T + fit.bias
-    return fit, stream.order[outputs.argmax(axis=1)]
+    return fit, _choose(subject, tested @ fit.weight.T + fit.bias)
+
+
+def _choose(subject: Subject, outputs: Floats) -> np.ndarray:
+    """(n,) the class id of each test clip's largest output (n, classes), of those that it may be."""
+    stream = subject.stream
+    allowed = stream.allowed(stream.test_ids)
+    chosen = outputs if allowed is None else np.where(allowed, outputs, -np.inf)
+    return np.asarray(stream.order[chosen.argmax(axis=1)])
 
 
 def _features(subject: Subject, ids: np.ndarray) -> Floats:

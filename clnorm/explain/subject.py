@@ -11,6 +11,7 @@ from torch import nn
 
 from clnorm.config.config import Config
 from clnorm.config.load import load_config
+from clnorm.data.augment.appearance import create_appearance
 from clnorm.data.open import open_store, read_table
 from clnorm.deploy.predict import find_model
 from clnorm.deploy.saved import ModelInfo, read_model
@@ -20,6 +21,7 @@ from clnorm.execution.inputs import Inputs
 from clnorm.execution.precision import resolve_device
 from clnorm.explain.parts import Floats, best_before
 from clnorm.norms.context import StepContext
+from clnorm.norms.running import statistics_of
 from clnorm.progress import Reporter
 from clnorm.results.clips import CLIPS_FILE, refuse_other_clips
 from clnorm.results.inspect import read_run
@@ -77,10 +79,7 @@ class Subject:
     @property
     def training_inputs(self) -> Inputs:
         """As `inputs`, with norms told of training clips what the end of the run would tell."""
-        owner = np.zeros(len(self.stream.targets), dtype=np.int64)
-        for experience in self.stream.experiences:
-            owner[experience.train_ids] = experience.index
-        last, device = len(self.stream.experiences) - 1, self.inputs.device
+        owner, last, device = self.stream.experience_of_clip, len(self.stream.experiences) - 1, self.inputs.device
 
         def context_of(ids: np.ndarray) -> StepContext:
             return StepContext(torch.as_tensor(owner[ids], device=device), last, 1.0)
@@ -98,13 +97,7 @@ def find_kept(run: str | Path) -> Kept:
     """
     folder = Path(run)
     file, record = find_model(folder), read_run(folder)
-    if record.label:
-        reasons = {
-            LABELS["batch"]: "test clips were normalized by their own batch, so that running statistics have no part",
-            LABELS["task"]: "its norm was told each test clip's experience, which no estimate on all clips can replace",
-        }
-        hint = "explain a run of a norm that is evaluated by its running statistics, such as bn"
-        raise UserError(f"the run is {record.label}: {reasons[record.label]}", where=str(folder), hint=hint)
+    _refuse_label(record.label, folder)
     try:
         best = best_before(record.matrix)
     except UserError as error:
@@ -121,6 +114,8 @@ def open_subject(kept: Kept, *, data_root: str | None, allow_plugins: Iterable[s
     """
     record, allowed = kept.record, [*allow_plugins]
     loaded = read_model(kept.file, allow_plugins=allowed)
+    # Where tasks are known, no record has a label.
+    _refuse_label(LABELS[statistics_of(loaded.model).eval], kept.folder)
     _refuse_without_head(loaded.model, kept.folder)
     moved = {} if data_root is None else {"data.root": data_root}
     config = load_config(kept.folder / "config.yaml", moved, allow_plugins=allowed)
@@ -135,7 +130,18 @@ def open_subject(kept: Kept, *, data_root: str | None, allow_plugins: Iterable[s
     execution = replace(Execution.from_dict(record.execution), compile=False)
     device = resolve_device(config.train.device, execution.precision)
     prepare_model(loaded.model.to(device), config.train, execution)
-    return Subject(config, loaded.model, stream, Inputs(store, device), execution.precision)
+    inputs = Inputs(store, device, appearance=create_appearance(stream.looks, stream.experience_of_clip))
+    return Subject(config, loaded.model, stream, inputs, execution.precision)
+
+
+def _refuse_label(label: str, folder: Path) -> None:
+    reasons = {
+        LABELS["batch"]: "test clips were normalized by their own batch, so that running statistics have no part",
+        LABELS["task"]: "its norm was told each test clip's experience, which no estimate on all clips can replace",
+    }
+    if label:
+        hint = "explain a run of a norm that is evaluated by its running statistics, such as bn"
+        raise UserError(f"the run is {label}: {reasons[label]}", where=str(folder), hint=hint)
 
 
 def _refuse_without_head(model: nn.Module, folder: Path) -> None:

@@ -132,6 +132,15 @@ def _explain_strategies(grid: Grid, dialect: Dialect) -> Iterator[str]:
             recalls = recalls or "share" in spec.kwargs
     if recalls and (forward := grid.experiment.get("forward")) in _FORWARD:
         yield _FORWARD[forward]
+    if grid.kept and all(strategy in grid.kept for strategy in grid.strategies):
+        kept = [f"{write_name(grid, 'strategy', name, dialect)} {_range(*grid.kept[name])}" for name in grid.strategies]
+        yield f"Kept beside the model, in MB: {', '.join(kept)}"
+
+
+def _range(least: float, most: float) -> str:
+    """One number, or from which to which."""
+    low, high = (f"{value:.3g}" for value in (least, most))
+    return low if low == high else f"{low} to {high}"
 
 
 def _list(items: Sequence[object]) -> str:

@@ -56,6 +56,7 @@ class Grid:
         setting: dataset, protocol and backbone.
         versus: the norm that the others are compared with, or None.
         cells: by (norm, strategy, metric key).
+        kept: by strategy, the least and most megabytes that its runs keep beside the model, where all of them tell.
         experiment: what else defines the experiment, by column of `clnorm.results.selection.EXPERIMENT`.
         names: by (kind, name), what the user calls it.
         titles: by (kind, name), what papers call it, or the user.
@@ -70,6 +71,7 @@ class Grid:
     setting: Mapping[str, str]
     versus: str | None
     cells: Mapping[tuple[str, str, str], Cell]
+    kept: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     experiment: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[Place, str] = field(default_factory=dict)
     titles: Mapping[Place, str] = field(default_factory=dict)
@@ -117,6 +119,7 @@ def create_grid(
         setting={column: str(df[column].iloc[0]) for column in SETTING},
         versus=versus,
         cells={},
+        kept=_read_kept(df),
         experiment={name: _join(df[name]) for name in EXPERIMENT if name in df.columns},
         names=own,
         titles=titles,
@@ -136,6 +139,15 @@ def _read_shares(df: pd.DataFrame, metrics: Sequence[Metric]) -> "pd.Series[Any]
             f"{first['metric']} is {first['value']}", where=str(first["run"]), legal="a share from -1 to 1, or none"
         )
     return values
+
+
+def _read_kept(df: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """The megabytes kept by each strategy; a frame made by hand, or of older records, may lack them."""
+    if "kept" not in df.columns:
+        return {}
+    kept = pd.to_numeric(df["kept"], errors="coerce").groupby(df["strategy"])
+    told = {str(strategy): (values.min(), values.max()) for strategy, values in kept if values.notna().all()}
+    return {strategy: (float(least), float(most)) for strategy, (least, most) in told.items()}
 
 
 def _join(column: "pd.Series[Any]") -> str:

@@ -39,7 +39,8 @@ def load_results(
         folder: where the folders of runs lie, at any depth.
         columns: further groups of columns. `config`: every key of the configuration by its dotted name, such as
             `train.epochs`, and `data.fingerprint`, the hash of the clips; `unknown` where an older record has no such
-            key. `cost`: `cost.seconds`, `cost.clips_trained`, `cost.peak_memory_mb`. `folder`: the run's `folder`, when
+            key. `cost`: `cost.seconds`, `cost.clips_trained`, `cost.peak_memory_mb`,
+            `cost.kept_megabytes` of all that is kept beside the model. `folder`: the run's `folder`, when
             it last `changed` (UTC), and how many experiences are `done`. `order`: a hash of the classes of each
             experience, in their order.
         on_unreadable: told of each record that cannot be read, and of whatever else `find_records` cannot take, which
@@ -51,8 +52,9 @@ def load_results(
         named as it is written now, also where its record is older than that. A run that has not finished has the
         status `unfinished` and one row without metric and value. What defines the experiment for a caption are further
         columns: experiences (the number of classes in each), weights, and train.epochs, train.lr, train.batch_size,
-        data.frames, data.image_size, data.augment, data.mix, forward; `unknown` where an older record has none. Where a
-        run is not limited, train.experiences and data.validation are 0, and where it is not tuned, tuning is `none`.
+        data.frames, data.image_size, data.augment, data.mix, forward, and kept (megabytes beside the model); `unknown`
+        where an older record has none. Where a run is not limited, train.experiences and data.validation are 0, and
+        where it is not tuned, tuning is `none`.
 
     Raises:
         UserError: there is no such folder, or no run in it, or no such group of columns.
@@ -94,7 +96,8 @@ def _wide(record: RunRecord, file: Path, columns: Sequence[str]) -> dict[str, An
     if "order" in columns:
         values["order"] = hashlib.sha256(json.dumps(record.experiences).encode()).hexdigest()[:8]
     if "cost" in columns:
-        values |= {f"cost.{key}": value for key, value in record.cost.items()}
+        kept = {"kept_megabytes": record.memory.get("kept_megabytes", UNKNOWN)}
+        values |= {f"cost.{key}": value for key, value in {**record.cost, **kept}.items()}
     if "folder" in columns:
         folder = RunFolder(file.parent)
         done = len(record.experiences) if record.status == "finished" else folder.count_done()
@@ -211,6 +214,7 @@ def _rows(record: RunRecord) -> list[dict[str, Any]]:
         **record.names,
         "label": record.label,
         **_experiment(record),
+        "kept": record.memory.get("kept_megabytes", UNKNOWN),
         "seed": record.seed,
         "status": record.status,
     }

@@ -62,6 +62,6 @@ class LwFPlugin(MethodPlugin, supports_distributed=True):
         self._old.load_state_dict(state)
 
 
-def lwf(setup: Setup, *, lam: float = 1.0, temperature: float = 2.0) -> ClipStrategy:
+def lwf(setup: Setup, *, lam: float = 3.0, temperature: float = 2.0) -> ClipStrategy:
     """Learning without Forgetting, by distillation from the model before each experience."""
     return ClipStrategy(setup=setup, plugins=[LwFPlugin(setup.model, lam=lam, temperature=temperature)])

@@ -91,6 +91,7 @@ def test_experiences_that_share_classes_are_not_confused():
     shared = changed(experiences=[[0, 1], [0, 1, 2, 3]])
     for key in ("old_as_new", "task_confusion", "within_task_error", "old_accuracy"):
         assert evaluate(METRICS[key], shared)[1] == "its experiences share classes"
+    assert METRICS["mean_class_accuracy"](shared) == pytest.approx((1 / 2 + 0 + 1 + 0) / 4)
 
 
 def test_clips_without_a_nearest_mean_leave_no_number():

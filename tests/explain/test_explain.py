@@ -83,6 +83,22 @@ def test_the_parts_sum_to_the_runs_forgetting(made, tmp_path, norm, strategy):
     np.testing.assert_allclose(np.add(found.statistics_after_head, found.head_before_statistics), gained)
 
 
+@pytest.mark.parametrize("protocol", ["task-incremental:experiences=2", "domain-incremental:experiences=2"])
+def test_clips_are_read_and_predicted_as_the_protocol_has_it(made, tmp_path, protocol):
+    folder = made(tmp_path, norm="bn", strategy="naive", protocol=protocol)
+    found = explain(folder)
+    assert found.final == read_run(folder).matrix[-1][:-1]
+    assert found.differing == 0
+    totals = found.totals()
+    assert sum(totals[part] for part in PARTS) == pytest.approx(totals["forgetting"], abs=1e-12)
+
+
+def test_statistics_of_the_batch_are_refused_where_tasks_are_known_too(made, tmp_path):
+    folder = made(tmp_path, norm="bn:eval=batch", protocol="task-incremental:experiences=2", train__epochs=1)
+    with pytest.raises(UserError, match="the run is transductive"):
+        explain(folder)
+
+
 def test_spoiled_statistics_show_in_their_part_alone(made, tmp_path):
     folder = made(tmp_path, norm="bn", strategy="replay:per_class=2")
     before = explain(folder)

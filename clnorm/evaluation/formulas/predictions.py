@@ -63,7 +63,7 @@ def within_task_error(experiences: npt.ArrayLike, predicted: npt.ArrayLike, corr
 
 
 def expected_calibration_error(confidence: npt.ArrayLike, correct: npt.ArrayLike, *, bins: int = BINS) -> float:
-    """ECE: sum_b n_b / N |share correct in b - mean confidence in b|, over bins ((b - 1) / B, b / B] of confidence.
+    """ECE: `sum_b n_b / N |share correct in b - mean confidence in b|`, b a bin ((b - 1) / B, b / B] of confidence.
 
     Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3.
 

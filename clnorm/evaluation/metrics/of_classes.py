@@ -20,7 +20,7 @@ _PREDICTIONS = ("predictions",)
 
 def _third(group: int, name: str, condition: str, latex: str) -> Metric:
     def compute(run: RunData) -> float:
-        return rank_group_accuracy(run.class_matrix, run.class_experiences, run.class_train_clips, group=group)
+        return rank_group_accuracy(run.class_matrix, run.last_class_experiences, run.class_train_clips, group=group)
 
     return Metric(
         name,
@@ -45,7 +45,7 @@ CLASS_METRICS = (
         r"\frac{1}{C} \sum_c A_{T,c} \textrm{, with $A_{T,c}$ on class $c$ of $C$}",
         "Brodersen et al. 2010",
         True,
-        lambda run: mean_class_accuracy(run.class_matrix, run.class_experiences),
+        lambda run: mean_class_accuracy(run.class_matrix, run.last_class_experiences),
         _PREDICTIONS,
     ),
     _third(HEAD, "head", "in the first third", r"q_c < \frac{1}{3}"),

@@ -86,6 +86,11 @@ class RunData:
         return np.asarray(self.experience_of_class[self.present])
 
     @property
+    def last_class_experiences(self) -> Ints:
+        """The last experience that has each class that is `present`."""
+        return np.asarray(experience_of_class(self.experiences, last=True)[self.present])
+
+    @property
     def class_train_clips(self) -> list[int]:
         """Training clips of each class that is `present`, where the record has them; else none."""
         return [] if self.train_clips is None else [int(self.train_clips[label]) for label in self.present]
@@ -118,13 +123,14 @@ class RunData:
         return found
 
 
-def experience_of_class(experiences: Sequence[Sequence[int]]) -> Ints:
+def experience_of_class(experiences: Sequence[Sequence[int]], *, last: bool = False) -> Ints:
     """The first experience that has each class, by class id, shape (classes,).
 
     Args:
         experiences: the class ids of each experience.
+        last: give the last one that has it instead, which is the same where experiences share no classes.
     """
     owner = np.full(1 + max(label for classes in experiences for label in classes), -1, dtype=np.int64)
-    for index, classes in reversed(list(enumerate(experiences))):
+    for index, classes in list(enumerate(experiences))[:: 1 if last else -1]:
         owner[list(classes)] = index
     return owner

@@ -46,7 +46,7 @@ NEEDS = MappingProxyType(
         "unequal_classes": Need(
             "classes with unequal numbers of training clips",
             "its classes have equally many training clips, or its record does not say how many",
-            lambda run: run.train_clips is not None and len(set(run.train_clips)) > 1,
+            lambda run: len(set(run.class_train_clips)) > 1,
         ),
         "untrained": Need(
             "accuracies before any training, and on experiences to come: `eval.unseen=true`",

@@ -13,15 +13,14 @@ from clnorm.evaluation.formulas.classes import (
     rank_group_accuracy,
 )
 from clnorm.evaluation.metrics.metric import Metric
-from clnorm.evaluation.metrics.run_data import RunData, experience_of_class
+from clnorm.evaluation.metrics.run_data import RunData
 
 _PREDICTIONS = ("predictions",)
 
 
 def _third(group: int, name: str, condition: str, latex: str) -> Metric:
     def compute(run: RunData) -> float:
-        owner = experience_of_class(run.experiences, last=True)
-        return rank_group_accuracy(run.class_matrix, owner, run.train_clips or (), group=group)
+        return rank_group_accuracy(run.class_matrix, run.last_class_experiences, run.class_train_clips, group=group)
 
     return Metric(
         name,
@@ -46,7 +45,7 @@ CLASS_METRICS = (
         r"\frac{1}{C} \sum_c A_{T,c} \textrm{, with $A_{T,c}$ on class $c$ of $C$}",
         "Brodersen et al. 2010",
         True,
-        lambda run: mean_class_accuracy(run.class_matrix, experience_of_class(run.experiences, last=True)),
+        lambda run: mean_class_accuracy(run.class_matrix, run.last_class_experiences),
         _PREDICTIONS,
     ),
     _third(HEAD, "head", "in the first third", r"q_c < \frac{1}{3}"),
@@ -61,7 +60,7 @@ CLASS_METRICS = (
         r"\textrm{, with $e_c$ the experience of class $c$}",
         "clnorm, after Wu et al. 2019",
         True,
-        lambda run: old_accuracy(run.class_matrix, run.experience_of_class),
+        lambda run: old_accuracy(run.class_matrix, run.class_experiences),
         (*_PREDICTIONS, "stream", "own_classes"),
     ),
     Metric(
@@ -73,7 +72,7 @@ CLASS_METRICS = (
         r"\textrm{, with $e_c$ the experience of class $c$}",
         "clnorm, after Wu et al. 2019",
         True,
-        lambda run: new_accuracy(run.class_matrix, run.experience_of_class),
+        lambda run: new_accuracy(run.class_matrix, run.class_experiences),
         (*_PREDICTIONS, "stream", "own_classes"),
     ),
 )

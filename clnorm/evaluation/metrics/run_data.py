@@ -71,9 +71,29 @@ class RunData:
         return last
 
     @cached_property
+    def present(self) -> Ints:
+        """The ids of the classes that the experiences have, ascending: not all where a stream was cut short."""
+        return np.flatnonzero(self.experience_of_class >= 0).astype(np.int64)
+
+    @cached_property
     def class_matrix(self) -> Floats:
-        """A, shape (steps, classes): the accuracy on each class after each step."""
-        return class_accuracies(self.predictions, num_classes=len(self.experience_of_class))
+        """A, shape (steps, classes): the accuracy on each class that is `present` after each step."""
+        return class_accuracies(self.predictions, num_classes=len(self.experience_of_class))[:, self.present]
+
+    @property
+    def class_experiences(self) -> Ints:
+        """The experience of each class that is `present`."""
+        return np.asarray(self.experience_of_class[self.present])
+
+    @property
+    def last_class_experiences(self) -> Ints:
+        """The last experience that has each class that is `present`."""
+        return np.asarray(experience_of_class(self.experiences, last=True)[self.present])
+
+    @property
+    def class_train_clips(self) -> list[int]:
+        """Training clips of each class that is `present`, where the record has them; else none."""
+        return [] if self.train_clips is None else [int(self.train_clips[label]) for label in self.present]
 
     def matrix_of(self, column: str) -> Floats:
         """R by another column of class ids than `predicted`; NaN where a clip has none in it."""

@@ -47,7 +47,7 @@ class RunRecord:
             and of each class in training (by class id), how many files have another name than official lists say, for
             each way in which they do (`.mp4 for .avi`), bad clips by path with the reason, and the store's sampling.
         memory: clips, frames and megabytes that the strategy keeps; `kept_megabytes` of everything kept, see
-            `clnorm.training.describe.describe_memory`.
+            `clnorm.training.describe.describe_memory`; None where plug-ins do not tell, which `untold` names.
         weights: the report on pretrained weights, empty without.
         swap: the report on every norm site.
         execution: precision, attention kernel and compilation.
@@ -73,7 +73,7 @@ class RunRecord:
     untrained: list[float | None] | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
-    memory: dict[str, float] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, Any] = field(default_factory=dict)
     swap: dict[str, Any] = field(default_factory=dict)
     execution: dict[str, Any] = field(default_factory=dict)

@@ -30,6 +30,7 @@ from clnorm.training.batch import Batch, BatchMaker
 from clnorm.training.benchmark import create_benchmark
 from clnorm.training.epochs import Epochs, Lengths
 from clnorm.training.finishing import finish_experience
+from clnorm.training.foreign.admit import admit_plugins
 from clnorm.training.forwarding import check_forward, forward_batch
 from clnorm.training.freezing import FreezingPlugin, freeze_blocks
 from clnorm.training.imbalance.base import create_balancing
@@ -125,6 +126,7 @@ class ClipStrategy(ResumingTemplate):
             # refused in all processes but the first.
             evaluator=EvaluationPlugin(loggers=[BaseLogger()] if self.ranks.first else None),
         )
+        admit_plugins(self, plugins)
 
     def train_experience(self, index: int) -> None:
         """Train on experience `index` of the training stream, alone and from fresh optimizer state.
@@ -260,12 +262,11 @@ class ClipStrategy(ResumingTemplate):
 
     def classify(self, logits: Tensor, batch: Batch) -> Tensor:
         """The loss of classification of outputs (B, classes) for a batch, or for a part of it; a scalar."""
-        return classification_loss(
-            logits,
-            batch,
-            classify=self._classify,
-            seen=self.seen_classes if self.recipe.loss == "seen" else None,
-        )
+        return classification_loss(logits, batch, classify=self.classify_targets)
+
+    def classify_targets(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of outputs (B, classes) for targets (B,), over the outputs that are trained; a scalar."""
+        return self._classify(logits[:, : self.seen_classes] if self.recipe.loss == "seen" else logits, targets)
 
     def scale_loss(self, loss: Tensor) -> Tensor:
         return self.scaler.scale(loss)

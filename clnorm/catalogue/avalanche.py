@@ -28,6 +28,10 @@ UNFIT = {
     f"{_PLUGINS}.gdumb:GDumbPlugin": "it replaces the model and the clips that are trained on; use the strategy gdumb",
     f"{_PLUGINS}.rwalk:RWalkPlugin": "it leaves the model in evaluation mode in each step, so that no norm would see "
     "the statistics of a batch, and no dropout be drawn; use the strategy si or ewc:mode=online, which it joins",
+    f"{_PLUGINS}.synaptic_intelligence:SynapticIntelligencePlugin": "on a CPU it does nothing, since what it holds as "
+    "the weights before a step are the weights themselves; use the strategy si",
+    f"{_PLUGINS}.mir:MIRPlugin": "it replays no class of an experience's last batch, and so none that has just been "
+    "learned: it is made for experiences of one batch; use the strategy replay",
     f"{_PLUGINS}.lfl:LFLPlugin": "it asks the model for get_features of avalanche.models.BaseModel, and leaves it in "
     "evaluation mode; use the strategy lwf",
     f"{_PLUGINS}.feature_distillation:FeatureDistillationPlugin": "it reads the features that some of Avalanche's "
@@ -82,7 +86,7 @@ def adapt(name: str, target: Any) -> Entry | None:
             return None
         return Entry(name, target, "", read_options(target, {"setup"}, leading=0), through=f"{_BUILT_BY}:from_class")
     if reason := unfit_reason(target):
-        raise UserError(f"{name!r} cannot be used: {reason}")
+        raise UserError(f"{name!r} cannot be taken: {reason}")
     if _TEMPLATE in homes:
         raise UserError(
             f"{name!r} is a strategy of Avalanche's, which brings a loop, a loader and an optimizer of its own",

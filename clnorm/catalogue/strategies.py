@@ -1,7 +1,7 @@
 """The strategies: how a model learns one experience after the other."""
 
 import clnorm.catalogue.papers as papers
-from clnorm.catalogue.avalanche import adapt
+from clnorm.catalogue.avalanche import UNFIT, adapt
 from clnorm.catalogue.entry import Entry
 from clnorm.catalogue.option import Option
 from clnorm.catalogue.registry import Registry
@@ -19,7 +19,7 @@ _MEMORY = {
 """What a memory of clips holds, and how much of a batch comes from it: options of every method that has one."""
 
 # Importing clnorm.training has Avalanche imported in parts, where a plug-in imports it.
-STRATEGIES = Registry("strategy", plural="strategies", adapt=adapt, first="clnorm.training")
+STRATEGIES = Registry("strategy", plural="strategies", adapt=adapt, first="clnorm.training", unfit=UNFIT)
 STRATEGIES.add(
     Entry(
         "naive",

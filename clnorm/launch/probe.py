@@ -21,8 +21,8 @@ from clnorm.execution.precision import resolve_device
 from clnorm.models.create import create_model
 from clnorm.progress import Reporter
 from clnorm.streams.stream import ClipStream, create_stream
-from clnorm.training.norms.statistics import calibrate_at_start
 from clnorm.training.fit import build_strategy
+from clnorm.training.norms.statistics import calibrate_at_start
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
 

@@ -30,7 +30,7 @@ from clnorm.training.batch import Batch, BatchMaker
 from clnorm.training.benchmark import create_benchmark
 from clnorm.training.epochs import Epochs, Lengths
 from clnorm.training.finishing import finish_experience
-from clnorm.training.foreign.admit import admit_plugins
+from clnorm.training.foreign.admit import admit_plugins, check_plugins
 from clnorm.training.forwarding import check_forward, forward_batch
 from clnorm.training.freezing import FreezingPlugin, freeze_blocks
 from clnorm.training.imbalance.base import create_balancing
@@ -102,6 +102,7 @@ class ClipStrategy(ResumingTemplate):
         check_forward(model, setup, share=share)
         refuse_without_tasks(setup.stream, [self, *plugins], where=f"strategy {setup.config.strategy.short}")
         check_processes(model, setup.config, setup.execution, self.ranks, methods=[self, *plugins])
+        check_plugins(setup, plugins)
         self.balancing = create_balancing(setup)
         self._classify = create_classify(setup, self.balancing)
         shown = tuple(self.balancing.epoch_length(experience.train_ids) for experience in experiences)

@@ -16,23 +16,19 @@ _OF_PIECE = {"before_forward", "after_forward", "before_backward", "after_backwa
 _OF_GRADIENTS = {"after_backward", "before_update", "after_update", "after_training_iteration"}
 
 
-def admit_plugins(strategy: Any, plugins: Sequence[Any]) -> None:
-    """Make plug-ins that were not written for clnorm part of a strategy that is otherwise ready to train.
+def check_plugins(setup: Setup, plugins: Sequence[Any]) -> None:
+    """Refuse plug-ins that would do nothing, and those not written for clnorm that cannot be used in a run.
 
     Args:
-        strategy: a `ClipStrategy`.
-        plugins: all that it was given.
+        setup: the run's parts.
+        plugins: all that a strategy is given.
 
     Raises:
         UserError: one of them cannot be used, or not as the run is configured.
     """
-    setup: Setup = strategy.setup
     where = f"strategy {setup.config.strategy.name}"
     refuse_uncalled(plugins, where=where)
-    foreign = [plugin for plugin in plugins if not isinstance(plugin, MethodPlugin)]
-    if not foreign:
-        return
-    for plugin in foreign:
+    for plugin in _list_foreign(plugins):
         if reason := _find_fault(plugin) or _find_misfit(plugin, setup):
             raise UserError(f"{type(plugin).__name__} cannot be used: {reason}", where=where, hint=PAGE)
         if not hasattr(plugin, "load_state_dict"):
@@ -40,10 +36,28 @@ def admit_plugins(strategy: Any, plugins: Sequence[Any]) -> None:
                 f"{type(plugin).__name__} has no state_dict: once it is stopped this run cannot go on, "
                 "and its kept states are of no use."
             )
-    guards = {id(plugin): GuardedPlugin(plugin, seed=setup.config.seed, where=where) for plugin in foreign}
-    strategy.plugins = [guards.get(id(plugin), plugin) for plugin in strategy.plugins]
-    strategy._criterion = ClipCriterion(strategy)
-    strategy.model.register_forward_pre_hook(read_ids(strategy, strategy.statistics))
+
+
+def admit_plugins(strategy: Any, plugins: Sequence[Any]) -> None:
+    """Make plug-ins that were not written for clnorm part of a strategy that is otherwise ready to train.
+
+    Args:
+        strategy: a `ClipStrategy`.
+        plugins: all that it was given.
+    """
+    config = strategy.setup.config
+    guards = {
+        id(plugin): GuardedPlugin(plugin, seed=config.seed, where=f"strategy {config.strategy.name}")
+        for plugin in _list_foreign(plugins)
+    }
+    if guards:
+        strategy.plugins = [guards.get(id(plugin), plugin) for plugin in strategy.plugins]
+        strategy._criterion = ClipCriterion(strategy)
+        strategy.model.register_forward_pre_hook(read_ids(strategy, strategy.statistics))
+
+
+def _list_foreign(plugins: Sequence[Any]) -> list[Any]:
+    return [plugin for plugin in plugins if not isinstance(plugin, MethodPlugin)]
 
 
 def _find_fault(plugin: Any) -> str:

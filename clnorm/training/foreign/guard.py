@@ -63,7 +63,9 @@ class GuardedPlugin:
         try:
             with seeded_globals(seed):
                 result = hook(strategy, **kwargs)
-        except (ClnormError, MemoryError, torch.OutOfMemoryError):
+        except ClnormError as error:
+            raise error.within(f"{self._where}: {name} of the plug-in {self.name}") from error
+        except (MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:
             raise self._failed(name, error) from error

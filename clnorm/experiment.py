@@ -153,7 +153,7 @@ def _prepare(
     from clnorm.data.store.device import check_choice, keep_on_device
     from clnorm.execution.execution import prepare_model
     from clnorm.training.describe import begin_record
-    from clnorm.training.fit import check_parts
+    from clnorm.training.fit import build_strategy, check_parts
     from clnorm.training.setup import Setup
 
     if unknown := describe_sources(table):
@@ -177,7 +177,7 @@ def _prepare(
     _refuse_changed_files(folder, store)
     stream = stream_of(config, table, bad=store.bad)
     setup = Setup(config, model, store, stream, device, reporter, folder.log, execution, augment, ranks)
-    strategy = config.strategy.build(setup)
+    strategy = build_strategy(setup)
     record = begin_record(
         strategy,
         table,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import clnorm.catalogue.papers as papers
+from clnorm.catalogue.avalanche import UNFIT, adapt
 from clnorm.catalogue.entry import Entry
 from clnorm.catalogue.option import Option
 from clnorm.catalogue.registry import Registry
@@ -21,7 +22,8 @@ _MEMORY = {
 
 _ALPHA = Option(0.3, "weight alpha of the squared distance to the outputs kept", low=0.0)
 
-STRATEGIES = Registry("strategy", plural="strategies")
+# Importing clnorm.training has Avalanche imported in parts, where a plug-in imports it.
+STRATEGIES = Registry("strategy", plural="strategies", adapt=adapt, first="clnorm.training", unfit=UNFIT)
 STRATEGIES.add(
     Entry(
         "naive",

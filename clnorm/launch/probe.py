@@ -21,6 +21,7 @@ from clnorm.execution.precision import resolve_device
 from clnorm.models.create import create_model
 from clnorm.progress import Reporter
 from clnorm.streams.stream import ClipStream, stream_of
+from clnorm.training.fit import build_strategy
 from clnorm.training.norms.statistics import calibrate_at_start
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
@@ -127,8 +128,7 @@ def create_strategy(config: Config, table: ClipTable) -> ClipStrategy:
         execution,
         create_augmentation(config.data.augment, table.classes),
     )
-    strategy: ClipStrategy = config.strategy.build(setup)
-    return strategy
+    return build_strategy(setup)
 
 
 def _shorten(stream: ClipStream, count: int) -> ClipStream:

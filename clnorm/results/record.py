@@ -48,7 +48,7 @@ class RunRecord:
             each way in which they do (`.mp4 for .avi`), bad clips by path with the reason, the store's sampling, and
             the share of training clips that the test clips are, where these are held out (`validation`).
         memory: clips, frames and megabytes that the strategy keeps; `kept_megabytes` of everything kept, see
-            `clnorm.training.describe.describe_memory`.
+            `clnorm.training.describe.describe_memory`; None where plug-ins do not tell, which `untold` names.
         weights: the report on pretrained weights, empty without.
         swap: the report on every norm site.
         execution: precision, attention kernel and compilation.
@@ -76,7 +76,7 @@ class RunRecord:
     untrained: list[float | None] | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
-    memory: dict[str, float] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, Any] = field(default_factory=dict)
     swap: dict[str, Any] = field(default_factory=dict)
     execution: dict[str, Any] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from clnorm.environment import read_versions
 from clnorm.norms.running import statistics_buffers, statistics_of
 from clnorm.results.record import LABELS, RunRecord
 from clnorm.training.accumulation import clips_at_once
+from clnorm.training.foreign.guard import list_untold
 
 if TYPE_CHECKING:
     from clnorm.config.config import Config
@@ -112,17 +113,23 @@ def describe_memory(strategy: "ClipStrategy") -> dict[str, Any]:
 
     `megabytes` are those of the clips' pixels; `payload_megabytes` of what is kept beside each clip; `method_megabytes`
     of what methods hold, such as old models, importances, anchors and class means; `statistics_megabytes` of the norms'
-    buffers, those of each task among them; `kept_megabytes` of all of these.
+    buffers, those of each task among them; `kept_megabytes` of all of these. Where plug-ins do not tell what they hold,
+    `untold` names them, and what they may have a part in is None.
     """
     store, exemplars = strategy.setup.store, strategy.exemplars
     frames = int(store.kept[strategy.memory].sum())
     parts = {
         "megabytes": frames * 3 * store.size**2 / 1e6,
         "payload_megabytes": 0.0 if exemplars is None else _megabytes(exemplars.payload),
-        "method_megabytes": _megabytes([method.state_dict() for method in strategy.methods]),
+        "method_megabytes": _megabytes(strategy.state_dict()["plugins"]),
         "statistics_megabytes": _megabytes(statistics_buffers(strategy.model)),
     }
-    return {"clips": len(strategy.memory), "frames": frames, **parts, "kept_megabytes": sum(parts.values())}
+    whole = {"clips": len(strategy.memory), "frames": frames, **parts, "kept_megabytes": sum(parts.values())}
+    untold = list_untold(strategy.plugins)
+    if not untold:
+        return whole
+    known = ("payload_megabytes", "statistics_megabytes")
+    return {**{key: value if key in known else None for key, value in whole.items()}, "untold": untold}
 
 
 def _megabytes(held: Any) -> float:

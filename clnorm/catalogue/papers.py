@@ -105,6 +105,34 @@ EWC = Reference(
     2017,
     kind="article",
 )
+ER_ACE = Reference(
+    "caccia2022new",
+    "Caccia, Lucas and Aljundi, Rahaf and Asadi, Nader and Tuytelaars, Tinne and Pineau, Joelle and Belilovsky, Eugene",
+    "New Insights on Reducing Abrupt Representation Change in Online Continual Learning",
+    "International Conference on Learning Representations",
+    2022,
+)
+DER = Reference(
+    "buzzega2020dark",
+    "Buzzega, Pietro and Boschini, Matteo and Porrello, Angelo and Abati, Davide and Calderara, Simone",
+    "Dark Experience for General Continual Learning: a Strong, Simple Baseline",
+    "Advances in Neural Information Processing Systems",
+    2020,
+)
+AGEM = Reference(
+    "chaudhry2019efficient",
+    "Chaudhry, Arslan and Ranzato, Marc'Aurelio and Rohrbach, Marcus and Elhoseiny, Mohamed",
+    "Efficient Lifelong Learning with A-GEM",
+    "International Conference on Learning Representations",
+    2019,
+)
+ICARL = Reference(
+    "rebuffi2017icarl",
+    "Rebuffi, Sylvestre-Alvise and Kolesnikov, Alexander and Sperl, Georg and Lampert, Christoph H.",
+    "iCaRL: Incremental Classifier and Representation Learning",
+    "IEEE Conference on Computer Vision and Pattern Recognition",
+    2017,
+)
 GDUMB = Reference(
     "prabhu2020gdumb",
     "Prabhu, Ameya and Torr, Philip H. S. and Dokania, Puneet K.",

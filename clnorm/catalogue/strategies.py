@@ -1,5 +1,7 @@
 """The strategies: how a model learns one experience after the other."""
 
+from dataclasses import replace
+
 import clnorm.catalogue.papers as papers
 from clnorm.catalogue.entry import Entry
 from clnorm.catalogue.option import Option
@@ -17,6 +19,8 @@ _MEMORY = {
 }
 """What a memory of clips holds, and how much of a batch comes from it: options of every method that has one."""
 
+_ALPHA = Option(0.3, "weight alpha of the squared distance to the outputs kept", low=0.0)
+
 STRATEGIES = Registry("strategy", plural="strategies")
 STRATEGIES.add(
     Entry(
@@ -33,6 +37,56 @@ STRATEGIES.add(
         "class-balanced memory of clips, in a batch of constant total size",
         _MEMORY,
         title="Replay ({per_class} a class)",
+    )
+)
+STRATEGIES.add(
+    Entry(
+        "er_ace",
+        "clnorm.strategies.er_ace:er_ace",
+        "replay in which current clips push away no class but those among them",
+        _MEMORY,
+        title="ER-ACE ({per_class} a class)",
+        papers=(papers.ER_ACE,),
+    )
+)
+STRATEGIES.add(
+    Entry(
+        "der",
+        "clnorm.strategies.der:der",
+        "Dark Experience Replay: clips of the memory are held to the outputs that they had, without labels",
+        {**_MEMORY, "alpha": _ALPHA},
+        title="DER ({per_class} a class)",
+        papers=(papers.DER,),
+    )
+)
+STRATEGIES.add(
+    Entry(
+        "derpp",
+        "clnorm.strategies.der:derpp",
+        "Dark Experience Replay++: as der, and clips of the memory are trained by their labels, too",
+        {**_MEMORY, "alpha": _ALPHA, "beta": Option(0.5, "weight beta of the memory's cross-entropy", low=0.0)},
+        title="DER++ ({per_class} a class)",
+        papers=(papers.DER,),
+    )
+)
+STRATEGIES.add(
+    Entry(
+        "agem",
+        "clnorm.strategies.agem:agem",
+        "A-GEM: gradients that would raise the loss of the memory's clips are projected",
+        _MEMORY,
+        title="A-GEM ({per_class} a class)",
+        papers=(papers.AGEM,),
+    )
+)
+STRATEGIES.add(
+    Entry(
+        "icarl",
+        "clnorm.strategies.icarl:icarl",
+        "iCaRL: binary cross-entropies with the old model's outputs, herding, nearest mean of exemplars",
+        {**_MEMORY, "select": replace(_MEMORY["select"], default="herding")},
+        title="iCaRL ({per_class} a class)",
+        papers=(papers.ICARL,),
     )
 )
 STRATEGIES.add(
@@ -65,7 +119,7 @@ STRATEGIES.add(
         "clnorm.strategies.si:si",
         "Synaptic Intelligence: weights matter by what their path has done for the loss",
         {
-            "c": Option(0.1, "weight c of the quadratic penalty", low=0.0),
+            "c": Option(1000.0, "weight c of the quadratic penalty", low=0.0),
             "xi": Option(0.001, "damping xi, added to a weight's squared change", low=1e-12),
         },
         title="SI",
@@ -77,7 +131,7 @@ STRATEGIES.add(
         "mas",
         "clnorm.strategies.mas:mas",
         "Memory Aware Synapses: weights matter by how the outputs change with them, of each clip alone",
-        {"lam": Option(1.0, "weight lambda of the quadratic penalty", low=0.0)},
+        {"lam": Option(10.0, "weight lambda of the quadratic penalty", low=0.0)},
         title="MAS",
         papers=(papers.MAS,),
     )
@@ -88,7 +142,7 @@ STRATEGIES.add(
         "clnorm.strategies.lwf:lwf",
         "Learning without Forgetting: distillation from the model before the experience",
         {
-            "lam": Option(1.0, "weight lambda of the distillation", low=0.0),
+            "lam": Option(3.0, "weight lambda of the distillation", low=0.0),
             "temperature": Option(2.0, "temperature T of the softened outputs", low=0.01),
         },
         title="LwF",
@@ -100,7 +154,7 @@ STRATEGIES.add(
         "l2_init",
         "clnorm.strategies.l2_init:l2_init",
         "L2 Init: fine-tuning with weights held to the initial ones",
-        {"lam": Option(0.001, "weight lambda of the squared distance", low=0.0)},
+        {"lam": Option(0.01, "weight lambda of the squared distance", low=0.0)},
         title="L2 Init",
         papers=(papers.L2_INIT,),
     )

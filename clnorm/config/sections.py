@@ -33,6 +33,13 @@ class DataConfig(Section):
         "mixing of the training clips of a batch, and of their targets",
         pretrained="mixup:alpha=0.8",
     )
+    validation: float = value_field(
+        0.0,
+        "share of each class's training clips that are tested on instead of the test clips, as in tuning; sources stay "
+        "whole",
+        low=0.0,
+        high=0.9,
+    )
     skip_bad: bool = value_field(False, "leave out clips that cannot be decoded, and record it")
     workers: int = value_field(2, "threads that decode", low=1, high=256)
     decoder: str = value_field("cpu", "what decodes; the pixels of the two differ by rounding", words=("cpu", "cuda"))
@@ -75,6 +82,7 @@ class TrainConfig(Section):
     """How each experience is trained."""
 
     epochs: int = value_field(10, "passes over the clips of each experience", low=1, pretrained=15)
+    experiences: int = value_field(0, "first experiences, which alone are trained, as in tuning; 0 is all", low=0)
     batch_size: int = value_field(16, "clips in a batch, those from memory included", low=1)
     accumulate: int = value_field(
         1, "pieces that a batch passes the model in, their gradients added up; norms by batch see a piece", low=1
@@ -102,6 +110,10 @@ class TrainConfig(Section):
         0.0, "share of the target spread over these classes", low=0.0, high=0.99, pretrained=0.1
     )
     imbalance: Spec = name_field(IMBALANCE, "none", "what is done about unequal classes, one thing at a time")
+    balanced_epochs: int = value_field(
+        0, "epochs of fine-tuning on the memory, all classes alike, after each experience but the first", low=0
+    )
+    balanced_lr: float = value_field(0.1, "peak learning rate of that fine-tuning over train.lr", low=0.0)
     ema: float = value_field(
         0.0,
         "decay of an average of the weights, which is what is evaluated; 0 is off",
@@ -151,6 +163,9 @@ class EvalConfig(Section):
 
     batch_size: int = value_field(64, "clips in an evaluation batch", low=1)
     unseen: bool = value_field(False, "evaluate experiences not yet trained too (needed for FWT)")
+    plasticity: bool = value_field(
+        False, "measure each norm site on a fixed batch of training clips, and keep it as plasticity.parquet"
+    )
     nearest: str = value_field(
         "none",
         "predict by nearest class means too: those of the memory's exemplars (nme), of all training clips of the "

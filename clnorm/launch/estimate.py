@@ -15,8 +15,9 @@ from clnorm.launch.plan import Cell
 from clnorm.launch.probe import Probe, probe
 from clnorm.norms.base import uses_progress
 from clnorm.progress import Reporter
-from clnorm.streams.stream import ClipStream, create_stream
+from clnorm.streams.stream import ClipStream, stream_of
 from clnorm.training.epochs import Lengths
+from clnorm.training.imbalance.fine_tuning import plan_fine_tuning
 from clnorm.training.states.prefixes import describe_options
 
 _MOST = 30.0  # seconds of the probes of one model and norm, all strategies together
@@ -89,14 +90,19 @@ def estimate_cells(cells: Sequence[Cell], *, reporter: Reporter) -> Estimate:
 
 
 def _add(total: Estimate, config: Config, found: Probe, table: ClipTable, shared: set[str]) -> None:
-    stream = create_stream(table, config.protocol, seed=config.seed, bad={})
-    probed = found.strategy.training_stream
-    trained = stream if probed is found.strategy.setup.stream else probed
-    if len(probed.experiences) == 1:
+    stream = stream_of(config, table)
+    held = found.strategy
+    trained = stream if held.training_stream is held.setup.stream else held.training_stream
+    if len(trained.experiences) == 1:
         trained = stream.joined()
-    shown = tuple(found.strategy.balancing.epoch_length(part.train_ids) for part in trained.experiences)
+    shown = tuple(held.balancing.epoch_length(part.train_ids) for part in trained.experiences)
     lengths = replace(
-        found.strategy.lengths, shown=shown, epochs=config.train.epochs, batch_size=config.train.batch_size
+        held.lengths,
+        shown=shown,
+        epochs=config.train.epochs,
+        batch_size=config.train.batch_size,
+        balanced=plan_fine_tuning(config, held.exemplars, stream, share=held.lengths.share),
+        balanced_epochs=config.train.balanced_epochs,
     )
     train = [lengths.steps(index) * found.step[bool(index)] for index in range(len(shown))]
     after = sum(len(part.train_ids) for part in trained.experiences) * found.after

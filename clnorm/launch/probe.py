@@ -20,7 +20,7 @@ from clnorm.execution.inputs import compute_outputs
 from clnorm.execution.precision import resolve_device
 from clnorm.models.create import create_model
 from clnorm.progress import Reporter
-from clnorm.streams.stream import ClipStream, create_stream
+from clnorm.streams.stream import ClipStream, stream_of
 from clnorm.training.norms.statistics import calibrate_at_start
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
@@ -107,7 +107,7 @@ def create_strategy(config: Config, table: ClipTable) -> ClipStrategy:
     """The strategy of a run on noise, with a few clips an experience and one epoch."""
     device = resolve_device(config.train.device, config.train.precision)
     size, frames = config.data.image_size, config.data.frames
-    config = replace(config, train=replace(config.train, epochs=1))
+    config = replace(config, train=replace(config.train, epochs=1, balanced_epochs=0))
     model = create_model(
         config.backbone, norm=config.norm, num_classes=len(table.classes), image_size=size, num_frames=frames
     )
@@ -115,7 +115,7 @@ def create_strategy(config: Config, table: ClipTable) -> ClipStrategy:
     prepare_model(model, config.train, execution)
     info = pd.DataFrame({"kept": np.full(len(table), 4 * frames), "reason": "", "sha256": ""})
     store = ClipStore(Path(), info, frames, size, Noise(size))
-    stream = create_stream(table, config.protocol, seed=config.seed, bad={})
+    stream = stream_of(config, table)
     setup = Setup(
         config,
         model,

@@ -12,10 +12,9 @@ import numpy as np
 from torch import Tensor
 
 from clnorm.memory.memory import Memory
-from clnorm.seeding import numpy_generator
 from clnorm.streams.stream import ClipStream
 from clnorm.training.plugin import MethodPlugin, Training
-from clnorm.training.remembering import create_memory
+from clnorm.training.remembering import create_memory, update_memory
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
 
@@ -46,8 +45,7 @@ def remember_only(stream: ClipStream, memory: Memory, *, seed: int, passes: int)
     """
     experiences = []
     for index, experience in enumerate(stream.experiences):
-        ids = experience.train_ids
-        memory.update(ids, stream.targets[ids], generator=numpy_generator(seed, "memory", index))
+        update_memory(memory, stream, index, seed=seed)
         experiences.append(replace(experience, train_ids=np.tile(memory.ids, passes)))
     return replace(stream, experiences=tuple(experiences))
 

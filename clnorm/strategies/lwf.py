@@ -13,15 +13,12 @@ old model does not know. The paper's new-task loss is over the new classes; here
 Source: Li and Hoiem, "Learning without Forgetting", ECCV 2016 and TPAMI 2018, whose loss has no factor T^2.
 """
 
-import copy
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from clnorm.execution.precision import autocast
-from clnorm.norms.context import provide_context
+from clnorm.strategies.old_model import OldModel
 from clnorm.training.plugin import MethodPlugin, Training
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
@@ -46,44 +43,25 @@ class LwFPlugin(MethodPlugin, supports_distributed=True):
 
     def __init__(self, model: nn.Module, *, lam: float, temperature: float) -> None:
         super().__init__()
-        self._old = copy.deepcopy(model).requires_grad_(False).eval()
+        self._old = OldModel(model)
         self._lam, self._temperature = lam, temperature
-        self._knows = False
 
     def before_train_dataset_adaptation(self, strategy: Training, **kwargs: Any) -> None:
-        # Before the average of the weights starts anew: the old model is the one that was evaluated.
-        self._old.to(strategy.device)
-        if strategy.index:
-            self._old.load_state_dict(strategy.evaluated_model.state_dict())
-            self._knows = True
+        self._old.renew(strategy)
 
     def before_backward(self, strategy: Training, **kwargs: Any) -> None:
-        if not self._knows:
+        if not (known := self._old.knows):
             return
-        known = strategy.training_stream.seen_after(strategy.index - 1)
-        old, new = self._teach(strategy)[:, :known], strategy.mb_output[:, :known].float()
+        old, new = self._old.outputs(strategy), strategy.mb_output[:, :known].float()
         strategy.loss += self._lam * distillation(new, old, temperature=self._temperature)
 
-    @torch.no_grad()
-    def _teach(self, strategy: Training) -> Tensor:
-        """(B, classes) float32: the old model's logits for the batch."""
-        batch = strategy.batch
-        if (context_of := strategy.inputs.context_of) is not None:
-            context = context_of(batch.ids.numpy())
-            provide_context(self._old, replace(context, tasks=context.tasks.clamp(max=strategy.index - 1)))
-        with autocast(strategy.device, strategy.setup.execution.precision):
-            logits: Tensor = self._old(batch.clips)
-        return logits.float()
-
     def state_dict(self) -> dict[str, Any]:
-        return {"old": self._old.state_dict() if self._knows else None}
+        return self._old.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._knows = state["old"] is not None
-        if self._knows:
-            self._old.load_state_dict(state["old"])
+        self._old.load_state_dict(state)
 
 
-def lwf(setup: Setup, *, lam: float = 1.0, temperature: float = 2.0) -> ClipStrategy:
+def lwf(setup: Setup, *, lam: float = 3.0, temperature: float = 2.0) -> ClipStrategy:
     """Learning without Forgetting, by distillation from the model before each experience."""
     return ClipStrategy(setup=setup, plugins=[LwFPlugin(setup.model, lam=lam, temperature=temperature)])

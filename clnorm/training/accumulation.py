@@ -79,6 +79,15 @@ class AccumulatingTemplate(SupervisedTemplate):
     def backward(self) -> None:
         self.scale_loss(self.loss * self._share).backward()
 
+    def gradients(self, loss: Tensor) -> list[Tensor]:
+        """Those of a loss of what passes the model, for each trained parameter, as `backward` would add them up.
+
+        The graph is kept for `backward`.
+        """
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        scaled = self.scale_loss(loss * self._share)
+        return list(torch.autograd.grad(scaled, trained, retain_graph=True, materialize_grads=True))
+
     def scale_loss(self, loss: Tensor) -> Tensor:
         """The loss as its gradient is taken: for mixed precision to scale."""
         return loss

@@ -24,6 +24,8 @@ class Lengths:
         batch_size: clips in a batch, those from memory included.
         share: the share of a batch that comes from memory, in every experience but the first; 0 without a memory.
         trained: how many of the first experiences are trained by steps; None: all.
+        balanced: for each experience, how many clips an epoch of the fine-tuning after it shows.
+        balanced_epochs: of that fine-tuning.
     """
 
     shown: tuple[int, ...]
@@ -31,6 +33,8 @@ class Lengths:
     batch_size: int
     share: float
     trained: int | None = None
+    balanced: tuple[int, ...] = ()
+    balanced_epochs: int = 0
 
     def recalled(self, index: int) -> int:
         """How many clips of each batch come from memory in experience `index`."""
@@ -40,13 +44,21 @@ class Lengths:
         """Optimizer steps in an epoch of experience `index`."""
         return math.ceil(self._shown(index) / (self.batch_size - self.recalled(index)))
 
-    def steps(self, index: int) -> int:
-        """Optimizer steps in all epochs of experience `index`."""
+    def training_steps(self, index: int) -> int:
+        """Optimizer steps in all epochs of experience `index`, before its fine-tuning."""
         return self.epochs * self.steps_per_epoch(index)
+
+    def fine_tuning_steps(self, index: int) -> int:
+        """Optimizer steps in the fine-tuning after experience `index`."""
+        return self.balanced_epochs * math.ceil(self._balanced(index) / self.batch_size)
+
+    def steps(self, index: int) -> int:
+        """Optimizer steps of experience `index`, its fine-tuning included."""
+        return self.training_steps(index) + self.fine_tuning_steps(index)
 
     def clips(self, index: int) -> int:
         """How many clips pass the model in experience `index`: what a run's length is measured in."""
-        return self.epochs * self.clips_per_epoch(index)
+        return self.epochs * self.clips_per_epoch(index) + self.balanced_epochs * self._balanced(index)
 
     def clips_per_epoch(self, index: int) -> int:
         """How many clips pass the model in an epoch of experience `index`, those from memory included."""
@@ -54,6 +66,9 @@ class Lengths:
 
     def _shown(self, index: int) -> int:
         return self.shown[index] if self.trained is None or index < self.trained else 0
+
+    def _balanced(self, index: int) -> int:
+        return self.balanced[index] if self.balanced else 0
 
 
 class Epochs:
@@ -65,6 +80,7 @@ class Epochs:
         draw: the experience's clips that an epoch shows, from a generator.
         memory: (m,) ids of clips kept from earlier experiences.
         recalled: how many clips of each batch are from memory.
+        phase: a word before the purposes of all generators, for epochs that are none of the experience's own.
 
     Attributes:
         augmentation: what changes of single clips are drawn from, in the epoch that runs.
@@ -79,8 +95,10 @@ class Epochs:
         draw: Callable[[np.random.Generator], np.ndarray],
         memory: np.ndarray,
         recalled: int,
+        phase: str = "",
     ) -> None:
         self._setup, self._index, self._draw, self._memory, self._recalled = setup, index, draw, memory, recalled
+        self._phase = f"{phase} " if phase else ""
         self._epoch = -1
         self._begun: dict[str, Any] = {}
 
@@ -96,7 +114,7 @@ class Epochs:
     def __iter__(self) -> Iterator[tuple[np.ndarray, Tensor]]:
         self._epoch += 1
         place = (self._index, self._epoch)
-        generator = numpy_generator(self._setup.config.seed, "batches", *place)
+        generator = numpy_generator(self._setup.config.seed, f"{self._phase}batches", *place)
         batches = plan_epoch(
             self._draw(generator),
             self._memory,
@@ -104,8 +122,8 @@ class Epochs:
             recalled=self._recalled,
             generator=generator,
         )
-        self.augmentation = torch_generator(self._setup.config.seed, "augmentation", *place)
-        self.mixing = numpy_generator(self._setup.config.seed, "mix", *place)
+        self.augmentation = torch_generator(self._setup.config.seed, f"{self._phase}augmentation", *place)
+        self.mixing = numpy_generator(self._setup.config.seed, f"{self._phase}mix", *place)
         if self._begun:
             self.augmentation.set_state(self._begun["augmentation"])
             self.mixing.bit_generator.state = json.loads(self._begun["mixing"])
@@ -117,7 +135,7 @@ class Epochs:
         config, store = self._setup.config, self._setup.store
         if not config.data.jitter:
             return None
-        generator = numpy_generator(config.seed, "jitter", self._index, self._epoch)
+        generator = numpy_generator(config.seed, f"{self._phase}jitter", self._index, self._epoch)
         return generator.random((len(store), store.frames), dtype=np.float32)
 
 

@@ -13,12 +13,14 @@ from clnorm.training.remembering import add_payload, fill_memory
 def finish_experience(strategy: Training, index: int, *, methods: Sequence[MethodPlugin], balancing: Balancing) -> None:
     """Do what is left to do when the steps of experience `index` are done, in the order in which parts need each other.
 
-    The memory takes in its clips; running statistics are estimated anew, which may be on the memory; what methods keep
-    beside the memory's clips, and what else they note, is of the model as it will be evaluated.
+    The memory takes in its clips, and the model is fine-tuned on it where that is asked for; running statistics are
+    estimated anew, which may be on the memory; what methods keep beside the memory's clips, and what else they note, is
+    of the model as it will be evaluated.
     """
     if strategy.exemplars is not None:
         fill_memory(strategy.exemplars, strategy, index)
         strategy.memory = strategy.exemplars.ids
+        strategy.fine_tune(index)
     recalibrate(strategy, index)
     if strategy.exemplars is not None:
         add_payload(strategy.exemplars, strategy, methods, index)

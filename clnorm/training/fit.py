@@ -18,7 +18,7 @@ from clnorm.models.weights import check_start
 from clnorm.norms.calibrate import require_statistics
 from clnorm.progress import Reporter
 from clnorm.ranks import read_place
-from clnorm.streams.stream import ClipStream, create_stream
+from clnorm.streams.stream import ClipStream, stream_of
 from clnorm.training.setup import Setup
 
 if TYPE_CHECKING:
@@ -111,11 +111,11 @@ class FitCheck:
             if config.data.root is not None:
                 raise table
             return f"Nothing is checked against the clips, which cannot be listed: {table}"
-        order = (*key, str(config.protocol), config.seed)
+        order = (*key, str(config.protocol), config.seed, config.data.validation, config.train.experiences)
         parts = (key, *((name, value) for name, value in list_values(config).items() if name not in _NOT_PARTS))
         if {order, parts} <= self._fitting:
             return ""
-        stream = create_stream(table, config.protocol, seed=config.seed, bad={})
+        stream = stream_of(config, table)
         self._fitting.add(order)
         if parts in self._fitting:
             return ""

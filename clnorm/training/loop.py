@@ -13,6 +13,7 @@ from clnorm.execution.execution import compile_errors
 from clnorm.results.folder import RunFolder
 from clnorm.training.evaluating.evaluator import Evaluator
 from clnorm.training.evaluating.findings import Findings
+from clnorm.training.probing import keep_plasticity
 from clnorm.training.processes import share_model, share_state
 from clnorm.training.states.branch import begin_from
 from clnorm.training.states.cost import Costs
@@ -49,6 +50,8 @@ def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFram
         for index in steps[done:]:
             _train(strategy, folder, keeper, evaluator, index, position=position if index == done else None)
             folder.save_predictions(index, evaluator.after_experience(index))
+            if setup.config.eval.plasticity:
+                keep_plasticity(strategy, folder, index)
             keeper.finish(index)
     setup.reporter.finish()
     evaluator.findings.write(folder, setup.config.eval)
@@ -82,8 +85,11 @@ def _train(
             setup.reporter.skip(kept["clips"])
 
         def after_step() -> None:
+            if strategy.fine_tuning:
+                keeper.stop_fine_tuning()
+                return
             evaluator.after_step()
-            if prefix is not None and strategy.ends_epoch and strategy.epoch + 1 == strategy.recipe.epochs:
+            if prefix is not None and strategy.ends_training:
                 costs.count(strategy.monitor.clips_trained, strategy.device)
                 log = [line for line in folder.read_log() if line["experience"] == index]
                 steps = evaluator.findings.steps_of(index)

@@ -70,6 +70,7 @@ class MonitorPlugin(SupervisedPlugin, supports_distributed=True):  # type: ignor
             "loss": self._loss.item() / self._clips,
             "clips": self._clips,
             "clips_per_second": round((self._clips - self._begun) / seconds, 2),
+            **({"fine_tuning": True} if strategy.fine_tuning else {}),
         }
         if not math.isfinite(record["loss"]):
             raise ClnormError(
@@ -79,8 +80,14 @@ class MonitorPlugin(SupervisedPlugin, supports_distributed=True):  # type: ignor
         strategy.setup.log(record)
         strategy.setup.reporter.epoch(
             f"experience {index + 1}/{len(strategy.training_stream.experiences)}"
-            f"  epoch {record['epoch']}/{strategy.setup.config.train.epochs}  loss {record['loss']:.3f}"
+            f"  epoch {record['epoch']}/{_count_epochs(strategy)}  loss {record['loss']:.3f}"
         )
+
+
+def _count_epochs(strategy: Training) -> int:
+    """The epochs of the experience in training, those of fine-tuning included, which follow its own."""
+    recipe = strategy.setup.config.train
+    return recipe.epochs + (recipe.balanced_epochs if strategy.index else 0)
 
 
 def _name_epoch(strategy: Training) -> str:

@@ -29,6 +29,7 @@ class Training(Protocol):
         device: where both are.
         index: of the experience in training.
         epoch: of that experience, from 0.
+        fine_tuning: whether it is at the class-balanced fine-tuning that follows, in which methods take no part.
         seen_classes: how many outputs stand for classes trained on so far, this experience included.
         memory: (m,) ids of the clips kept from earlier experiences.
         exemplars: these with what a method keeps beside each, where clnorm's memory keeps them.
@@ -42,6 +43,7 @@ class Training(Protocol):
     training_stream: ClipStream
     inputs: Inputs
     ranks: Ranks
+    fine_tuning: bool
     model: nn.Module
     device: torch.device
     memory: np.ndarray
@@ -64,6 +66,8 @@ class Training(Protocol):
     def forward(self) -> Tensor: ...
     def scale_loss(self, loss: Tensor) -> Tensor: ...
     def classify(self, logits: Tensor, batch: Batch) -> Tensor: ...
+    def gradients(self, loss: Tensor) -> list[Tensor]: ...
+    def fine_tune(self, index: int) -> None: ...
 
 
 class Teller(Protocol):

@@ -121,6 +121,11 @@ def draws_together(model: nn.Module) -> bool:
     return not any(isinstance(rate, float) and rate > 0 for rate in held)
 
 
+def place_of_draws(model: nn.Module, ranks: Ranks, index: int) -> tuple[int, ...]:
+    """What the seed of the model's draws in experience `index` is derived from: the process, too, where each draws."""
+    return (index,) if draws_together(model) or ranks.first else (index, ranks.rank)
+
+
 def check_processes(
     model: nn.Module, config: Config, execution: Execution, ranks: Ranks, *, methods: Sequence[object]
 ) -> None:

@@ -11,6 +11,7 @@ from clnorm.execution.execution import run_eagerly
 from clnorm.execution.inputs import compute_outputs, split_batches
 from clnorm.memory.memory import Budget, Memory
 from clnorm.seeding import numpy_generator
+from clnorm.streams.stream import ClipStream
 from clnorm.training.plugin import MethodPlugin, Training
 from clnorm.training.setup import Setup
 
@@ -46,7 +47,6 @@ def fill_memory(memory: Memory, strategy: Training, index: int) -> None:
     Herding goes by the features of the model that is evaluated, whose running statistics are those that training left.
     """
     setup = strategy.setup
-    ids = strategy.setup.stream.experiences[index].train_ids
 
     def features(of: np.ndarray) -> np.ndarray:
         model = strategy.evaluated_model
@@ -56,8 +56,28 @@ def fill_memory(memory: Memory, strategy: Training, index: int) -> None:
         with run_eagerly(setup.execution):
             return compute_outputs(model, strategy.inputs, batches, precision=precision, forward=forward)
 
-    generator = numpy_generator(setup.config.seed, "memory", index)
-    memory.update(ids, setup.stream.targets[ids], generator=generator, features=features)
+    update_memory(memory, setup.stream, index, seed=setup.config.seed, features=features)
+
+
+def update_memory(
+    memory: Memory,
+    stream: ClipStream,
+    index: int,
+    *,
+    seed: int,
+    features: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> None:
+    """Offer a memory the clips of a stream's experience, with the run's generator.
+
+    Args:
+        memory: of the run, or another one.
+        stream: of the run.
+        index: of the experience.
+        seed: of the run.
+        features: as `Memory.update` takes them.
+    """
+    ids = stream.experiences[index].train_ids
+    memory.update(ids, stream.targets[ids], generator=numpy_generator(seed, "memory", index), features=features)
 
 
 def add_payload(memory: Memory, strategy: Training, methods: Iterable[MethodPlugin], index: int) -> None:

@@ -28,28 +28,28 @@ from clnorm.training.accumulation import check_pieces, note_pieces
 from clnorm.training.averaging import WeightAverage
 from clnorm.training.batch import Batch, BatchMaker
 from clnorm.training.benchmark import create_benchmark
-from clnorm.training.epochs import Epochs, Lengths
+from clnorm.training.epochs import Epochs
 from clnorm.training.evaluating.checks import check_evaluation
 from clnorm.training.finishing import finish_experience
 from clnorm.training.forwarding import check_forward, forward_batch
 from clnorm.training.freezing import FreezingPlugin, freeze_blocks
 from clnorm.training.imbalance.base import create_balancing
+from clnorm.training.imbalance.fine_tuning import FineTuningTemplate, plan_lengths
 from clnorm.training.imbalance.samplers import count_classes
 from clnorm.training.loss import classification_loss
 from clnorm.training.monitor import MonitorPlugin
 from clnorm.training.norms.options import check_norm_options
 from clnorm.training.norms.statistics import StatisticsPlugin
-from clnorm.training.optim import create_optimizer, create_schedule
+from clnorm.training.optim import create_optimizer
 from clnorm.training.plugin import MethodPlugin, Training
-from clnorm.training.processes import check_processes, draws_together, share_model
-from clnorm.training.resuming import ResumingTemplate
+from clnorm.training.processes import check_processes, place_of_draws, share_model
 from clnorm.training.setup import Setup
 from clnorm.training.tasks import create_classify, refuse_without_tasks
 
 Loss = Callable[[Training, Tensor], Tensor]
 
 
-class ClipStrategy(ResumingTemplate):
+class ClipStrategy(FineTuningTemplate):
     """Trains a video model on the experiences of a clip stream.
 
     Args:
@@ -107,9 +107,8 @@ class ClipStrategy(ResumingTemplate):
         check_processes(model, setup.config, setup.execution, self.ranks, methods=[self, *plugins])
         self.balancing = create_balancing(setup)
         self._classify = create_classify(setup, self.balancing)
-        shown = tuple(self.balancing.epoch_length(experience.train_ids) for experience in experiences)
-        self.lengths = Lengths(
-            shown, epochs=self.recipe.epochs, batch_size=self.recipe.batch_size, share=share, trained=trained
+        self.lengths = plan_lengths(
+            setup, self.training_stream, balancing=self.balancing, memory=exemplars, share=share, trained=trained
         )
         steps = [self.lengths.steps(index) for index in range(len(experiences))]
         self.statistics = StatisticsPlugin(self.training_stream, steps, device=setup.device)
@@ -136,9 +135,9 @@ class ClipStrategy(ResumingTemplate):
         Raises:
             ClnormError: the loss is no longer finite.
         """
-        place = (index,) if draws_together(self.model) or self.ranks.first else (index, self.ranks.rank)
+        place = place_of_draws(self.model, self.ranks, index)
         with seeded_torch(derive_seed(self.setup.config.seed, "dropout", *place), device=self.device):
-            if self.lengths.steps(index):
+            if self.lengths.training_steps(index):
                 self.train(self.benchmark.train_stream[index], eval_streams=[])
             else:
                 self.statistics.begin(index)
@@ -230,11 +229,7 @@ class ClipStrategy(ResumingTemplate):
         self.balancing.start(self._maker.exchange_counts(counts, seen=self.seen_classes))
 
     def check_model_and_optimizer(self, **kwargs: Any) -> None:
-        self.optimizer = create_optimizer(self.model, self.recipe)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.setup.execution.precision == "fp16")
-        self.scheduler = create_schedule(self.optimizer, self.recipe, steps=self.lengths.steps(self.index))
-        if self._average is not None:
-            self._average.restart()
+        self.begin_steps(self.recipe, steps=self.lengths.training_steps(self.index))
 
     def _before_training_epoch(self, **kwargs: Any) -> None:
         self.balancing.done = self.epoch / self.recipe.epochs
@@ -246,7 +241,7 @@ class ClipStrategy(ResumingTemplate):
             ids,
             pixels,
             tasks=self.statistics.tasks,
-            recalled=self.lengths.recalled(self.index),
+            recalled=len(ids) if self.fine_tuning else self.lengths.recalled(self.index),
             seen=self.seen_classes,
             augmentation=self.dataloader.augmentation,
             mixing=self.dataloader.mixing,
@@ -258,7 +253,7 @@ class ClipStrategy(ResumingTemplate):
 
     def criterion(self) -> Tensor:
         logits = self.mb_output.float()
-        loss = self.classify(logits, self.batch) if self._loss is None else self._loss(self, logits)
+        loss = self.classify(logits, self.batch) if self._loss is None or self.fine_tuning else self._loss(self, logits)
         added = take_auxiliary_loss(self.model)
         return loss if added is None else loss + added
 

@@ -37,6 +37,9 @@ def _registry_lines(plural: str) -> Iterator[str]:
         if not isinstance(entry.target, str):  # registered from outside
             continue
         yield from (f"## `{name}:{entry.takes}`" if entry.takes else f"## `{name}`", "", _sentence(entry.summary), "")
+        if entry.recipe:
+            changed = ", ".join(f"`{key}={value}`" for key, value in entry.recipe.items())
+            yield from (f"Other defaults with it: {changed}.", "")
         own = {key: option for key, option in entry.options.items() if option != shared.get(key)}
         alike = [f"`{key}`" for key in entry.options if key not in own]
         yield from _options(own)
@@ -57,11 +60,14 @@ def _options(options: Mapping[str, Option]) -> Iterator[str]:
 
 def _metric_lines() -> Iterator[str]:
     from clnorm.evaluation.metrics import METRICS
+    from clnorm.evaluation.metrics.needs import describe_need
 
     for name, metric in METRICS.items():
         end = "higher" if metric.higher_is_better else "lower"
         yield from (f"## `{name}`", "", f"In tables: {metric.title}. The {end}, the better.", "")
         yield from ("```text", metric.formula, "```", "", f"Source: {metric.source}.", "")
+        if metric.needs:
+            yield from (f"Needs {'; '.join(map(describe_need, metric.needs))}.", "")
 
 
 def _config_lines() -> Iterator[str]:

@@ -286,6 +286,7 @@ def test_an_error_names_the_section_of_its_key():
         ("train.imbalance", "focal", False),
         ("train.imbalance", "focal:gamma=1", False),
         ("eval.unseen", True, False),
+        ("eval.plasticity", True, True),
         ("eval.views", 2, False),
         ("eval.nearest", "both", True),
         ("eval.every", 5, True),

@@ -12,6 +12,8 @@ from clnorm.catalogue import REGISTRIES
 from clnorm.cli.main import main
 from clnorm.config.config import Config
 from clnorm.config.fields import list_keys
+from clnorm.evaluation.metrics import METRICS
+from clnorm.evaluation.metrics.needs import describe_need
 
 FILE = Path(__file__).parents[2] / "docs/_ext/generated.py"
 
@@ -42,7 +44,14 @@ def test_each_name_and_option(plural, create):
 
 def test_each_metric(create, capsys):
     assert main(["list", "metrics"]) == 0
-    assert headings(create("metrics")) == [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    assert headings(create("metrics")) == names == list(METRICS)
+    sections = re.split(r"^## ", create("metrics"), flags=re.MULTILINE)[1:]
+    for section, metric in zip(sections, METRICS.values(), strict=True):
+        assert metric.formula in section
+        assert f"Source: {metric.source}." in section
+        assert all(describe_need(need) in section for need in metric.needs)
+        assert ("The higher" in section) == metric.higher_is_better
 
 
 def test_each_key(create):

@@ -67,10 +67,10 @@ def test_the_old_model_goes_by_its_own_statistics_which_stay(build_setup):
     strategy.train_experience(0)
     left = {name: value.clone() for name, value in strategy.model.state_dict().items()}
     (plugin,) = strategy._given
-    norm = running_norms(plugin._old)[0]
+    norm = running_norms(plugin._old.model)[0]
     norm.register_forward_pre_hook(lambda *_: told.append((norm.training, norm.context.tasks.tolist())))
     strategy.train_experience(1)
-    assert all(torch.equal(value, left[name]) for name, value in plugin._old.state_dict().items())
+    assert all(torch.equal(value, left[name]) for name, value in plugin._old.model.state_dict().items())
     assert told == [(False, [0] * 4)] * 2, "the experience in training is one that it does not know"
     assert any(not torch.equal(value, left[name]) for name, value in strategy.model.state_dict().items())
 
@@ -84,15 +84,15 @@ def test_the_old_model_is_the_one_that_was_evaluated(build_setup):
     assert not torch.equal(averaged["head.weight"], strategy.model.head.weight)
     strategy.train_experience(1)
     (state,) = strategy.state_dict()["plugins"]
-    assert all(torch.equal(value, averaged[name]) for name, value in state["old"].items())
+    assert all(torch.equal(value, averaged[name]) for name, value in state["model"].items())
 
 
 def test_nothing_is_held_of_a_first_experience(build_setup):
     setup = build_setup()
     plugin = LwFPlugin(setup.model, lam=1.0, temperature=2.0)
-    assert plugin.state_dict() == {"old": None}
-    plugin.load_state_dict({"old": None})
-    assert not any(parameter.requires_grad for parameter in plugin._old.parameters())
+    assert plugin.state_dict() == {"model": None, "knows": 0}
+    plugin.load_state_dict({"model": None, "knows": 0})
+    assert not any(parameter.requires_grad for parameter in plugin._old.model.parameters())
     assert all(
         isinstance(parameter, nn.Parameter) and parameter.requires_grad for parameter in setup.model.parameters()
     )

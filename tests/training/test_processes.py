@@ -210,7 +210,7 @@ ALL = {  # all that is drawn and counted; stochastic depth is on by default
 }
 PARTS = {"backbone": "vit_nano:dropout=0.1", "norm": "bn:parts=2", "strategy": "ewc", "train.batch_size": 5}
 HOLDING = {"backbone": "vit_nano", "norm": "ln", "train.batch_size": 5, "train.accumulate": 2, "train.epochs": 1}
-HELD = ["si", "mas", "l2_init:lam=0.1", "ewc:mode=online", "ewc:fisher=avalanche", "lwf"]
+HELD = ["si:c=10", "mas:lam=10", "l2_init:lam=0.1", "ewc:lam=1000,mode=online", "ewc:lam=1000,fisher=avalanche", "lwf"]
 SINGLES = {"backbone": "vit_nano", "norm": "cn", "train.batch_size": 1, "train.epochs": 1}
 
 
@@ -291,7 +291,7 @@ def test_what_methods_hold_is_the_same_on_two_processes(shared, strategy):
     weights, predictions, path = read(folder / strategy, results[0][number])
     alone, expected, place = read(folder / f"{strategy}-alone", results[2][of_alone])
     assert path.name == place.name
-    assert difference(alone, weights) < (1e-5 if strategy == "lwf" else 1e-9), "distillation is in float32"
+    assert difference(alone, weights) < 1e-6, "distillation is in float32, and Adam makes steps of rounding"
     pd.testing.assert_frame_equal(predictions, expected, atol=1e-5)
 
 

@@ -77,7 +77,11 @@ class StatisticsPlugin(SupervisedPlugin, supports_distributed=True):  # type: ig
         self.done += 1
 
     def after_training_exp(self, strategy: Training, **kwargs: Any) -> None:
-        provide_context(strategy.model, None)
+        self.forget(strategy.model)
+
+    def forget(self, model: nn.Module) -> None:
+        """Leave a model's norms without what they were told last."""
+        provide_context(model, None)
 
 
 def recalibrate(strategy: Training, index: int) -> None:

@@ -36,17 +36,18 @@ class Keeper:
         self._strategy.monitor.clips_trained = 0
 
     def after_step(self) -> None:
-        """A step is done: keep the state where it is time to.
+        """A step is done: keep the state where it is time to, and before fine-tuning, within which none is kept.
 
         Raises:
             StoppedError: the run was asked to stop.
         """
         strategy = self._strategy
+        ends = strategy.ends_training and strategy.lengths.fine_tuning_steps(strategy.index)
         epochs, minutes = self._save.every_epochs, self._save.every_minutes
         by_epoch = epochs and strategy.ends_epoch and (strategy.epoch + 1) % epochs == 0
         by_time = minutes and time.monotonic() - self._kept >= 60 * minutes
         # A signal may come at any moment, and the clocks of several processes differ: all do what one is to do.
-        due, asked = self._agree(due=bool(by_epoch or by_time))
+        due, asked = self._agree(due=bool(by_epoch or by_time or ends))
         if not (due or asked):
             return
         step = strategy.clock.train_epoch_iterations
@@ -54,6 +55,16 @@ class Keeper:
         self._keep(place, done=strategy.index, position=strategy.position())
         if asked:
             raise _stopped(asked, place)
+
+    def stop_fine_tuning(self) -> None:
+        """A step of fine-tuning is done; the state before it is kept.
+
+        Raises:
+            StoppedError: the run was asked to stop.
+        """
+        _, asked = self._agree(due=False)
+        if asked:
+            raise _stopped(asked, f"the fine-tuning after experience {self._strategy.index + 1}")
 
     def finish(self, index: int) -> None:
         """Experience `index` is trained and its clips are predicted: keep the state.

@@ -13,6 +13,7 @@ _PUBLIC = {
     "Config": "clnorm.config.config:Config",
     "RunRecord": "clnorm.results.record:RunRecord",
     "UserError": "clnorm.errors:UserError",
+    "add_metric": "clnorm.results.measure:add_metric",
     "build_norm": "clnorm.norms.sites.build:build_norm",
     "check_norm": "clnorm.conformance.kit:check_norm",
     "create_model": "clnorm.models.create:create_model",
@@ -22,6 +23,7 @@ _PUBLIC = {
     "make_table": "clnorm.results.tables:make_table",
     "metrics": "clnorm.evaluation.metrics",
     "predict": "clnorm.deploy.predict:predict",
+    "register_metric": "clnorm.evaluation.metrics:register_metric",
     "register_norm": "clnorm.catalogue:register_norm",
     "register_strategy": "clnorm.catalogue:register_strategy",
     "run": "clnorm.experiment:run",
@@ -33,6 +35,7 @@ __all__ = [
     "Config",
     "RunRecord",
     "UserError",
+    "add_metric",
     "build_norm",
     "check_norm",
     "create_model",
@@ -42,6 +45,7 @@ __all__ = [
     "make_table",
     "metrics",
     "predict",
+    "register_metric",
     "register_norm",
     "register_strategy",
     "run",
@@ -57,12 +61,14 @@ if TYPE_CHECKING:
     from clnorm.deploy.predict import load_model, predict
     from clnorm.errors import ClnormError, UserError
     from clnorm.evaluation import metrics
+    from clnorm.evaluation.metrics import register_metric
     from clnorm.experiment import run
     from clnorm.launch.sweep import sweep
     from clnorm.models.create import create_model
     from clnorm.norms.sites.build import build_norm
     from clnorm.norms.sites.swap import swap_norms
     from clnorm.results.load import load_results
+    from clnorm.results.measure import add_metric
     from clnorm.results.record import RunRecord
     from clnorm.results.tables import make_table
 

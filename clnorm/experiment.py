@@ -14,7 +14,7 @@ from clnorm.results.clips import CLIPS_FILE, refuse_other_clips, write_clips
 from clnorm.results.folder import RunFolder, UnwrittenFolder, run_name
 from clnorm.results.record import RunRecord, share_record
 from clnorm.seeding import hold_process
-from clnorm.streams.stream import create_stream
+from clnorm.streams.stream import stream_of
 
 if TYPE_CHECKING:
     import torch
@@ -112,7 +112,8 @@ def _load_finished(config: Config, table: "ClipTable", folder: RunFolder, report
 def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Reporter, ranks: Ranks) -> RunRecord:
     """Everything between a locked folder and its finished record."""
     from clnorm.execution.precision import resolve_device
-    from clnorm.training.describe import describe_memory, measure
+    from clnorm.results.measure import measure
+    from clnorm.training.describe import describe_memory
     from clnorm.training.loop import train_stream
 
     device = place_on(resolve_device(config.train.device, config.train.precision), ranks)
@@ -122,9 +123,8 @@ def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Re
     if not ranks.first:
         return _require_record(share_record(None, ranks))
     memory = describe_memory(strategy)
-    measured = measure(predictions, strategy.setup.stream)
-    record = replace(record, status="finished", cost=costs.total(), memory=memory, **measured)
-    record = replace(record, reused=costs.reused, earlier=costs.earlier)
+    record = replace(record, status="finished", cost=costs.total(), memory=memory)
+    record = measure(replace(record, reused=costs.reused, earlier=costs.earlier), predictions, folder.path)
     if config.keep_model:
         _keep_model(strategy, table, folder)
     folder.write_results(record, predictions)
@@ -153,7 +153,7 @@ def _prepare(
     from clnorm.data.store.device import check_choice, keep_on_device
     from clnorm.execution.execution import prepare_model
     from clnorm.training.describe import begin_record
-    from clnorm.training.fit import check_parts
+    from clnorm.training.fit import build_strategy, check_parts
     from clnorm.training.setup import Setup
 
     if unknown := describe_sources(table):
@@ -162,7 +162,7 @@ def _prepare(
         reporter.note(substituted)
     # Before anything is decoded: what the configuration alone gets wrong is said at once.
     check_choice(config.data.device_cache, device=device)
-    stream = create_stream(table, config.protocol, seed=config.seed, bad={})
+    stream = stream_of(config, table)
     augment = create_augmentation(config.data.augment, table.classes)
     if mirrored := describe_mirrored(config.data.augment, table.classes):
         reporter.note(mirrored)
@@ -175,9 +175,9 @@ def _prepare(
     with ranks.first_ahead():  # which decodes
         store = keep_on_device(open_store(config, table, reporter), config.data.device_cache, device=device)
     _refuse_changed_files(folder, store)
-    stream = create_stream(table, config.protocol, seed=config.seed, bad=store.bad)
+    stream = stream_of(config, table, bad=store.bad)
     setup = Setup(config, model, store, stream, device, reporter, folder.log, execution, augment, ranks)
-    strategy = config.strategy.build(setup)
+    strategy = build_strategy(setup)
     record = begin_record(
         strategy,
         table,

@@ -5,6 +5,7 @@ no purpose can disturb another's generator: comparisons between norms are paired
 """
 
 import hashlib
+import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,3 +66,16 @@ def seeded_torch(seed: int, *, device: "torch.device | None" = None) -> Iterator
     with hold_process(), torch.random.fork_rng(devices=[device] if cuda else []):
         (torch.manual_seed if cuda else torch.default_generator.manual_seed)(seed)
         yield
+
+
+@contextmanager
+def seeded_globals(seed: int) -> Iterator[None]:
+    """Within it Python's and numpy's global generators start from `seed`, for others' code; then as before."""
+    held, held_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - others' code draws from it
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(held)
+        np.random.set_state(held_numpy)  # noqa: NPY002

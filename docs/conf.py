@@ -40,7 +40,7 @@ html_css_files = ["clnorm.css"]
 html_show_copyright = html_show_sphinx = False
 html_copy_source = False
 
-_MARK = re.compile(r"^<!-- generated: ([\w.]+) -->$", re.MULTILINE)
+_MARK = re.compile(r"^<!-- generated: ([\w.-]+) -->$", re.MULTILINE)
 
 
 def fill_in(app, docname, source):

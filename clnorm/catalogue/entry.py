@@ -30,6 +30,7 @@ class Entry:
         recipe: dotted keys of a configuration that have other defaults with it, and these.
         fixed: those of them that can have no other value, each with the reason.
         caption: what a table's caption must say of it; `{option}` as in `title`.
+        through: where to import the function from that is called in place of the target, with it as first argument.
     """
 
     name: str
@@ -44,10 +45,13 @@ class Entry:
     recipe: Mapping[str, Value] = field(default_factory=dict)
     fixed: Mapping[str, str] = field(default_factory=dict)
     caption: str = ""
+    through: str = ""
 
     def load(self) -> Any:
         """The object itself, imported now if it was named by a string; a family's takes the word as first argument."""
         target = import_target(self.target) if isinstance(self.target, str) else self.target
+        if self.through:
+            return partial(import_target(self.through), target)
         return partial(target, self.word) if self.word else target
 
     @property

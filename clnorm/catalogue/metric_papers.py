@@ -58,6 +58,50 @@ _PAPERS = {
         _CVPR,
         2019,
     ),
+    "De Lange et al. 2023": Reference(
+        "delange2023continual",
+        "De Lange, Matthias and van de Ven, Gido M. and Tuytelaars, Tinne",
+        "Continual Evaluation for Lifelong Learning: Identifying the Stability Gap",
+        "International Conference on Learning Representations",
+        2023,
+    ),
+    "Guo et al. 2017": Reference(
+        "guo2017calibration",
+        "Guo, Chuan and Pleiss, Geoff and Sun, Yu and Weinberger, Kilian Q.",
+        "On Calibration of Modern Neural Networks",
+        "International Conference on Machine Learning",
+        2017,
+    ),
+    "Masana et al. 2023": Reference(
+        "masana2023class",
+        "Masana, Marc and others",
+        "Class-Incremental Learning: Survey and Performance Evaluation on Image Classification",
+        "IEEE Transactions on Pattern Analysis and Machine Intelligence",
+        2023,
+        kind="article",
+    ),
+    "Mensink et al. 2013": Reference(
+        "mensink2013distance",
+        "Mensink, Thomas and Verbeek, Jakob and Perronnin, Florent and Csurka, Gabriela",
+        "Distance-Based Image Classification: Generalizing to New Classes at Near-Zero Cost",
+        "IEEE Transactions on Pattern Analysis and Machine Intelligence",
+        2013,
+        kind="article",
+    ),
+    "Davari et al. 2022": Reference(
+        "davari2022probing",
+        "Davari, MohammadReza and Asadi, Nader and Mudur, Sudhir and Aljundi, Rahaf and Belilovsky, Eugene",
+        "Probing Representation Forgetting in Supervised and Unsupervised Continual Learning",
+        _CVPR,
+        2022,
+    ),
+    "Kornblith et al. 2019": Reference(
+        "kornblith2019similarity",
+        "Kornblith, Simon and Norouzi, Mohammad and Lee, Honglak and Hinton, Geoffrey",
+        "Similarity of Neural Network Representations Revisited",
+        "International Conference on Machine Learning",
+        2019,
+    ),
 }
 
 

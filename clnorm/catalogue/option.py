@@ -15,6 +15,21 @@ def write_value(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def _guess(given: object) -> Value | None:
+    """What a text looks like: an integer, a number, true or false; else the text."""
+    if not isinstance(given, str):
+        return given if isinstance(given, (bool, int, float)) else None
+    text = given.strip()
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
 @dataclass(frozen=True)
 class Option:
     """One option of an entry: its default, its meaning, and what else is legal.
@@ -22,7 +37,8 @@ class Option:
     Args:
         default: the value used when none is given; None means that one must be given.
         doc: what it does, in a few words.
-        kind: the type of a value; taken from `default` where not stated.
+        kind: the type of a value; taken from `default` where not stated. `object` is that of an argument which says
+            none: what a text looks like, or a number where the default is one.
         words: the only legal words for a text option, or words legal beside a number or true|false.
         low: the least legal number.
         high: the greatest legal number.
@@ -50,6 +66,8 @@ class Option:
             return "|".join(self.words) or "text"
         if self.type is bool:
             return "|".join(["true", "false", *self.words])
+        if self.type is object:
+            return "a number" if self._is_number(self.default) else "a number, true|false, or text"
         bounds = [f">= {self.low:.10g}"] if self.low is not None else []
         bounds += [f"<= {self.high:.10g}"] if self.high is not None else []
         number = " ".join([{"int": "an int", "float": "a number"}[self.type.__name__], " and ".join(bounds)]).strip()
@@ -87,6 +105,9 @@ class Option:
             return True if text in _TRUE else False if text in _FALSE else None
         if self.type is str:
             return given if isinstance(given, str) and (self.file or not self.words) else None
+        if self.type is object:
+            guessed = _guess(given)
+            return guessed if self._is_number(guessed) or not self._is_number(self.default) else None
         if isinstance(given, bool) or not isinstance(given, (int, float, str)):
             return None
         try:
@@ -96,6 +117,10 @@ class Option:
             return number if self.type is float else int(number) if number.is_integer() else None
         except (ValueError, OverflowError):
             return None
+
+    @staticmethod
+    def _is_number(value: object) -> bool:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
 
     def _in_range(self, value: Value) -> bool:
         if isinstance(value, (bool, str)):

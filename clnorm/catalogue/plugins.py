@@ -108,10 +108,17 @@ def import_module(name: str) -> ModuleType | None:
         return None
 
 
-def read_options(target: Any, given: Collection[str]) -> dict[str, Option]:
-    """The arguments of a plug-in as options, but for its first one and those of `given`, which clnorm gives.
+def read_options(target: Any, given: Collection[str], *, leading: int = 1, loose: bool = False) -> dict[str, Option]:
+    """The arguments of a plug-in as options, but for the leading ones and those of `given`, which clnorm gives.
 
     An argument whose default is no plain value cannot be written on a command line and stays at that default.
+
+    Args:
+        target: the class or function.
+        given: names of arguments that clnorm gives.
+        leading: how many arguments stand first that clnorm gives by their place.
+        loose: for code that was not written for clnorm: an argument without a type takes what a value looks like, and
+            one whose default is None is an option too, whose default is `none`.
 
     Raises:
         UserError: a default is a plain value, and would not be read again as what it is: an empty text, a comma in it,
@@ -122,12 +129,16 @@ def read_options(target: Any, given: Collection[str]) -> dict[str, Option]:
         signature = inspect.signature(target, eval_str=True)
     except NameError:  # annotations that only a type checker can resolve
         signature = inspect.signature(target)
-    for parameter in list(signature.parameters.values())[1:]:
+    for parameter in list(signature.parameters.values())[leading:]:
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL) or parameter.name in given:
             continue
         kind = parameter.annotation if parameter.annotation in (bool, int, float, str) else None
+        if loose and kind is None and not isinstance(parameter.default, (bool, float, str)):
+            kind = object
         if parameter.default is parameter.empty:
             options[parameter.name] = Option(None, kind=kind)
+        elif loose and parameter.default is None:
+            options[parameter.name] = Option("none", kind=object)
         elif isinstance(parameter.default, (bool, int, float, str)):
             options[parameter.name] = option = Option(parameter.default, kind=kind)
             if not option.is_writable:

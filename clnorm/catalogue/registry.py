@@ -79,6 +79,8 @@ class Registry:
         kind: the singular in messages, such as `norm`.
         plural: the word after `clnorm list`.
         complete: gives the entry of a plug-in the options that clnorm itself reads.
+        adapt: makes the entry, from its name and the object, of one that is not called as plug-ins are; else None.
+        first: a module that is imported before any plug-in is.
         shared: options that many entries have alike, which are listed once.
         given: arguments beside the first that clnorm gives, so that they are no options.
         unfit: objects that cannot be taken by their name, as `package.module:Name` of where they are defined, each with
@@ -92,6 +94,8 @@ class Registry:
         *,
         plural: str,
         complete: Callable[[Entry], Entry] | None = None,
+        adapt: Callable[[str, Any], Entry | None] | None = None,
+        first: str = "",
         shared: Mapping[str, Option] | None = None,
         given: Collection[str] = (),
         unfit: Mapping[str, str] | None = None,
@@ -100,6 +104,7 @@ class Registry:
         self.kind, self.plural, self.group = kind, plural, f"clnorm.{plural}"
         self.shared, self._complete, self._given = dict(shared or {}), complete, frozenset(given)
         self._unfit, self._refused = dict(unfit or {}), dict(refused or {})
+        self._adapt, self._first = adapt, first
         self._entries: dict[str, Entry] = {}
         self._parsed: dict[str, tuple[Entry, Spec]] = {}  # the cells of a grid give the same few texts
 
@@ -235,6 +240,7 @@ class Registry:
         elif (match := _DOTTED.fullmatch(name)) and name not in self.names():
             if foreign is not None:
                 foreign.refuse(name, where=where)
+            self._import_first()
             if not import_module(match["module"]):
                 raise UserError(
                     f"unknown {self.kind} {name!r}, and there is no module {match['module']!r}",
@@ -259,10 +265,15 @@ class Registry:
     def _import(self, name: str, target: str, *, where: str | None, foreign: ForeignText | None) -> Entry:
         if foreign is not None:
             foreign.refuse(name, where=where or self.kind)
+        self._import_first()
         try:
             return self._entry_of(name, import_target(target))
         except UserError as error:
             raise error.within(where or self.kind) from error
+
+    def _import_first(self) -> None:
+        if self._first:
+            import_module(self._first)
 
     def _entry_of(self, name: str, target: Any, *, summary: str = "") -> Entry:
         if not callable(target):
@@ -271,6 +282,8 @@ class Registry:
         if home in self._unfit:
             raise UserError(f"{name!r} cannot be taken: {self._unfit[home]}")
         summary = summary or (inspect.getdoc(target) or "").partition("\n")[0]
+        if self._adapt is not None and (adapted := self._adapt(name, target)) is not None:
+            return replace(adapted, summary=summary)
         entry = Entry(name, target, summary, read_options(target, self._given))
         return self._complete(entry) if self._complete is not None else entry
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import clnorm.catalogue.papers as papers
+from clnorm.catalogue.avalanche import UNFIT, adapt
 from clnorm.catalogue.entry import Entry
 from clnorm.catalogue.option import Option
 from clnorm.catalogue.registry import Registry
@@ -21,7 +22,8 @@ _MEMORY = {
 
 _ALPHA = Option(3.0, "weight alpha of the squared distance to the outputs kept, a mean over outputs", low=0.0)
 
-STRATEGIES = Registry("strategy", plural="strategies")
+# Importing clnorm.training has Avalanche imported in parts, where a plug-in imports it.
+STRATEGIES = Registry("strategy", plural="strategies", adapt=adapt, first="clnorm.training", unfit=UNFIT)
 STRATEGIES.add(
     Entry(
         "naive",
@@ -119,7 +121,7 @@ STRATEGIES.add(
         "clnorm.strategies.si:si",
         "Synaptic Intelligence: weights matter by what their path has done for the loss",
         {
-            "c": Option(0.1, "weight c of the quadratic penalty", low=0.0),
+            "c": Option(1000.0, "weight c of the quadratic penalty", low=0.0),
             "xi": Option(0.001, "damping xi, added to a weight's squared change", low=1e-12),
         },
         title="SI",
@@ -131,7 +133,7 @@ STRATEGIES.add(
         "mas",
         "clnorm.strategies.mas:mas",
         "Memory Aware Synapses: weights matter by how the outputs change with them, of each clip alone",
-        {"lam": Option(1.0, "weight lambda of the quadratic penalty", low=0.0)},
+        {"lam": Option(10.0, "weight lambda of the quadratic penalty", low=0.0)},
         title="MAS",
         papers=(papers.MAS,),
     )
@@ -142,7 +144,7 @@ STRATEGIES.add(
         "clnorm.strategies.lwf:lwf",
         "Learning without Forgetting: distillation from the model before the experience",
         {
-            "lam": Option(1.0, "weight lambda of the distillation", low=0.0),
+            "lam": Option(3.0, "weight lambda of the distillation", low=0.0),
             "temperature": Option(2.0, "temperature T of the softened outputs", low=0.01),
         },
         title="LwF",
@@ -154,7 +156,7 @@ STRATEGIES.add(
         "l2_init",
         "clnorm.strategies.l2_init:l2_init",
         "L2 Init: fine-tuning with weights held to the initial ones",
-        {"lam": Option(0.001, "weight lambda of the squared distance", low=0.0)},
+        {"lam": Option(0.01, "weight lambda of the squared distance", low=0.0)},
         title="L2 Init",
         papers=(papers.L2_INIT,),
     )

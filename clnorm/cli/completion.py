@@ -27,7 +27,7 @@ _WORDS = {
     "clnorm export --format": ("safetensors", "onnx"),
 }
 _FILES = ("config", "bib", "file", "run", "videos", "sources", "out")  # a shell offers folders among the files
-_FOLDERS = ("folder", "first", "second", "root", "data_root")
+_FOLDERS = ("folder", "first", "second", "root", "data_root", "runs")
 
 # A key of `--set` or `--where` goes on with its value, so that bash must not write a space behind it.
 _BASH_KEYS = """
@@ -81,6 +81,10 @@ def _list_words(command: str, action: argparse.Action) -> list[str]:
     """The words that a flag or a position takes; none where it takes others than names."""
     if action.dest in ("set", "where"):
         return [f"{key}=" for key in list_value_keys(Config)]
+    if action.dest == "metric":
+        from clnorm.evaluation.metrics import list_metrics
+
+        return list_metrics()
     if registry := _NAMES.get(action.dest):
         return [name for name in registry.names() if not name.endswith(":NAME")]  # a family has no word to offer
     return list(_WORDS.get(action.dest, _WORDS.get(f"{command} --{action.dest}", ())))

@@ -17,6 +17,7 @@ FLAGS = {
     "protocol": "how classes become experiences, such as even:experiences=7",
     "data-root": "folder of the videos and split files",
     "seed": "seed of class order, weights, batches and memory",
+    "tuned": "file that clnorm tune wrote: its values for norm and strategy are taken",
     "out": "folder that run folders go into (default: runs)",
 }
 

@@ -88,9 +88,17 @@ def _list_config() -> str:
 
 
 def _list_metrics() -> str:
-    from clnorm.evaluation.metrics import METRICS
+    from clnorm.evaluation.metrics import find_metric, list_metrics
+    from clnorm.evaluation.metrics.needs import describe_need
 
-    return "\n".join(f"{name:<36}{metric.formula} ({metric.source})" for name, metric in METRICS.items())
+    lines = []
+    for name in list_metrics():
+        metric = find_metric(name)
+        lines.append(f"{name:<35} {metric.formula} ({metric.source})")
+        end = "higher is better" if metric.higher_is_better else "lower is better"
+        needs = f"; needs {'; '.join(map(describe_need, metric.needs))}" if metric.needs else ""
+        lines.append(f"    {end}{needs}")
+    return "\n".join(lines)
 
 
 def _plain(value: object) -> str:

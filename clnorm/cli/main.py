@@ -16,16 +16,20 @@ from clnorm.cli.clean import add_clean
 from clnorm.cli.completion import add_completion
 from clnorm.cli.data import add_data
 from clnorm.cli.doctor import add_doctor
+from clnorm.cli.explain import add_explain
 from clnorm.cli.inference import add_inference
 from clnorm.cli.listing import add_listing
+from clnorm.cli.metrics import add_metrics
 from clnorm.cli.norms import add_norms
 from clnorm.cli.output import print_note
 from clnorm.cli.parsing import Parser
+from clnorm.cli.protocol import add_protocol
 from clnorm.cli.run import add_run
 from clnorm.cli.runs import add_runs
 from clnorm.cli.sweep import add_sweep
 from clnorm.cli.table import add_table
 from clnorm.cli.time import add_time
+from clnorm.cli.tune import add_tune
 from clnorm.errors import ClnormError, SeveralMistakesError, UserError
 from clnorm.ranks import read_place
 
@@ -51,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check_alone(options)
         options.verb(options)
     except KeyboardInterrupt:
-        return _fail(_INTERRUPTED_RUN if {"run", "sweep", "worker"} & {*given} else "interrupted", code=130)
+        return _fail(_INTERRUPTED_RUN if {"run", "sweep", "tune", "worker"} & {*given} else "interrupted", code=130)
     except BrokenPipeError:
         # The reader of stdout left, as `head` does; nothing more can be written there.
         _drop_stdout()
@@ -82,10 +86,14 @@ def _parser() -> argparse.ArgumentParser:
     add_run(verbs, common)
     add_time(verbs, common)
     add_sweep(verbs, common)
+    add_tune(verbs, common)
     add_table(verbs, common)
     add_runs(verbs, common)
+    add_explain(verbs, common)
     add_inference(verbs, common)
     add_data(verbs.add_parser("data", help="prepare, check or audit a dataset"), common)
+    add_metrics(verbs.add_parser("metrics", help="list metrics, or add one to finished runs"), common)
+    add_protocol(verbs.add_parser("protocol", help="show a protocol's stream, or how alike classes are"), common)
     add_norms(verbs.add_parser("norms", help="check a norm's contract, or audit a swap in a backbone"), common)
 
     add_listing(verbs, common)

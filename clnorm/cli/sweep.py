@@ -20,12 +20,8 @@ def add_sweep(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     sweep.add_argument("file", help="YAML file with the keys `config` and `grid`")
     add_flags(sweep)
     add_allow_plugin(sweep)
-    sweep.add_argument(
-        "--launcher",
-        default="local",
-        help="where runs are executed, such as local:processes=2 (default: local); see: clnorm list launchers",
-    )
-    _add_retries(sweep)
+    add_launcher(sweep)
+    add_retries(sweep)
     sweep.add_argument(
         "--dry-run",
         action="store_true",
@@ -48,7 +44,7 @@ def add_sweep(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         help="decode the clips that the cells need, compile what they ask for, and stop",
     )
     add_allow_plugin(worker)
-    _add_retries(worker)
+    add_retries(worker)
     worker.set_defaults(verb=_worker)
 
     watch = verbs.add_parser("watch", parents=[common], help="how far a sweep is, from any terminal or machine")
@@ -75,7 +71,17 @@ def parse_indices(text: str) -> list[int]:
     return indices
 
 
-def _add_retries(parser: argparse.ArgumentParser) -> None:
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """Add `--launcher`."""
+    parser.add_argument(
+        "--launcher",
+        default="local",
+        help="where runs are executed, such as local:processes=2 (default: local); see: clnorm list launchers",
+    )
+
+
+def add_retries(parser: argparse.ArgumentParser) -> None:
+    """Add `--retries`."""
     parser.add_argument(
         "--retries", type=int, default=1, metavar="N", help="how often a failed run is tried again (default: 1)"
     )

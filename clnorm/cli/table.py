@@ -2,11 +2,16 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clnorm.cli.flags import Verbs
-from clnorm.cli.output import print_styled, print_text, refuse_unreadable
-from clnorm.errors import ClnormError
+from clnorm.cli.output import print_note, print_styled, print_text, refuse_unreadable
+from clnorm.errors import ClnormError, UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def add_table(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -25,6 +30,12 @@ def add_table(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         metavar="NAME=TITLE",
         help="what to call a norm, a strategy, the dataset or the backbone, such as cn='Continual Norm'",
     )
+    table.add_argument(
+        "--orders",
+        action="store_true",
+        help="of runs under several orders of the classes, the range over orders, and Kendall's tau of the norms' "
+        "ranking between them; rich, markdown or csv",
+    )
     table.add_argument("--bib", metavar="FILE", help="for latex: cite papers, and write their BibTeX entries to FILE")
     table.set_defaults(verb=_table)
 
@@ -39,9 +50,14 @@ def _table(options: argparse.Namespace) -> None:
     from clnorm.results.tables import make_bibliography, make_table
 
     unreadable: list[ClnormError] = []
-    loaded = load_results(options.folder, columns=["config"], on_unreadable=unreadable.append)
+    columns = ["config", *(["order"] if options.orders else [])]
+    loaded = load_results(options.folder, columns=columns, on_unreadable=unreadable.append)
     results = select(loaded, options.where)
     metrics = [name.strip() for name in options.metrics.split(",") if name.strip()]
+    if options.orders:
+        _print_orders(options, results, metrics)
+        refuse_unreadable(unreadable)
+        return
     console = Console() if sys.stdout.isatty() else None
     text = make_table(
         results,
@@ -55,5 +71,23 @@ def _table(options: argparse.Namespace) -> None:
     if options.bib is not None:
         entries = make_bibliography(results, metrics=metrics).encode()
         replace_file(Path(options.bib), lambda file: file.write(entries))
+    _note_unheld(loaded, metrics, options.folder)
     (print_styled if options.format == "rich" else print_text)(text)
     refuse_unreadable(unreadable)
+
+
+def _note_unheld(results: "pd.DataFrame", metrics: Sequence[str], folder: str) -> None:
+    """Say which metrics no run holds, and how they get there: records may be older, or a metric a plug-in."""
+    held = set(results["metric"])
+    for name in metrics:
+        if name not in held:
+            print_note(f"no run holds {name}: compute it from what they keep with clnorm metrics add {name} {folder}")
+
+
+def _print_orders(options: argparse.Namespace, results: "pd.DataFrame", metrics: list[str]) -> None:
+    from clnorm.results.orders import make_orders_table
+
+    for flag in ("versus", "name", "bib"):
+        if getattr(options, flag):
+            raise UserError(f"--{flag} is for a table of one order", where="--orders", hint="leave out one of the two")
+    print_text(make_orders_table(results, metrics=metrics, format=options.format))

@@ -50,6 +50,7 @@ class Config(Section):
     seed: int = value_field(0, "of class order, weights, batches, memory", low=0, high=2**31 - 1)
     out: str = path_field("runs", "folder that run folders go into")
     keep_model: bool = value_field(True, "keep the trained model, which predict and export need")
+    tuned: str | None = path_field(None, "file that clnorm tune wrote: its values for this norm and strategy are taken")
     data: DataConfig = section_field()
     model: ModelConfig = section_field()
     train: TrainConfig = section_field()

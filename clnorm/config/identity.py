@@ -12,6 +12,7 @@ from typing import Any
 from clnorm.catalogue.registry import Spec, format_spec
 from clnorm.config.config import Config
 from clnorm.config.fields import Section, list_names, plain_values
+from clnorm.config.tuned import read_tuning
 from clnorm.errors import UserError
 
 # What a run's identity leaves out: it changes where or how fast a run happens; the device, only by rounding.
@@ -49,7 +50,23 @@ _ADDED: dict[str, dict[str, Any]] = {
 }
 
 # Keys of sections that came after runs were kept, likewise.
-_ADDED_KEYS: dict[str, Any] = {"train.forward": "joint", "train.balanced_epochs": 0, "train.balanced_lr": 0.1}
+_ADDED_KEYS: dict[str, Any] = {
+    "train.forward": "joint",
+    "data.validation": 0.0,
+    "train.experiences": 0,
+    "train.balanced_epochs": 0,
+    "train.balanced_lr": 0.1,
+    "tuned": None,
+    "eval.plasticity": False,
+    "eval.nearest": "none",
+    "eval.views": 1,
+    "eval.every": 0,
+    "eval.probe": False,
+    "eval.cka": False,
+}
+
+# What has a run keep more beside its results, and changes none of them: such runs stand in one table.
+BESIDE = {"eval.plasticity", "eval.nearest", "eval.every", "eval.probe", "eval.cka"}
 
 
 _WITH_FILES = ("protocol",)  # names that may have options that are files
@@ -70,8 +87,12 @@ def run_id(config: Config, *, data: str = "") -> str:
 
 
 def setting_id(config: Config, *, data: str = "") -> str:
-    """Eight hex digits of what runs must share to stand in one table: all but norm, strategy and seed."""
-    return _digest(config, data, leave_out={*NOT_IDENTITY, "norm", "strategy", "seed"})
+    """Eight hex digits of what runs must share to stand in one table: all but norm, strategy and seed.
+
+    Tuned values, which each norm and strategy has of its own, do not count either; the file that they come from does.
+    """
+    tuned = read_tuning(config.tuned).keys if config.tuned is not None else []
+    return _digest(config, data, leave_out={*NOT_IDENTITY, *BESIDE, "norm", "strategy", "seed", *tuned})
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -106,13 +127,16 @@ def describe(config: Config, *, leave_out: Collection[str]) -> dict[str, Any]:
         config: the run's configuration.
         leave_out: keys that do not count.
     """
-    values = list_values(config).items()
-    flat = {key: value for key, value in values if key not in leave_out and _ADDED_KEYS.get(key) != value}
+    flat = {key: value for key, value in list_values(config).items() if key not in leave_out and _counts(key, value)}
     flat |= {key: text for key, text in _without_added(config).items() if key in flat}
     flat |= {key: _with_content(text, attrgetter(key)(config)) for key, text in flat.items() if key in _WITH_FILES}
     flat |= {f"{key}.source": source for key, source in _plugin_sources(config).items() if key in flat}
     if "strategy" in flat and (version := _VERSIONS.get(config.strategy.name)):
         flat["strategy.version"] = version
+    if "tuned" in flat:
+        tuning = read_tuning(flat["tuned"])
+        tuning.refuse_other_values(config)
+        flat["tuned"] = tuning.digest
     if config.begin.run is not None:
         state = state_after(config.begin.run, config.begin.experience - 1)
         hint = "give the folder of a run that was made with save.experiences=true"
@@ -123,6 +147,10 @@ def describe(config: Config, *, leave_out: Collection[str]) -> dict[str, Any]:
 def _digest(config: Config, data: str, *, leave_out: set[str]) -> str:
     text = json.dumps({**describe(config, leave_out=leave_out), "data": data}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _counts(key: str, value: object) -> bool:
+    return key not in _ADDED_KEYS or value != _ADDED_KEYS[key]
 
 
 def _without_added(config: Config) -> dict[str, str]:

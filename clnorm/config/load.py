@@ -11,6 +11,7 @@ from clnorm import reading
 from clnorm.catalogue.plugins import mark_foreign, parse_allowed
 from clnorm.config.config import Config
 from clnorm.config.fields import build_section, list_keys
+from clnorm.config.tuned import take_tuned
 from clnorm.errors import Mistakes, UserError
 
 
@@ -35,12 +36,17 @@ def load_config(
         overrides = parse_overrides(overrides)
     values = read_yaml(path, allowed=parse_allowed(allow_plugins)) if path is not None else {}
     if "grid" in values:
-        raise UserError("holds a sweep: it has `grid`", where=str(path), hint=f"write clnorm sweep {path}")
+        command = "tune --search" if "search" in values else "sweep"
+        what = f"holds a {'search' if 'search' in values else 'sweep'}: it has `grid`"
+        raise UserError(what, where=str(path), hint=f"write clnorm {command} {path}")
     return merge_config(values, overrides)
 
 
 def merge_config(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> Config:
-    """A configuration from nested values and overrides by dotted key, which win; raises as `load_config`."""
+    """A configuration from nested values and overrides by dotted key, which win; raises as `load_config`.
+
+    Where it names a file of tuned values, it has those of its norm and strategy.
+    """
     merged, mistakes = deepcopy(dict(values)), Mistakes()
     for dotted, value in overrides.items():
         inner = [key for key in overrides if key.startswith(f"{dotted}.")]
@@ -52,7 +58,10 @@ def merge_config(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> Con
     with mistakes.collected():
         config: Config = build_section(Config, merged)
     mistakes.refuse()
-    return config
+    if config.tuned is None:
+        return config
+    train = merged.get("train")
+    return take_tuned(config, [f"train.{key}" for key in train] if isinstance(train, Mapping) else [])
 
 
 def read_yaml(path: str | Path, *, allowed: frozenset[str]) -> dict[str, Any]:

@@ -33,6 +33,13 @@ class DataConfig(Section):
         "mixing of the training clips of a batch, and of their targets",
         pretrained="mixup:alpha=0.8",
     )
+    validation: float = value_field(
+        0.0,
+        "share of each class's training clips that are tested on instead of the test clips, as in tuning; sources stay "
+        "whole",
+        low=0.0,
+        high=0.9,
+    )
     skip_bad: bool = value_field(False, "leave out clips that cannot be decoded, and record it")
     workers: int = value_field(2, "threads that decode", low=1, high=256)
     decoder: str = value_field("cpu", "what decodes; the pixels of the two differ by rounding", words=("cpu", "cuda"))
@@ -75,6 +82,7 @@ class TrainConfig(Section):
     """How each experience is trained."""
 
     epochs: int = value_field(10, "passes over the clips of each experience", low=1, pretrained=15)
+    experiences: int = value_field(0, "first experiences, which alone are trained, as in tuning; 0 is all", low=0)
     batch_size: int = value_field(16, "clips in a batch, those from memory included", low=1)
     accumulate: int = value_field(
         1, "pieces that a batch passes the model in, their gradients added up; norms by batch see a piece", low=1
@@ -155,6 +163,27 @@ class EvalConfig(Section):
 
     batch_size: int = value_field(64, "clips in an evaluation batch", low=1)
     unseen: bool = value_field(False, "evaluate experiences not yet trained too (needed for FWT)")
+    plasticity: bool = value_field(
+        False, "measure each norm site on a fixed batch of training clips, and keep it as plasticity.parquet"
+    )
+    nearest: str = value_field(
+        "none",
+        "predict by nearest class means too: those of the memory's exemplars (nme), of all training clips of the "
+        "experiences so far (ncm), or both",
+        words=("none", "exemplars", "all", "both"),
+    )
+    views: int = value_field(
+        1, "views of a test clip, each with other frames of the store, whose softmax is averaged", low=1, high=64
+    )
+    every: int = value_field(
+        0, "optimizer steps between two tests of the experiences so far, kept as steps.parquet; 0 is off", low=0
+    )
+    probe: bool = value_field(
+        False, "after each experience fit a linear probe to the features of all training clips so far"
+    )
+    cka: bool = value_field(
+        False, "compare the features of the test clips with those right after their experience, by linear CKA"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,7 +71,7 @@ def load_model(path: str | Path, *, allow_plugins: Iterable[str] = ()) -> Loaded
     if path.suffix.lower() == ".onnx":
         what, hint = "is an ONNX model, which other programs run", "give the run's folder, or export it as safetensors"
         raise UserError(what, where=str(path), hint=hint)
-    loaded = read_model(_find_model(path) if path.is_dir() else path, allow_plugins=allow_plugins)
+    loaded = read_model(find_model(path) if path.is_dir() else path, allow_plugins=allow_plugins)
     if any(getattr(module, "oracle", False) for module in loaded.model.modules()):
         raise UserError(
             f"its norm {loaded.info.norm} is an oracle, which must be told the experience of each clip",
@@ -209,7 +209,7 @@ def _average_probabilities(loaded: LoadedModel, parts: list[DecodedClip], *, dev
     return total / len(parts)
 
 
-def _find_model(folder: Path) -> Path:
+def find_model(folder: Path) -> Path:
     """The kept model in a run's folder."""
     record = RunFolder(folder).load()
     if record is None:

@@ -40,16 +40,22 @@ class Inputs:
         device: where the model is.
         context_of: from the ids of a batch to what norms are told of it; None where they are told nothing.
         appearance: what gives clips the look of their experience; None where they look as they are.
+        shown: which frame clips show of each of their T equal segments, as a share of its length from 0 to 1; None:
+            the middle one.
     """
 
     store: "ClipStore"
     device: torch.device
     context_of: Callable[[np.ndarray], StepContext] | None = None
     appearance: "Appearance | None" = None
+    shown: float | None = None
 
     def read(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Each batch of ids (B,) with its clips (B, T, 3, H, W), as they are evaluated, on the device."""
-        for ids, pixels in read_batches(self.store, batches):
+        draws = None
+        if self.shown is not None:
+            draws = np.broadcast_to(np.float32(self.shown), (len(self.store), self.store.frames))
+        for ids, pixels in read_batches(self.store, batches, draws=draws):
             clips = pixels_to_input(pixels.to(self.device, non_blocking=True))
             yield ids, clips if self.appearance is None else self.appearance(clips, torch.as_tensor(ids))
 

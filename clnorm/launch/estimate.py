@@ -15,7 +15,7 @@ from clnorm.launch.plan import Cell
 from clnorm.launch.probe import Probe, probe
 from clnorm.norms.base import uses_progress
 from clnorm.progress import Reporter
-from clnorm.streams.stream import ClipStream, create_stream
+from clnorm.streams.stream import ClipStream, stream_of
 from clnorm.training.epochs import Lengths
 from clnorm.training.imbalance.fine_tuning import plan_fine_tuning
 from clnorm.training.states.prefixes import describe_options
@@ -90,7 +90,7 @@ def estimate_cells(cells: Sequence[Cell], *, reporter: Reporter) -> Estimate:
 
 
 def _add(total: Estimate, config: Config, found: Probe, table: ClipTable, shared: set[str]) -> None:
-    stream = create_stream(table, config.protocol, seed=config.seed, bad={})
+    stream = stream_of(config, table)
     held = found.strategy
     trained = stream if held.training_stream is held.setup.stream else held.training_stream
     if len(trained.experiences) == 1:
@@ -115,7 +115,11 @@ def _add(total: Estimate, config: Config, found: Probe, table: ClipTable, shared
             total.disk_bytes += found.model_bytes
         shared.add(begins)
     predicted = _count_predictions(config, stream, trained)
-    parts = {"train": sum(train) + after, "evaluate": predicted * found.predict, "start": found.start}
+    parts = {
+        "train": sum(train) + after,
+        "evaluate": _count_passes(config, predicted, trained, lengths) * found.predict,
+        "start": found.start,
+    }
     for name, seconds in parts.items():
         total.seconds[name] += seconds
     total.names[config.norm.short, config.strategy.short] += sum(parts.values())
@@ -128,11 +132,10 @@ def _describe_beginning(config: Config, found: Probe, trained: ClipStream, lengt
     if config.save.prefixes == "none" or not found.strategy.first_as_naive:
         return None
     steps = sum(lengths.steps(index) for index in range(len(lengths.shown)))
-    first = trained.experiences[0]
     parts = [
         describe_options(config, with_strategy=False),
         _data_key(config),
-        [first.train_ids.tolist(), trained.targets[first.train_ids].tolist()],
+        trained.digests[0],
         steps if uses_progress(found.strategy.model) else None,
     ]
     return json.dumps(parts, sort_keys=True)
@@ -141,6 +144,17 @@ def _describe_beginning(config: Config, found: Probe, trained: ClipStream, lengt
 def _count_predictions(config: Config, stream: ClipStream, trained: ClipStream) -> int:
     seen = [len(trained.tested_after(index)) for index in range(len(trained.experiences))]
     return (1 + len(seen)) * len(stream.test_ids) if config.eval.unseen else sum(seen)
+
+
+def _count_passes(config: Config, predicted: int, trained: ClipStream, lengths: Lengths) -> int:
+    """How many clips pass the model in evaluations; those of exemplars, which are few, are not counted."""
+    asked, parts, passes = config.eval, trained.experiences, predicted * config.eval.views
+    for index in range(len(parts)):
+        if asked.probe or asked.nearest in ("all", "both"):
+            passes += sum(len(part.train_ids) for part in parts[: index + 1])
+        if asked.every:
+            passes += lengths.steps(index) // asked.every * len(trained.tested_after(index))
+    return passes
 
 
 def _probe_all(cells: Sequence[Cell], tables: dict[str, ClipTable], reporter: Reporter) -> dict[str, Probe]:

@@ -15,7 +15,8 @@ from clnorm.errors import Mistakes, UserError
 from clnorm.results.selection import plain_text
 
 _KEYS = ("config", "grid")
-_MOST = 10_000  # runs of a grid
+MOST_RUNS = 10_000
+"""Of a grid."""
 
 
 def read_sweep(path: str | Path, overrides: Mapping[str, Any], *, allow_plugins: Iterable[str] = ()) -> list[Config]:
@@ -37,6 +38,9 @@ def read_sweep(path: str | Path, overrides: Mapping[str, Any], *, allow_plugins:
     if loaded and loaded.keys() <= set(list_keys(Config)):
         hint = f"write clnorm run --config {path}; a sweep has `grid`, lists of values by key"
         raise UserError("holds the configuration of one run", where=str(path), hint=hint)
+    if "search" in loaded:
+        hint = f"write clnorm tune --search {path}; a sweep takes what that finds with --tuned"
+        raise UserError("holds a search of hyper-parameters", where=str(path), hint=hint)
     mistakes, grid, shared = Mistakes(), loaded.get("grid"), loaded.get("config") or {}
     for key in loaded:
         if key not in _KEYS:
@@ -45,7 +49,7 @@ def read_sweep(path: str | Path, overrides: Mapping[str, Any], *, allow_plugins:
         what, hint = f"{shared!r} is not a mapping of keys", "such as config: {train: {epochs: 5}}"
         mistakes.add(UserError(what, where=f"{path}: config", hint=hint))
         shared = {}
-    points = _read_points(grid, mistakes, where=str(path), overrides=overrides)
+    points = read_points(grid, mistakes, where=str(path), overrides=overrides)
     configs, leave_out = [], ContradictionError if mistakes else None
     for point in points:
         try:
@@ -56,7 +60,7 @@ def read_sweep(path: str | Path, overrides: Mapping[str, Any], *, allow_plugins:
     return configs
 
 
-def _read_points(grid: object, mistakes: Mistakes, *, where: str, overrides: Mapping[str, Any]) -> list[dict[str, Any]]:
+def read_points(grid: object, mistakes: Mistakes, *, where: str, overrides: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Each point of a grid, as values by dotted key; of what is legal in it, where something is not."""
     if not isinstance(grid, dict) or not grid:
         hint = "such as grid: {norm: [bn, cn]}"
@@ -71,8 +75,8 @@ def _read_points(grid: object, mistakes: Mistakes, *, where: str, overrides: Map
             mistakes.add(UserError(f"{key!r} is varied by the grid", where="--set", hint=f"change it in {where}"))
         else:
             legal[str(key)] = values
-    if (count := prod(map(len, legal.values()))) > _MOST:
-        raise UserError(f"makes {count:,} runs", where=f"{where}: grid", legal=f"at most {_MOST:,}")
+    if (count := prod(map(len, legal.values()))) > MOST_RUNS:
+        raise UserError(f"makes {count:,} runs", where=f"{where}: grid", legal=f"at most {MOST_RUNS:,}")
     return [dict(zip(legal, values, strict=True)) for values in product(*legal.values())]
 
 

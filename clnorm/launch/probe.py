@@ -20,7 +20,8 @@ from clnorm.execution.inputs import compute_outputs
 from clnorm.execution.precision import resolve_device
 from clnorm.models.create import create_model
 from clnorm.progress import Reporter
-from clnorm.streams.stream import ClipStream, create_stream
+from clnorm.streams.stream import ClipStream, stream_of
+from clnorm.training.fit import build_strategy
 from clnorm.training.norms.statistics import calibrate_at_start
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
@@ -115,7 +116,7 @@ def create_strategy(config: Config, table: ClipTable) -> ClipStrategy:
     prepare_model(model, config.train, execution)
     info = pd.DataFrame({"kept": np.full(len(table), 4 * frames), "reason": "", "sha256": ""})
     store = ClipStore(Path(), info, frames, size, Noise(size))
-    stream = create_stream(table, config.protocol, seed=config.seed, bad={})
+    stream = stream_of(config, table)
     setup = Setup(
         config,
         model,
@@ -127,8 +128,7 @@ def create_strategy(config: Config, table: ClipTable) -> ClipStrategy:
         execution,
         create_augmentation(config.data.augment, table.classes),
     )
-    strategy: ClipStrategy = config.strategy.build(setup)
-    return strategy
+    return build_strategy(setup)
 
 
 def _shorten(stream: ClipStream, count: int) -> ClipStream:

@@ -108,17 +108,22 @@ def _first_context(batch: Tensor) -> StepContext:
     return StepContext(tasks=tasks, experience=0, progress=0.0)
 
 
+def find_statistics(model: nn.Module) -> list[_Tracker]:
+    """The modules of a model whose running statistics can be estimated."""
+    return [
+        _Tracker(name, module)
+        for name, module in model.named_modules()
+        if isinstance(getattr(module, "running_mean", None), Tensor) and hasattr(module, "momentum")
+    ]
+
+
 def require_statistics(model: nn.Module) -> list[_Tracker]:
     """The modules of a model whose running statistics can be estimated.
 
     Raises:
         UserError: there is none.
     """
-    trackers = [
-        _Tracker(name, module)
-        for name, module in model.named_modules()
-        if isinstance(getattr(module, "running_mean", None), Tensor) and hasattr(module, "momentum")
-    ]
+    trackers = find_statistics(model)
     if not trackers:
         raise UserError(
             "no norm of the model has running statistics, so there is nothing to calibrate",

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from clnorm.catalogue import PROTOCOLS, STRATEGIES
 from clnorm.catalogue.titles import write_plain
-from clnorm.evaluation.metric import Metric
+from clnorm.config.tuned import SECTION, options_of
+from clnorm.evaluation.metrics import Metric
 from clnorm.evaluation.stats import FEWEST, LEVEL
 from clnorm.results.dialects import MISSING, Dialect, write_name, write_versus
 from clnorm.results.grid import SIGNIFICANT, Grid
@@ -27,6 +28,7 @@ _FORWARD = {
     "separate": "Current clips and those of a memory pass the model in separate forward passes",
 }
 _ONE = {"data.frames": "on 1 frame", "train.epochs": "1 epoch", "train.batch_size": "batches of 1 clip"}
+_TITLES = {"train.lr": "learning rate"}
 _LACKING = {"data.augment": "no augmentation", "data.mix": "no mix"}
 
 
@@ -37,6 +39,7 @@ def write_caption(grid: Grid, dialect: Dialect) -> str:
         _explain_stream(grid, dialect),
         *_explain_protocol(grid, dialect),
         _explain_training(grid, dialect),
+        _explain_tuning(grid, dialect),
         *_explain_strategies(grid, dialect),
         _explain_values(grid, dialect, level=level),
         f"{MISSING}: undefined, or without a finished run for every seed" if _has_gap(grid) else "",
@@ -64,7 +67,11 @@ def _explain_stream(grid: Grid, dialect: Dialect) -> str:
     sizes = [int(size) for size in text.split(", ")]
     alike = f"{sizes[0]} each" if len(set(sizes)) == 1 else _list(sizes)
     count = f"{len(sizes)} experiences of {alike}" if len(sizes) > 1 else "1 experience"
-    return f"{known}: {sum(sizes)} class{'es' * (sum(sizes) != 1)} in {count}"
+    limited = grid.experiment.get("train.experiences", "0") not in ("0", UNKNOWN)
+    words = [f"{sum(sizes)} class{'es' * (sum(sizes) != 1)} in {'the first ' * limited}{count}"]
+    if (share := grid.experiment.get("data.validation", "0.0")) not in ("0.0", UNKNOWN):
+        words.append(f"tested on {100 * float(share):g}{dialect.percent} of the training clips, held out")
+    return f"{known}: {', '.join(words)}"
 
 
 def _explain_protocol(grid: Grid, dialect: Dialect) -> Iterator[str]:
@@ -76,7 +83,8 @@ def _explain_protocol(grid: Grid, dialect: Dialect) -> Iterator[str]:
 
 def _explain_training(grid: Grid, dialect: Dialect) -> str:
     """The backbone, what it starts from and sees, and how it is trained; what a frame of results lacks is left out."""
-    told = {key: dialect.escape(value) for key, value in grid.experiment.items()}
+    tuned = _tuned_keys(grid)
+    told = {key: "tuned" if key in tuned else dialect.escape(value) for key, value in grid.experiment.items()}
     said = {
         key: _ONE[key] if key in _ONE and told[key] == "1" else text.format(told[key])
         for key, text in (_SEEN | _TRAINED).items()
@@ -89,23 +97,57 @@ def _explain_training(grid: Grid, dialect: Dialect) -> str:
     return "; ".join(filter(None, (f"Backbone {name} {sees}".rstrip(), ", ".join([*trained, *lacking]))))
 
 
+def _tuned_keys(grid: Grid) -> list[str]:
+    keys = grid.experiment.get("tuning.keys", "none")
+    return [] if keys == "none" else keys.split()
+
+
+def _explain_tuning(grid: Grid, dialect: Dialect) -> str:
+    """What each norm and strategy has values of its own for, and how these were found; nothing without."""
+    keys = _tuned_keys(grid)
+    own = [key for key in keys if key.startswith(SECTION) or any(_has(name, key) for name in grid.strategies)]
+    if not own:
+        return ""
+    own.sort(key=lambda key: not key.startswith(SECTION))
+    tuned = _list([dialect.escape(_TITLES.get(key, key)) for key in own])
+    return f"Tuned {dialect.escape(grid.experiment['tuning'])}: {tuned}"
+
+
+def _has(strategy: str, key: str) -> bool:
+    """Whether a searched option is one of a strategy's."""
+    spec = STRATEGIES.parse_own(strategy)
+    return spec is None or spec.name == key.rpartition(".")[0]
+
+
 def _explain_strategies(grid: Grid, dialect: Dialect) -> Iterator[str]:
     """The options of each strategy as chosen, memory among them, defaults too; and how a memory passes the model."""
     recalls = False
     for strategy in grid.strategies:
         spec = STRATEGIES.parse_own(strategy)
         if spec is not None and spec.options:
-            chosen = [(key, write_plain(value)) for key, value in spec.options if value != "none"]
-            options = ", ".join(f"{dialect.escape(key)} {value}" for key, value in chosen)
+            tuned = options_of(_tuned_keys(grid), spec.name)
+            chosen = {key: write_plain(value) for key, value in spec.options if value != "none"}
+            words = {key: "tuned" if key in tuned else text for key, text in chosen.items()}
+            options = ", ".join(f"{dialect.escape(key)} {text}" for key, text in words.items())
             yield f"{write_name(grid, 'strategy', strategy, dialect)}: {options}"
             recalls = recalls or "share" in spec.kwargs
     if recalls and (forward := grid.experiment.get("forward")) in _FORWARD:
         yield _FORWARD[forward]
+    if grid.kept and all(strategy in grid.kept for strategy in grid.strategies):
+        kept = [f"{write_name(grid, 'strategy', name, dialect)} {_range(*grid.kept[name])}" for name in grid.strategies]
+        yield f"Kept beside the model, in MB: {', '.join(kept)}"
 
 
-def _list(sizes: Sequence[int]) -> str:
-    """Numbers in words: 26, 5 and 5."""
-    return f"{', '.join(map(str, sizes[:-1]))} and {sizes[-1]}"
+def _range(least: float, most: float) -> str:
+    """One number, or from which to which."""
+    low, high = (f"{value:.3g}" for value in (least, most))
+    return low if low == high else f"{low} to {high}"
+
+
+def _list(items: Sequence[object]) -> str:
+    """In words: 26, 5 and 5."""
+    before = ", ".join(map(str, items[:-1]))
+    return f"{before} and {items[-1]}" if before else str(items[-1])
 
 
 def _explain_values(grid: Grid, dialect: Dialect, *, level: str) -> str:

@@ -37,6 +37,20 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|~$#])", r"\\\1", visible(text))
 
 
+def _markdown_code(text: str) -> str:
+    """A formula as code; escaped where it has the mark of code itself."""
+    return escape_markdown(text) if "`" in text else f"`{text}`"
+
+
+def _latex_symbol(metric: Metric) -> str:
+    return metric.symbol or _latex_text(metric.title)
+
+
+def _latex_text(text: str) -> str:
+    """Plain text within math mode."""
+    return rf"\textrm{{{escape_latex(text)}}}"
+
+
 def _same(text: str) -> str:
     return text
 
@@ -101,7 +115,7 @@ PLAIN = Dialect(
 MARKDOWN = Dialect(
     escape=escape_markdown,
     heading=lambda metric: escape_markdown(metric.title),
-    definition=lambda metric: f"{escape_markdown(metric.title)} = `{metric.formula}`",
+    definition=lambda metric: f"{escape_markdown(metric.title)} = {_markdown_code(metric.formula)}",
     number=_same,
     best=lambda text: f"**{text}**",
     second=lambda text: f"<u>{text}</u>",
@@ -117,8 +131,8 @@ MARKDOWN = Dialect(
 )
 LATEX = Dialect(
     escape=escape_latex,
-    heading=lambda metric: f"${metric.symbol}$",
-    definition=lambda metric: f"${metric.symbol} = {metric.formula_latex}$",
+    heading=lambda metric: f"${_latex_symbol(metric)}$",
+    definition=lambda metric: f"${_latex_symbol(metric)} = {metric.formula_latex or _latex_text(metric.formula)}$",
     number=lambda text: f"${text}$",
     best=lambda text: rf"\mathbf{{{text}}}",
     second=lambda text: rf"\underline{{{text}}}",

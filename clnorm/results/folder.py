@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+PLASTICITY_FILE = "plasticity.parquet"
+"""The name of the measures at the norm sites in a run's folder, after each experience; see `eval.plasticity`."""
+
+MOMENTS = ("mean", "var", "running_mean", "running_var")
+"""Its columns of lists, which the measures of the next experience need; a finished run has them no more."""
+
 _STEPS = "predictions"  # the folder in an unfinished run's folder with a file for each training step
 
 
@@ -145,12 +151,38 @@ class RunFolder:
         parts = [read_frame(self._step(after), hint=f"delete {self.path} to start this run anew") for after in steps]
         return pd.concat(parts, ignore_index=True)
 
-    def _step(self, after: int) -> Path:
-        return self.path / _STEPS / f"after_{after}.parquet"
+    def _step(self, after: int, kind: str = "after") -> Path:
+        return self.path / _STEPS / f"{kind}_{after}.parquet"
+
+    def save_plasticity(self, after: int, measures: "pd.DataFrame") -> None:
+        """Keep what was measured at the norm sites after a training step, likewise."""
+        write_frame(self._step(after, "plasticity"), measures)
+
+    def load_plasticity(self, after: int) -> "pd.DataFrame":
+        """What was measured after a training step.
+
+        Raises:
+            ClnormError: the step's file is missing or damaged.
+        """
+        return read_frame(self._step(after, "plasticity"), hint=f"delete {self.path} to start this run anew")
+
+    def _join_plasticity(self) -> None:
+        """Write `plasticity.parquet`, the measures of all steps without the moments that the next step needed."""
+        import pandas as pd
+
+        steps = [int(file.stem.partition("_")[2]) for file in (self.path / _STEPS).glob("plasticity_*.parquet")]
+        if steps:
+            whole = pd.concat([self.load_plasticity(after) for after in sorted(steps)], ignore_index=True)
+            write_frame(self.path / PLASTICITY_FILE, whole.drop(columns=list(MOMENTS)))
+
+    def write_table(self, name: str, frame: "pd.DataFrame") -> None:
+        """Write `name.parquet`, a table that a finished run leaves beside its predictions."""
+        write_frame(self.path / f"{name}.parquet", frame)
 
     def write_results(self, record: RunRecord, predictions: "pd.DataFrame") -> None:
         """Write a finished run's files, its record last, and drop what only an unfinished one needs."""
         write_frame(self.path / "predictions.parquet", predictions)
+        self._join_plasticity()
         lines = [",".join("" if value is None else repr(value) for value in row) for row in record.matrix]
         header = ",".join(f"experience_{index + 1}" for index in range(len(record.experiences)))
         self.write("matrix.csv", "\n".join([header, *lines]) + "\n")
@@ -191,6 +223,8 @@ class UnwrittenFolder(RunFolder):
 
         return pd.DataFrame()
 
+    def write_table(self, name: str, frame: "pd.DataFrame") -> None: ...
+
 
 def write_frame(path: Path, frame: "pd.DataFrame") -> None:
     """Write a parquet file whose metadata hold its checksum, for `read_frame` to compare."""
@@ -219,3 +253,20 @@ def read_frame(path: Path, *, hint: str) -> "pd.DataFrame":
         return pd.read_parquet(BytesIO(content))
     except (OSError, ValueError) as error:
         raise ClnormError(f"cannot be read ({error})", where=str(path), hint=hint) from error
+
+
+def read_predictions(file: Path, record: RunRecord) -> "pd.DataFrame":
+    """The predictions of a run, whose file has a checksum where its record has one.
+
+    Raises:
+        ClnormError: they are missing or damaged.
+    """
+    import pandas as pd
+
+    hint = "bring back the file that this run wrote, or delete the folder to run it again"
+    if record.schema > 1:
+        return read_frame(file, hint=hint)
+    try:
+        return pd.read_parquet(file)
+    except (OSError, ValueError) as error:
+        raise ClnormError(f"cannot be read ({error})", where=str(file), hint=hint) from error

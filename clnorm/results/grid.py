@@ -11,7 +11,7 @@ from clnorm.catalogue import NORMS, STRATEGIES
 from clnorm.catalogue.reference import Reference
 from clnorm.catalogue.registry import Registry
 from clnorm.errors import UserError
-from clnorm.evaluation.metrics import METRICS, Metric
+from clnorm.evaluation.metrics import METRICS, Metric, find_metric
 from clnorm.evaluation.stats import FEWEST, Interval, PairedDifference, holm, paired_difference, t_interval
 from clnorm.results.names import Place, cite_metrics, name_all
 from clnorm.results.record import NOTES, label_norm
@@ -56,6 +56,7 @@ class Grid:
         setting: dataset, protocol and backbone.
         versus: the norm that the others are compared with, or None.
         cells: by (norm, strategy, metric key).
+        kept: by strategy, the least and most megabytes that its runs keep beside the model, where all of them tell.
         experiment: what else defines the experiment, by column of `clnorm.results.selection.EXPERIMENT`.
         names: by (kind, name), what the user calls it.
         titles: by (kind, name), what papers call it, or the user.
@@ -70,6 +71,7 @@ class Grid:
     setting: Mapping[str, str]
     versus: str | None
     cells: Mapping[tuple[str, str, str], Cell]
+    kept: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     experiment: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[Place, str] = field(default_factory=dict)
     titles: Mapping[Place, str] = field(default_factory=dict)
@@ -94,12 +96,10 @@ def create_grid(
     """
     if not metrics:
         raise UserError("no metric is named", where="table", legal=METRICS)
-    for key in metrics:
-        if key not in METRICS:
-            raise UserError(f"unknown metric {key!r}", where="table", legal=METRICS, given=key)
+    shown = tuple({metric.key: metric for metric in (find_metric(name, where="table") for name in metrics)}.values())
     check_one_setting(df)
     df = df.astype({"norm": str, "strategy": str, "label": str, "metric": str})
-    df = df.assign(value=_read_shares(df, metrics))
+    df = df.assign(value=_read_shares(df, shown))
     labels = tuple(sorted(set(df["label"]) - {""}))
     for label in labels:
         if label not in NOTES:
@@ -114,11 +114,12 @@ def create_grid(
         norms=norms,
         labels=labels,
         strategies=_ordered(set(df["strategy"]), STRATEGIES),
-        metrics=tuple(METRICS[key] for key in dict.fromkeys(metrics)),
+        metrics=shown,
         seeds=tuple(sorted(int(seed) for seed in df["seed"].unique())),
         setting={column: str(df[column].iloc[0]) for column in SETTING},
         versus=versus,
         cells={},
+        kept=_read_kept(df),
         experiment={name: _join(df[name]) for name in EXPERIMENT if name in df.columns},
         names=own,
         titles=titles,
@@ -127,16 +128,26 @@ def create_grid(
     return replace(grid, cells=_cells(df, grid))
 
 
-def _read_shares(df: pd.DataFrame, metrics: Sequence[str]) -> "pd.Series[Any]":
+def _read_shares(df: pd.DataFrame, metrics: Sequence[Metric]) -> "pd.Series[Any]":
     """The values as numbers, those of `metrics` checked: each is a share or a difference of shares, or undefined."""
     values = pd.to_numeric(df["value"], errors="coerce")
-    wrong = df[df["metric"].isin(metrics) & ~((values.abs() <= 1 + _ROUNDING) | df["value"].isna())]
+    largest = df["metric"].map({metric.key: metric.largest + _ROUNDING for metric in metrics})
+    wrong = df[largest.notna() & ~((values.abs() <= largest) | df["value"].isna())]
     if not wrong.empty:
         first = wrong.iloc[0]
         raise UserError(
             f"{first['metric']} is {first['value']}", where=str(first["run"]), legal="a share from -1 to 1, or none"
         )
     return values
+
+
+def _read_kept(df: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """The megabytes kept by each strategy; a frame made by hand, or of older records, may lack them."""
+    if "kept" not in df.columns:
+        return {}
+    kept = pd.to_numeric(df["kept"], errors="coerce").groupby(df["strategy"])
+    told = {str(strategy): (values.min(), values.max()) for strategy, values in kept if values.notna().all()}
+    return {strategy: (float(least), float(most)) for strategy, (least, most) in told.items()}
 
 
 def _join(column: "pd.Series[Any]") -> str:

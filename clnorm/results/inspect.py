@@ -9,7 +9,7 @@ from clnorm.config.identity import flatten
 from clnorm.config.load import merge_config
 from clnorm.errors import ClnormError, UserError
 from clnorm.results.find import describe_lack
-from clnorm.results.folder import RunFolder, read_frame
+from clnorm.results.folder import PLASTICITY_FILE, RunFolder, read_frame, read_predictions
 from clnorm.results.record import RunRecord
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class RunView:
             `accuracy` after the last step (0 to 1); None where the run left no predictions.
         confusion: (classes, classes) test clips by class (rows) and prediction (columns) after the last step, in that
             order; None as for `classes`.
+        plasticity: what was measured at each norm site after each experience; None where nothing was.
     """
 
     folder: Path
@@ -38,6 +39,7 @@ class RunView:
     changed: dict[str, tuple[Any, Any]]
     classes: "pd.DataFrame | None"
     confusion: "pd.DataFrame | None"
+    plasticity: "pd.DataFrame | None"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,9 @@ def inspect_run(folder: str | Path) -> RunView:
     """
     path, record = Path(folder), read_run(folder)
     classes, confusion = _count_classes(path / "predictions.parquet", record)
-    return RunView(path, record, _differ(_defaults(record.config), record.config), classes, confusion)
+    changed, file = _differ(_defaults(record.config), record.config), path / PLASTICITY_FILE
+    plasticity = read_frame(file, hint="delete it to show the rest") if file.exists() else None
+    return RunView(path, record, changed, classes, confusion, plasticity)
 
 
 def compare_runs(first: str | Path, second: str | Path) -> Comparison:
@@ -116,10 +120,8 @@ def _count_classes(file: Path, record: RunRecord) -> "tuple[pd.DataFrame | None,
         return None, None
     import pandas as pd
 
-    hint = "delete the folder to run it again"
+    frame = read_predictions(file, record)
     try:
-        # Predictions have a checksum where records do.
-        frame = read_frame(file, hint=hint) if record.schema > 1 else pd.read_parquet(file)
         last = frame[frame["after"] == frame["after"].max()]
         labels, predicted = last["label"].astype(int), last["predicted"].astype(int)
         first: dict[int, int] = {}  # of each class, its first experience
@@ -129,6 +131,7 @@ def _count_classes(file: Path, record: RunRecord) -> "tuple[pd.DataFrame | None,
         order = [*first]
         names = [record.classes[label] for label in order]
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        hint = "delete the folder to run it again"
         raise ClnormError(f"cannot be read ({error})", where=str(file), hint=hint) from error
     counts = pd.crosstab(labels, predicted).reindex(index=order, columns=order, fill_value=0)
     clips = counts.sum(axis=1)

@@ -1,7 +1,9 @@
 """All runs under a folder, as one long table."""
 
+import hashlib
+import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,17 +13,18 @@ from clnorm.catalogue import AUGMENTATIONS, IMBALANCE, MIXES
 from clnorm.config.identity import flatten
 from clnorm.config.moved import moved_options
 from clnorm.errors import ClnormError, UserError
+from clnorm.evaluation.metrics import METRICS, evaluate
 from clnorm.results.find import find_records
 from clnorm.results.folder import RunFolder
+from clnorm.results.measure import describe_run
 from clnorm.results.record import UNKNOWN, RunRecord, read_record
-from clnorm.results.selection import EXPERIMENT
+from clnorm.results.selection import EXPERIMENT, plain_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-_A_BAR = "average_incremental_accuracy"
-GROUPS = ("config", "cost", "folder")
+GROUPS = ("config", "cost", "folder", "order")
 
 
 def load_results(
@@ -36,8 +39,10 @@ def load_results(
         folder: where the folders of runs lie, at any depth.
         columns: further groups of columns. `config`: every key of the configuration by its dotted name, such as
             `train.epochs`, and `data.fingerprint`, the hash of the clips; `unknown` where an older record has no such
-            key. `cost`: `cost.seconds`, `cost.clips_trained`, `cost.peak_memory_mb`. `folder`: the run's `folder`, when
-            it last `changed` (UTC), and how many experiences are `done`.
+            key. `cost`: `cost.seconds`, `cost.clips_trained`, `cost.peak_memory_mb`,
+            `cost.kept_megabytes` of all that is kept beside the model. `folder`: the run's `folder`, when
+            it last `changed` (UTC), and how many experiences are `done`. `order`: a hash of the classes of each
+            experience, in their order.
         on_unreadable: told of each record that cannot be read, and of whatever else `find_records` cannot take, which
             is then left out; by default it is an error.
 
@@ -47,8 +52,9 @@ def load_results(
         named as it is written now, also where its record is older than that. A run that has not finished has the
         status `unfinished` and one row without metric and value. What defines the experiment for a caption are further
         columns: experiences (the number of classes in each), weights, and train.epochs, train.lr, train.batch_size,
-        data.frames, data.image_size, data.augment, data.mix, fine_tuning, forward;
-        `unknown` where an older record has none.
+        data.frames, data.image_size, data.augment, data.mix, fine_tuning, forward, and kept (megabytes beside the
+        model); `unknown` where an older record has none. Where a run is not limited, train.experiences and
+        data.validation are 0, and where it is not tuned, tuning is `none`.
 
     Raises:
         UserError: there is no such folder, or no run in it, or no such group of columns.
@@ -65,7 +71,7 @@ def load_results(
     read = _read_records(root, on_unreadable)
     files, records = [file for file, _ in read], [_named_anew(record) for _, record in read]
     joint = {
-        _pair(record): record.metrics.get(_A_BAR)
+        _pair(record): record.matrix
         for record in records
         if record.names["strategy"] == "joint" and record.status == "finished"
     }
@@ -87,8 +93,11 @@ def _wide(record: RunRecord, file: Path, columns: Sequence[str]) -> dict[str, An
         shown = {*record.names, "seed"}  # columns of every table already
         values |= {key: value for key, value in flatten(record.config).items() if key not in shown}
         values["data.fingerprint"] = record.data.get("fingerprint", UNKNOWN)
+    if "order" in columns:
+        values["order"] = hashlib.sha256(json.dumps(record.experiences).encode()).hexdigest()[:8]
     if "cost" in columns:
-        values |= {f"cost.{key}": value for key, value in record.cost.items()}
+        kept = {"kept_megabytes": record.memory.get("kept_megabytes", UNKNOWN)}
+        values |= {f"cost.{key}": value for key, value in {**record.cost, **kept}.items()}
     if "folder" in columns:
         folder = RunFolder(file.parent)
         done = len(record.experiences) if record.status == "finished" else folder.count_done()
@@ -136,10 +145,12 @@ def _pair(record: RunRecord) -> tuple[str, str, str, int]:
     return record.setting, record.names["norm"], record.label, record.seed
 
 
-def _with_retention(record: RunRecord, joint: float | None) -> RunRecord:
-    """The record with its share of joint training's A-bar, where both are known and joint training learned anything."""
-    own = record.metrics.get(_A_BAR)
-    return record if own is None or not joint else replace(record, metrics={**record.metrics, "retention": own / joint})
+def _with_retention(record: RunRecord, joint: list[list[float | None]] | None) -> RunRecord:
+    """The record with its share of joint training's A-bar, where it is finished and there is such a run."""
+    if joint is None or record.status != "finished":
+        return record
+    value, _ = evaluate(METRICS["retention"], describe_run(record, {}, joint=joint))
+    return record if math.isnan(value) else replace(record, metrics={**record.metrics, "retention": value})
 
 
 def _experiment(record: RunRecord) -> dict[str, Any]:
@@ -156,6 +167,10 @@ def _experiment(record: RunRecord) -> dict[str, Any]:
         "imbalance": flat.get("train.imbalance", "none"),
         "fine_tuning": f"{epochs} epochs" if (epochs := flat.get("train.balanced_epochs", 0)) else "none",
         "forward": flat.get("train.forward", "joint"),
+        "train.experiences": flat.get("train.experiences", 0),
+        "data.validation": flat.get("data.validation", 0.0),
+        "tuning": _explain_tuning(record.tuning),
+        "tuning.keys": " ".join(record.tuning.get("search", ())) or "none",
     }
     return {name: known.get(name, flat.get(name, UNKNOWN)) for name in EXPERIMENT}
 
@@ -167,6 +182,21 @@ def _sizes(record: RunRecord) -> str:
         told.append(f"the same {len(experience)}" if experience == before else str(len(experience)))
         before = experience
     return ", ".join(told)
+
+
+def _explain_tuning(tuning: Mapping[str, Any]) -> str:
+    """How the tuned values of a run were found, in words that end with the first digits of their file's hash."""
+    if not tuning:
+        return "none"
+    count, share = tuning["experiences"], tuning["validation"]
+    seeds = f"seed{'s' * (len(tuning['seeds']) > 1)} {', '.join(map(str, tuning['seeds']))}"
+    where = "experience" if count == 1 else f"{count} experiences"
+    otherwise = ", ".join(f"{key} {plain_text(value)}" for key, value in tuning["otherwise"].items())
+    return (
+        f"on the first {where}, the same {tuning['trials']} trials for each norm and strategy, by "
+        f"{METRICS[tuning['metric']].title} on {100 * share:g} % of the training clips, held out, {seeds}"
+        f"{f', with {otherwise}' if otherwise else ''} ({tuning['digest'][:8]})"
+    )
 
 
 def _start(record: RunRecord) -> str:
@@ -185,6 +215,7 @@ def _rows(record: RunRecord) -> list[dict[str, Any]]:
         **record.names,
         "label": record.label,
         **_experiment(record),
+        "kept": record.memory.get("kept_megabytes", UNKNOWN),
         "seed": record.seed,
         "status": record.status,
     }

@@ -10,7 +10,7 @@ from clnorm.catalogue.metric_papers import list_metric_papers
 from clnorm.catalogue.reference import Reference
 from clnorm.catalogue.titles import write_title
 from clnorm.errors import UserError
-from clnorm.evaluation.metrics import METRICS
+from clnorm.evaluation.metrics import find_metric
 from clnorm.results.record import label_norm
 
 Place: TypeAlias = tuple[str, str]
@@ -67,10 +67,9 @@ def cite_metrics(metrics: Iterable[str]) -> dict[Place, tuple[Reference, ...]]:
         UserError: an unknown metric.
     """
     cited: dict[Place, tuple[Reference, ...]] = {}
-    for key in metrics:
-        if key not in METRICS:
-            raise UserError(f"unknown metric {key!r}", where="table", legal=METRICS, given=key)
-        cited["metric", key] = list_metric_papers(METRICS[key].source)
+    for name in metrics:
+        metric = find_metric(name, where="table")
+        cited["metric", metric.key] = list_metric_papers(metric.source)
     return cited
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from clnorm.errors import UserError
-from clnorm.evaluation.metrics import METRICS
+from clnorm.evaluation.metrics import METRICS, find_metric, list_metrics
 
 
 def list_runs(df: pd.DataFrame) -> pd.DataFrame:
@@ -27,7 +27,8 @@ def sort_runs(runs: pd.DataFrame, column: str) -> pd.DataFrame:
         return runs  # no run is so far
     if column not in runs.columns:
         raise UserError(f"there is no column {column!r}", where="--sort", legal=map(str, runs.columns), given=column)
-    best_is_high = column in METRICS and METRICS[column].higher_is_better
+    is_metric = column in METRICS or ":" in column or column in list_metrics()
+    best_is_high = is_metric and find_metric(column, where="--sort").higher_is_better
     values = pd.to_numeric(runs[column], errors="coerce")
     by = runs[column].astype(str) if values.isna().all() else values
     return runs.loc[by.sort_values(ascending=not best_is_high, kind="stable", na_position="last").index]

@@ -45,13 +45,16 @@ class RunRecord:
         metrics: by name, None where undefined.
         data: the number of sources of all clips, or `unknown` where nothing tells them; clips trained and tested on,
             and of each class in training (by class id), how many files have another name than official lists say, for
-            each way in which they do (`.mp4 for .avi`), bad clips by path with the reason, and the store's sampling.
+            each way in which they do (`.mp4 for .avi`), bad clips by path with the reason, the store's sampling, and
+            the share of training clips that the test clips are, where these are held out (`validation`).
         memory: clips, frames and megabytes that the strategy keeps; `kept_megabytes` of everything kept, see
-            `clnorm.training.describe.describe_memory`.
+            `clnorm.training.describe.describe_memory`; None where plug-ins do not tell, which `untold` names.
         weights: the report on pretrained weights, empty without.
         swap: the report on every norm site.
         execution: precision, attention kernel and compilation.
         calibration: norm sites and clips of the estimate before training, empty without.
+        tuning: how the `values` of the keys in `search` were found by `clnorm tune`: the `digest` of its file, how many
+            trials `failed` for this norm and strategy, and what the trials had `otherwise`; empty without.
         cost: seconds, clips that passed the model, peak memory; what another run had done already is counted.
         reused: each `experience` whose training was taken over from a run that was the same up to its end, with the
             `seconds` of `cost` that were saved so.
@@ -73,11 +76,12 @@ class RunRecord:
     untrained: list[float | None] | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
-    memory: dict[str, float] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, Any] = field(default_factory=dict)
     swap: dict[str, Any] = field(default_factory=dict)
     execution: dict[str, Any] = field(default_factory=dict)
     calibration: dict[str, Any] = field(default_factory=dict)
+    tuning: dict[str, Any] = field(default_factory=dict)
     cost: dict[str, float] = field(default_factory=dict)
     reused: list[dict[str, Any]] = field(default_factory=list)
     earlier: list[dict[str, Any]] = field(default_factory=list)

@@ -23,8 +23,14 @@ EXPERIMENT = (
     "imbalance",
     "fine_tuning",
     "forward",
+    "train.experiences",
+    "data.validation",
+    "tuning",
+    "tuning.keys",
 )
 """What defines an experiment beside its setting, for a caption; a frame made by hand may lack it."""
+_TUNED = {"tuned", "tuning.keys"}
+"""What `tuning` tells too: the file, and what was searched."""
 _FINGERPRINT = 12
 """Digits of a fingerprint that tell it from another."""
 COLUMNS = ("run", "setting", *SETTING, "norm", "strategy", "label", "seed", "status", "metric", "value")
@@ -88,10 +94,10 @@ def check_one_setting(df: pd.DataFrame) -> None:
         raise UserError("there is no run", where="table", hint="train one with: clnorm run")
     if df["setting"].nunique(dropna=False) == 1:
         return
-    # Fingerprints come last: a name or a number is easier to choose by.
+    # Fingerprints come last: a name or a number is easier to choose by. Tuning decides other keys, and comes first.
     others = [str(column) for column in df.columns if column not in SETTING]
-    ordered = [*SETTING, *sorted(others, key=lambda name: "fingerprint" in name)]
-    shown = {column: _values(df, column) for column in ordered if _tells_settings_apart(df, column)}
+    ordered = [*SETTING, *sorted(others, key=lambda name: (name != "tuning", "fingerprint" in name))]
+    shown = {column: _values(df, column) for column in ordered if tells_settings_apart(df, column)}
     unsaid = ""
     if not shown:
         shown = {"setting": _values(df, "setting")}
@@ -122,11 +128,11 @@ def _by_number(text: str) -> tuple[bool, float, str]:
         return True, 0.0, text
 
 
-def _tells_settings_apart(df: pd.DataFrame, column: str) -> bool:
+def tells_settings_apart(df: pd.DataFrame, column: str) -> bool:
     """Whether a column belongs to the setting (one value in each) and differs between settings."""
     if (column in COLUMNS and column not in SETTING) or column in NOT_IDENTITY or column.startswith("cost."):
         return False
-    if column == "folder" or (column == "imbalance" and "train.imbalance" in df.columns):
+    if column == "folder" or column in _TUNED or (column == "imbalance" and "train.imbalance" in df.columns):
         return False
     text = df[column].map(plain_text)
     return text.nunique() > 1 and text.groupby(df["setting"]).nunique().max() == 1

@@ -41,7 +41,7 @@ def make_table(
         df: one row for each run and metric, with the columns run, setting (what all but norm, strategy and seed come
             to), dataset, protocol, backbone, norm, strategy, label ("" or one of `clnorm.results.record.NOTES`), seed,
             status ("finished" or other), metric and value.
-        metrics: keys of `clnorm.metrics.METRICS`.
+        metrics: keys of `clnorm.metrics.METRICS`, or names of plug-ins, such as `package.module:Name`.
         format: rich (for a terminal), markdown, latex (with booktabs) or csv (shares at full precision).
         versus: a norm to compare the others with: adds columns of differences over pairs that share a seed, with
             their interval and a mark where the Holm-corrected paired t-test gives p < 0.05.

@@ -42,6 +42,6 @@ class L2InitPlugin(QuadraticPlugin, supports_distributed=True):
         self.penalty.anchor = state["anchor"]
 
 
-def l2_init(setup: Setup, *, lam: float = 0.001) -> ClipStrategy:
+def l2_init(setup: Setup, *, lam: float = 0.01) -> ClipStrategy:
     """Fine-tuning with weights held to the initial ones."""
     return ClipStrategy(setup=setup, plugins=[L2InitPlugin(lam)])

@@ -52,8 +52,8 @@ class LwFPlugin(MethodPlugin, supports_distributed=True):
     def before_backward(self, strategy: Training, **kwargs: Any) -> None:
         if not (known := self._old.knows):
             return
-        old, new = self._old.outputs(strategy), strategy.mb_output[:, :known].float()
-        strategy.loss += self._lam * distillation(new, old, temperature=self._temperature)
+        new = strategy.mb_output[:, :known].float()
+        strategy.loss += self._lam * distillation(new, self._old.outputs(strategy), temperature=self._temperature)
 
     def state_dict(self) -> dict[str, Any]:
         return self._old.state_dict()
@@ -62,6 +62,6 @@ class LwFPlugin(MethodPlugin, supports_distributed=True):
         self._old.load_state_dict(state)
 
 
-def lwf(setup: Setup, *, lam: float = 1.0, temperature: float = 2.0) -> ClipStrategy:
+def lwf(setup: Setup, *, lam: float = 3.0, temperature: float = 2.0) -> ClipStrategy:
     """Learning without Forgetting, by distillation from the model before each experience."""
     return ClipStrategy(setup=setup, plugins=[LwFPlugin(setup.model, lam=lam, temperature=temperature)])

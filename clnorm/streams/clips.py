@@ -9,8 +9,10 @@ from clnorm.errors import UserError
 from clnorm.seeding import numpy_generator
 from clnorm.streams.cut import Cut
 
+Roles = tuple[tuple[str, Ids], tuple[str, Ids]]
 
-def assign_clips(cut: Cut, table: ClipTable, *, seed: int) -> Ids:
+
+def assign_clips(cut: Cut, table: ClipTable, train_ids: Ids, test_ids: Ids, *, seed: int) -> Ids:
     """(clips,) the experience of each clip; one that is unused goes by its class, or to the first experience.
 
     Clips that cannot be decoded are assigned too, so that they change nothing for the others.
@@ -18,46 +20,48 @@ def assign_clips(cut: Cut, table: ClipTable, *, seed: int) -> Ids:
     Args:
         cut: checked.
         table: all clips.
+        train_ids: those to train on.
+        test_ids: those to test on.
         seed: of the run, which draws what is divided or spread.
 
     Raises:
         UserError: clips or sources that cannot be divided so that each experience has some of each class.
     """
     if cut.divided == "clips":
-        return _divide_clips(table, len(cut.classes), seed=seed)
+        return _divide_clips(table, _roles(train_ids, test_ids), len(cut.classes), seed=seed)
     if cut.divided == "sources":
-        return _divide_sources(table, len(cut.classes), seed=seed)
+        return _divide_sources(table, _roles(train_ids, test_ids), len(cut.classes), seed=seed)
     owner = np.empty(len(table.classes), dtype=np.int64)
     for index, group in enumerate(cut.classes):
         owner[group] = index
     of_clip = owner[table.labels]
-    return _spread(cut, table, of_clip, seed=seed) if cut.share else of_clip
+    return _spread(cut, table, train_ids, of_clip, seed=seed) if cut.share else of_clip
 
 
-def _spread(cut: Cut, table: ClipTable, of_clip: Ids, *, seed: int) -> Ids:
+def _spread(cut: Cut, table: ClipTable, train_ids: Ids, of_clip: Ids, *, seed: int) -> Ids:
     """A share of each class's training clips dealt to the other experiences, one after the other."""
     count, spread, dealt = len(cut.classes), of_clip.copy(), 0
     if count < 2:
         raise UserError("there is no other experience to spread clips over", where="protocol", legal="experiences >= 2")
     generator = numpy_generator(seed, "blurry clips")
     for label in range(len(table.classes)):
-        ids = table.train_ids[table.labels[table.train_ids] == label]
+        ids = train_ids[table.labels[train_ids] == label]
         moved = generator.permutation(ids)[: min(round(cut.share * len(ids)), len(ids) - 1)]
         others = np.array([index for index in range(count) if index != of_clip[ids[0]]]) if len(ids) else np.empty(0)
         # The next class begins where this one ended, so that few clips a class reach all experiences as well.
         spread[moved] = others[(dealt + np.arange(len(moved))) % (count - 1)] if len(moved) else 0
         dealt += len(moved)
     if not dealt:
-        largest = int(np.bincount(table.labels[table.train_ids], minlength=1).max(initial=0))
+        largest = int(np.bincount(table.labels[train_ids], minlength=1).max(initial=0))
         what = f"a share of {cut.share:g} of each class's training clips, {largest} at most, is no clip"
         raise UserError(what, where="protocol: option 'share'", hint="raise share, or write share=0")
     return spread
 
 
-def _divide_clips(table: ClipTable, count: int, *, seed: int) -> Ids:
+def _divide_clips(table: ClipTable, roles: Roles, count: int, *, seed: int) -> Ids:
     """The training clips, and the test clips, of each class dealt to all experiences in turn."""
     generator, of_clip = numpy_generator(seed, "domains of clips"), np.zeros(len(table), dtype=np.int64)
-    for role, ids in _roles(table):
+    for role, ids in roles:
         dealt = 0
         for label, name in enumerate(table.classes):
             own = ids[table.labels[ids] == label]
@@ -69,9 +73,9 @@ def _divide_clips(table: ClipTable, count: int, *, seed: int) -> Ids:
     return of_clip
 
 
-def _divide_sources(table: ClipTable, count: int, *, seed: int) -> Ids:
+def _divide_sources(table: ClipTable, roles: Roles, count: int, *, seed: int) -> Ids:
     """Each source whole in one experience, the largest first, to where its classes and roles have least so far."""
-    used = np.concatenate([ids for _, ids in _roles(table)])
+    used = np.concatenate([ids for _, ids in roles])
     if unknown := len(np.intersect1d(table.without_source, used)):
         raise UserError(
             f"the source of {unknown} of {len(used)} clips is not known",
@@ -81,7 +85,7 @@ def _divide_sources(table: ClipTable, count: int, *, seed: int) -> Ids:
         )
     names, source = np.unique(table.groups.astype(str), return_inverse=True)
     kinds = np.zeros((len(names), 2 * len(table.classes)))  # of each source, its clips by role and class
-    for number, (_, ids) in enumerate(_roles(table)):
+    for number, (_, ids) in enumerate(roles):
         np.add.at(kinds, (source[ids], table.labels[ids] + number * len(table.classes)), 1)
     drawn = numpy_generator(seed, "domains of sources").permutation(len(names))
     owner, held = np.zeros(len(names), dtype=np.int64), np.zeros((count, kinds.shape[1]))
@@ -114,5 +118,5 @@ def _too_few(what: str, count: int, fewest: int) -> UserError:
     return UserError(what, where="protocol", legal=legal, hint=hint)
 
 
-def _roles(table: ClipTable) -> tuple[tuple[str, Ids], tuple[str, Ids]]:
-    return ("training", table.train_ids), ("test", table.test_ids)
+def _roles(train_ids: Ids, test_ids: Ids) -> Roles:
+    return ("training", train_ids), ("test", test_ids)

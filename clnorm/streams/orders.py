@@ -1,6 +1,7 @@
 """The order in which the classes of a dataset come: drawn, listed, or as hard or easy as can be found."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
 
 LEGAL = ("seed", "random:N", "official", "alphabetical", "hard", "easy")
-_STARTS = 8
+_STARTS, _PLACES = 8, 1000  # most random starts, and most classes in all of them, since a large order takes long
 _LEAST = 1e-9  # by which a swap must help
 
 
@@ -53,6 +54,10 @@ def order_classes(
     if order not in ("hard", "easy"):
         hint = "N is a whole number, such as random:1" if word == "random" else None
         raise UserError(f"{order!r} is not legal", where=where, legal=LEGAL, given=order, hint=hint)
+    if len(sizes) < 2:
+        raise UserError(
+            f"one experience has no other to be like, so that {order} means nothing", where=where, legal=LEGAL
+        )
     alike = compare_names(names) if similarity == "names" else read_similarity(similarity, names)
     return arrange(alike, sizes, hard=order == "hard")
 
@@ -65,20 +70,27 @@ def arrange(similarity: Floats, sizes: Sequence[int], *, hard: bool) -> Ids:
         S = mean over t < T, a in experience t, b in experience t + 1 of s(a, b)
 
     Source of S, and of the observation that accuracy rises with it: Lai et al., "The Lie of the Average: How Class
-    Incremental Learning Evaluation Deceives You?", ICLR 2026 (EDGE), where s is the cosine of CLIP's embeddings of the
-    names and orders are built by clustering. The search is clnorm's own: from a few fixed orders, the exchange of two
-    classes that helps most, until none helps; the best end is taken. Within an experience classes are ascending.
+    Incremental Learning Evaluation Deceives You?", arXiv 2509.22580 (EDGE), where s is the cosine of CLIP's embeddings
+    of the names and orders are built by clustering. The search is clnorm's own: from a few fixed orders, the exchange
+    of two classes that helps most, until none helps; the best end is taken. Within an experience classes are ascending.
 
     Args:
         similarity: (classes, classes), symmetric.
         sizes: classes of each experience, which add up to all.
         hard: least, not most.
     """
-    count = len(similarity)
-    cost = similarity if hard else -similarity
-    cost = np.where(np.eye(count, dtype=bool), 0.0, cost)
+    cost = np.where(np.eye(len(similarity), dtype=bool), 0.0, similarity if hard else -similarity)
+    return _arrange(cost.tobytes(), tuple(sizes)).copy()
+
+
+@lru_cache(maxsize=16)  # a run makes its stream several times, and a large one takes seconds
+def _arrange(content: bytes, sizes: tuple[int, ...]) -> Ids:
+    cost, count = np.frombuffer(content).reshape(sum(sizes), -1), sum(sizes)
     owner = np.repeat(np.arange(len(sizes)), sizes)  # of each place
-    drawn = (numpy_generator(0, "class order search", k).permutation(count) for k in range(_STARTS))
+    drawn = (
+        numpy_generator(0, "class order search", k).permutation(count)
+        for k in range(max(1, min(_STARTS, _PLACES // count)))
+    )
     starts = [np.arange(count), *drawn]
     ends = [_improve(cost, owner[np.argsort(start)], len(sizes)) for start in starts]
     best = min(ends, key=lambda of_class: round(_total(cost, of_class), 9))

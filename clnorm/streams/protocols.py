@@ -44,7 +44,7 @@ def even(
             f"{experiences} experiences cannot be made of {num_classes} classes",
             where="protocol",
             legal=f"1 to {num_classes}",
-            hint=f"write --set protocol=even:experiences={num_classes}",
+            hint=f"write experiences={num_classes}, or fewer",
         )
     small, larger = divmod(num_classes, experiences)
     sizes = [small] * (experiences - larger) + [small + 1] * larger
@@ -169,7 +169,7 @@ def domain_incremental(
         "contrast": Look(contrast=1 - strength),
         "blur": Look(blur=strength / 16),
         "colour": Look(hue=strength / 2),
-        "source": Look(),
+        "source": Look(),  # whose clips look as they are
     }[change]
     shares = [index / (experiences - 1) for index in range(experiences)]
     looks = tuple(
@@ -181,8 +181,8 @@ def domain_incremental(
         )
         for share in shares
     )
-    every = list(range(num_classes))
-    return Cut([every] * experiences, divided="sources" if change == "source" else "clips", looks=looks)
+    every = [list(range(num_classes))] * experiences
+    return Cut(every, divided="sources") if change == "source" else Cut(every, divided="clips", looks=looks)
 
 
 def tcd(num_classes: int, *, seed: int, base: int = 26, step: int = 5, order: int = 1000) -> Experiences:

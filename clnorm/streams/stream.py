@@ -10,11 +10,16 @@ from operator import index
 import numpy as np
 
 from clnorm.catalogue.registry import Spec
+from clnorm.config.config import Config
 from clnorm.data.augment.looks import Look
+from clnorm.data.datasets.splits import hold_out
 from clnorm.data.table import ClipTable
 from clnorm.errors import UserError
 from clnorm.streams.clips import assign_clips
 from clnorm.streams.cut import Cut
+
+ABSENT = -1
+"""The experience of a class that the stream does not reach."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +71,14 @@ class ClipStream:
         return len(self.order)
 
     @property
+    def classes(self) -> frozenset[int]:
+        """The classes of all experiences, which are not all classes where the stream was cut short."""
+        return frozenset(label for experience in self.experiences for label in experience.classes)
+
+    @property
     def experience_of_class(self) -> np.ndarray:
-        """(classes,) int64: the first experience that each class id is tested in."""
-        owner = np.empty(self.num_classes, dtype=np.int64)
+        """(classes,) int64: the first experience that each class is tested in; `ABSENT` where there is none."""
+        owner = np.full(self.num_classes, ABSENT, dtype=np.int64)
         for experience in reversed(self.experiences):
             owner[list(experience.classes)] = experience.index
         return owner
@@ -76,7 +86,7 @@ class ClipStream:
     @property
     def is_by_class(self) -> bool:
         """Whether the class of a test clip alone says in which experience it is tested."""
-        return sum(len(experience.classes) for experience in self.experiences) == self.num_classes
+        return sum(len(experience.classes) for experience in self.experiences) == len(self.classes)
 
     @property
     def train_clips_per_class(self) -> np.ndarray:
@@ -115,19 +125,49 @@ class ClipStream:
         """How many classes have been trained on when experience `index` ends."""
         return int(np.searchsorted(self.reached, index, side="right"))
 
+    def first(self, count: int) -> "ClipStream":
+        """The stream up to its experience `count`, with the outputs of all of it; 0 is all.
+
+        Raises:
+            UserError: it has fewer experiences.
+        """
+        if count > len(self.experiences):
+            legal = f"1 to {len(self.experiences)}, or 0, which is all"
+            raise UserError(f"there are no {count} experiences", where="train.experiences", legal=legal)
+        return replace(self, experiences=self.experiences[:count]) if count else self
+
     def joined(self) -> "ClipStream":
         """The same clips and outputs as one single experience: what joint training sees."""
+        own = self.classes
         whole = Experience(
             index=0,
-            classes=tuple(self.order.tolist()),
+            classes=tuple(label for label in self.order.tolist() if label in own),
             train_ids=np.concatenate([experience.train_ids for experience in self.experiences]),
             test_ids=np.concatenate([experience.test_ids for experience in self.experiences]),
         )
-        reached, of_clip = np.zeros_like(self.reached), np.zeros_like(self.experience_of_clip)
+        reached = (self.reached >= len(self.experiences)).astype(np.int64)  # classes that the stream ends before
+        of_clip = np.zeros_like(self.experience_of_clip)
         return replace(self, experiences=(whole,), reached=reached, experience_of_clip=of_clip)
 
 
-def create_stream(table: ClipTable, protocol: Spec, *, seed: int, bad: Mapping[int, str]) -> ClipStream:
+def stream_of(config: Config, table: ClipTable, *, bad: Mapping[int, str] | None = None) -> ClipStream:
+    """The stream that a run has of a table: its first experiences where it is limited to these.
+
+    Args:
+        config: of the run.
+        table: the clips.
+        bad: clips that cannot be decoded, which are left out; none by default.
+
+    Raises:
+        UserError: as `create_stream`, or there are fewer experiences.
+    """
+    stream = create_stream(table, config.protocol, seed=config.seed, bad=bad or {}, validation=config.data.validation)
+    return stream.first(config.train.experiences)
+
+
+def create_stream(
+    table: ClipTable, protocol: Spec, *, seed: int, bad: Mapping[int, str], validation: float = 0.0
+) -> ClipStream:
     """Cut a table into experiences.
 
     Args:
@@ -135,20 +175,23 @@ def create_stream(table: ClipTable, protocol: Spec, *, seed: int, bad: Mapping[i
         protocol: the protocol with its options.
         seed: of what the protocol draws: the class order, or which clips go where.
         bad: clips that cannot be decoded, which are left out.
+        validation: the share of each class's training clips that stand for the test clips, as `hold_out` draws them.
 
     Raises:
-        UserError: a protocol that does not fit the classes or clips, or a class left without training or test clips.
+        UserError: a protocol that does not fit the classes or clips, a class left without training or test clips, or
+            one of which nothing can be held out.
     """
     cut = cut_classes(protocol, table.classes, seed=seed)
     groups = cut.classes
     unusable = np.fromiter(bad, dtype=np.int64, count=len(bad))
-    train, test = (np.setdiff1d(ids, unusable) for ids in (table.train_ids, table.test_ids))
+    roles = _choose_ids(table, validation)
+    train, test = (np.setdiff1d(ids, unusable) for ids in roles)
     for ids, role in ((train, "training"), (test, "test")):
         counts = np.bincount(table.labels[ids], minlength=len(table.classes))
         if (missing := np.flatnonzero(counts == 0)).size:
             names = ", ".join(table.classes[label] for label in missing)
             raise UserError(f"no {role} clips for: {names}", where=str(table.root), hint="add clips, or leave them out")
-    of_clip = assign_clips(cut, table, seed=seed)
+    of_clip = assign_clips(cut, table, *roles, seed=seed)
     order, reached = _order_outputs(groups, table.labels[train], of_clip[train])
     place = np.argsort(order)
     parts = [_by_experience(ids, of_clip[ids], len(groups)) for ids in (train, test)]
@@ -167,6 +210,14 @@ def create_stream(table: ClipTable, protocol: Spec, *, seed: int, bad: Mapping[i
         looks=cut.looks,
         note=cut.note,
     )
+
+
+def _choose_ids(table: ClipTable, validation: float) -> tuple[np.ndarray, np.ndarray]:
+    """The clips to train and to test on."""
+    if not validation:
+        return table.train_ids, table.test_ids
+    held = hold_out(table, share=validation)
+    return np.setdiff1d(table.train_ids, held), held
 
 
 def _order_outputs(groups: list[list[int]], labels: np.ndarray, owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -207,9 +258,26 @@ def cut_classes(protocol: Spec, names: Sequence[str], *, seed: int) -> Cut:
         raise UserError(f"gave {str(cut.classes)[:80]}", where=where, legal=legal) from None
     if not groups or not all(groups):
         raise UserError("an experience is empty" if groups else "gave no experience", where=where, legal=legal)
+    _check_extras(cut, len(groups), where=where)
     for part in [groups] if cut.divided == "classes" else [[group] for group in groups]:
         _check_partition(part, count, where=where, legal=legal)
     return replace(cut, classes=groups)
+
+
+def _check_extras(cut: Cut, experiences: int, *, where: str) -> None:
+    """Refuse what a plug-in's cut says beside the classes, where it contradicts itself."""
+    if cut.looks and len(cut.looks) != experiences:
+        legal = f"none, or {experiences}, one an experience"
+        raise UserError(f"gave {len(cut.looks)} looks", where=where, legal=legal)
+    if not 0 <= cut.share <= 1:
+        raise UserError(f"gave a share of {cut.share}", where=where, legal="0 to 1")
+    if cut.divided not in ("classes", "clips", "sources"):
+        raise UserError(
+            f"divides {cut.divided!r}", where=where, legal=("classes", "clips", "sources"), given=cut.divided
+        )
+    if cut.divided != "classes" and (cut.share or cut.knows_tasks):
+        what = "gave a share, or tasks that are known, of experiences that all have the same classes"
+        raise UserError(what, where=where, legal="share=0 and knows_tasks=False with divided='clips' or 'sources'")
 
 
 def _check_partition(groups: list[list[int]], count: int, *, where: str, legal: str) -> None:

@@ -1,8 +1,12 @@
-"""A stream as an Avalanche benchmark whose samples are (clip id, target): Avalanche never holds a pixel."""
+"""A stream as an Avalanche benchmark whose samples are (clip id, target, 0): Avalanche never holds a pixel.
 
+The last is Avalanche's task label, which chooses a head of a model with several: clnorm's have one.
+"""
+
+import numpy as np
 import torch
 from avalanche.benchmarks import CLScenario, benchmark_from_datasets
-from avalanche.benchmarks.utils import AvalancheDataset
+from avalanche.benchmarks.utils.classification_dataset import TaskAwareSupervisedClassificationDataset
 from avalanche.benchmarks.utils.data_attribute import DataAttribute
 from torch.utils.data import TensorDataset
 
@@ -17,11 +21,16 @@ def create_benchmark(stream: ClipStream) -> CLScenario:
     )
 
 
-def _dataset(stream: ClipStream, ids: object) -> AvalancheDataset:
+def _dataset(stream: ClipStream, ids: object) -> TaskAwareSupervisedClassificationDataset:
     clips = torch.as_tensor(ids)
     targets = torch.as_tensor(stream.targets)[clips]
-    return AvalancheDataset(
+    # Arrays, because a list of a million ids is a million objects.
+    heads = DataAttribute(np.zeros(len(clips), dtype=np.int64), name="targets_task_labels", use_in_getitem=True)
+    return TaskAwareSupervisedClassificationDataset(
         [TensorDataset(clips, targets)],
-        # Arrays, because a list of a million ids is a million objects.
-        data_attributes=[DataAttribute(targets.numpy(), name="targets"), DataAttribute(clips.numpy(), name="clips")],
+        data_attributes=[
+            DataAttribute(targets.numpy(), name="targets"),
+            DataAttribute(clips.numpy(), name="clips"),
+            heads,
+        ],
     )

@@ -1,19 +1,20 @@
-"""What a run's record says of its data, its memory and its predictions."""
+"""What a run's record says of its data and its memory."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from clnorm.config.identity import setting_id
+from clnorm.config.identity import list_values, setting_id
+from clnorm.config.tuned import leave_out_options, read_tuning
 from clnorm.environment import read_versions
 from clnorm.norms.running import statistics_buffers, statistics_of
 from clnorm.results.record import LABELS, RunRecord
 from clnorm.training.accumulation import clips_at_once
+from clnorm.training.foreign.guard import list_untold
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from clnorm.config.config import Config
     from clnorm.data.store.store import ClipStore
     from clnorm.data.table import ClipTable
     from clnorm.streams.stream import ClipStream
@@ -43,23 +44,49 @@ def begin_record(
     config, stream = setup.config, setup.stream
     return RunRecord(
         run=run,
-        names={kind: getattr(config, kind).short for kind in ("dataset", "protocol", "backbone", "norm", "strategy")},
+        names=_name_parts(config),
         seed=config.seed,
         setting=setting_id(config, data=table.fingerprint),
         label="" if stream.knows_tasks else LABELS[statistics_of(strategy.model).eval],
         config=config.to_dict(),
         classes=list(table.classes),
         experiences=[list(experience.classes) for experience in stream.experiences],
-        data=describe_data(table, setup.store, stream),
+        data=describe_data(config, table, setup.store, stream),
         weights=weights,
         swap=swap if config.train.accumulate == 1 else {**swap, "clips_at_once": clips_at_once(config.train)},
         execution=setup.execution.to_dict(),
         calibration=calibration,
+        tuning=describe_tuning(config),
         versions=read_versions(setup.device),
     )
 
 
-def describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream") -> dict[str, Any]:
+def _name_parts(config: "Config") -> dict[str, str]:
+    """The names of a record; tuned options, which each norm has of its own, are not in the strategy's."""
+    kinds = ("dataset", "protocol", "backbone", "norm", "strategy")
+    names = {kind: getattr(config, kind).short for kind in kinds}
+    if config.tuned is None:
+        return names
+    options = read_tuning(config.tuned).options_of(config.strategy.name)
+    return {**names, "strategy": leave_out_options(config.strategy, options)}
+
+
+def describe_tuning(config: "Config") -> dict[str, Any]:
+    """How the run's tuned values were found, and in which keys the trials were otherwise; empty without any."""
+    if config.tuned is None:
+        return {}
+    tuning = read_tuning(config.tuned)
+    cell, own = tuning.cell_of(config), list_values(config)
+    told = ("digest", "metric", "trials", "experiences", "validation", "seeds", "sampler", "search")
+    return {
+        **{name: getattr(tuning, name) for name in told},
+        "values": cell["values"],
+        "failed": cell["failed"],
+        "otherwise": {key: value for key, value in tuning.config.items() if key in own and own[key] != value},
+    }
+
+
+def describe_data(config: "Config", table: "ClipTable", store: "ClipStore", stream: "ClipStream") -> dict[str, Any]:
     from clnorm.data.datasets.match import substitutes_of
 
     paths, substituted = table.frame["path"], substitutes_of(table)
@@ -76,6 +103,7 @@ def describe_data(table: "ClipTable", store: "ClipStore", stream: "ClipStream") 
         "train_clips_per_class": stream.train_clips_per_class.tolist(),
         "frames": store.frames,
         "image_size": store.size,
+        **({"validation": validation} if (validation := config.data.validation) else {}),
         "bad": {paths.iloc[clip]: reason for clip, reason in store.bad.items()},
     }
 
@@ -85,17 +113,23 @@ def describe_memory(strategy: "ClipStrategy") -> dict[str, Any]:
 
     `megabytes` are those of the clips' pixels; `payload_megabytes` of what is kept beside each clip; `method_megabytes`
     of what methods hold, such as old models, importances, anchors and class means; `statistics_megabytes` of the norms'
-    buffers, those of each task among them; `kept_megabytes` of all of these.
+    buffers, those of each task among them; `kept_megabytes` of all of these. Where plug-ins do not tell what they hold,
+    `untold` names them, and what they may have a part in is None.
     """
     store, exemplars = strategy.setup.store, strategy.exemplars
     frames = int(store.kept[strategy.memory].sum())
     parts = {
         "megabytes": frames * 3 * store.size**2 / 1e6,
         "payload_megabytes": 0.0 if exemplars is None else _megabytes(exemplars.payload),
-        "method_megabytes": _megabytes([method.state_dict() for method in strategy.methods]),
+        "method_megabytes": _megabytes(strategy.state_dict()["plugins"]),
         "statistics_megabytes": _megabytes(statistics_buffers(strategy.model)),
     }
-    return {"clips": len(strategy.memory), "frames": frames, **parts, "kept_megabytes": sum(parts.values())}
+    whole = {"clips": len(strategy.memory), "frames": frames, **parts, "kept_megabytes": sum(parts.values())}
+    untold = list_untold(strategy.plugins)
+    if not untold:
+        return whole
+    known = ("payload_megabytes", "statistics_megabytes")
+    return {**{key: value if key in known else None for key, value in whole.items()}, "untold": untold}
 
 
 def _megabytes(held: Any) -> float:
@@ -105,38 +139,3 @@ def _megabytes(held: Any) -> float:
     if isinstance(held, dict):
         held = list(held.values())
     return sum(map(_megabytes, held)) if isinstance(held, (list, tuple)) else 0.0
-
-
-def measure(predictions: "pd.DataFrame", stream: "ClipStream") -> dict[str, Any]:
-    """The accuracy matrix and all metrics, as fields of the record."""
-    from clnorm.evaluation.matrix import UNTRAINED, accuracy_matrix, class_accuracies
-    from clnorm.evaluation.metrics import ClassContext, MatrixContext, compute
-
-    def matrix(rows: "pd.DataFrame") -> Any:
-        owner = stream.experience_of_class
-        return accuracy_matrix(rows, experience_of_class=owner, num_experiences=len(stream.experiences))
-
-    trained = predictions[predictions["after"] != UNTRAINED]
-    before = predictions[predictions["after"] == UNTRAINED]
-    untrained = matrix(before.assign(after=0))[0] if len(before) else None
-    context = MatrixContext(
-        clips_per_experience=[len(experience.test_ids) for experience in stream.experiences],
-        classes_per_experience=[len(experience.classes) for experience in stream.experiences],
-        untrained=untrained,
-        classes=ClassContext(
-            accuracies=class_accuracies(trained, num_classes=stream.num_classes),
-            experiences=stream.experience_of_class,
-            train_clips=stream.train_clips_per_class,
-        ),
-    )
-    accuracies = matrix(trained)
-    return {
-        "matrix": [[_defined(value) for value in row] for row in accuracies],
-        "untrained": None if untrained is None else [_defined(value) for value in untrained],
-        "metrics": {name: _defined(value) for name, value in compute(accuracies, context).items()},
-    }
-
-
-def _defined(value: float) -> float | None:
-    """JSON has no NaN: what is undefined is null."""
-    return None if value != value else float(value)

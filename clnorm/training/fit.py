@@ -11,15 +11,16 @@ from torch import nn
 from clnorm.config.config import Config
 from clnorm.config.identity import NOT_IDENTITY, list_values
 from clnorm.data.augment.presets import Augmentation, create_augmentation
-from clnorm.errors import ClnormError
+from clnorm.errors import ClnormError, UserError
 from clnorm.execution.execution import Execution, choose_execution, prepare_model
 from clnorm.models.create import create_model
 from clnorm.models.weights import check_start
 from clnorm.norms.calibrate import require_statistics
 from clnorm.progress import Reporter
 from clnorm.ranks import read_place
-from clnorm.streams.stream import ClipStream, create_stream
+from clnorm.streams.stream import ClipStream, stream_of
 from clnorm.training.setup import Setup
+from clnorm.training.trainer import ClipStrategy
 
 if TYPE_CHECKING:
     from clnorm.data.store.store import ClipStore
@@ -84,9 +85,24 @@ def check_parts(
     reporter, place = Reporter(), read_place()
     setup = Setup(config, tried, no_store, stream, _CPU, reporter, lambda line: None, execution, augment, place)
     try:
-        config.strategy.build(setup)
+        build_strategy(setup)
     except _NeedsClipsError:
         return
+
+
+def build_strategy(setup: Setup) -> ClipStrategy:
+    """The strategy that a run's configuration names.
+
+    Raises:
+        UserError: it refuses the run's parts, or what a plug-in has made is no `ClipStrategy`.
+    """
+    spec = setup.config.strategy
+    made = spec.build(setup)
+    if not isinstance(made, ClipStrategy):
+        what = f"{spec.name!r} has returned a {type(made).__name__}, and must return a ClipStrategy"
+        hint = "return ClipStrategy(setup=setup, plugins=[...]); see docs/extend/strategy.md"
+        raise UserError(what, where="strategy", hint=hint)
+    return made
 
 
 class FitCheck:
@@ -121,11 +137,11 @@ class FitCheck:
             if config.data.root is not None:
                 raise table
             return f"Nothing is checked against the clips, which cannot be listed: {table}"
-        order = (*key, str(config.protocol), config.seed)
+        order = (*key, str(config.protocol), config.seed, config.data.validation, config.train.experiences)
         parts = (key, *((name, value) for name, value in list_values(config).items() if name not in _NOT_PARTS))
         if {order, parts} <= self._fitting:
             return ""
-        stream = create_stream(table, config.protocol, seed=config.seed, bad={})
+        stream = stream_of(config, table)
         self._fitting.add(order)
         if parts in self._fitting:
             return ""

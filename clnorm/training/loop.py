@@ -2,20 +2,18 @@
 
 import json
 import math
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from clnorm.environment import read_versions, reset_peak_memory
 from clnorm.errors import ClnormError
 from clnorm.evaluation.matrix import UNTRAINED
 from clnorm.execution.execution import compile_errors
-from clnorm.execution.predictions import predict_clips
-from clnorm.norms.running import evaluate_by_batch, statistics_of
 from clnorm.results.folder import RunFolder
-from clnorm.seeding import numpy_generator
+from clnorm.training.evaluating.evaluator import Evaluator
+from clnorm.training.evaluating.findings import Findings
+from clnorm.training.probing import keep_plasticity
 from clnorm.training.processes import share_model, share_state
 from clnorm.training.states.branch import begin_from
 from clnorm.training.states.cost import Costs
@@ -39,25 +37,35 @@ def train_stream(strategy: ClipStrategy, folder: RunFolder) -> tuple[pd.DataFram
     setup = strategy.setup
     steps = range(len(strategy.training_stream.experiences))
     share_model(strategy.model, setup.ranks)
-    done, position, costs = _restore(strategy, folder)
+    evaluator = Evaluator(strategy)
+    done, position, costs = _restore(strategy, folder, evaluator.findings)
     predicted = [UNTRAINED, *steps] if setup.config.eval.unseen else steps
     if not done and position is None and setup.config.eval.unseen:
-        folder.save_predictions(UNTRAINED, _predict(strategy, UNTRAINED))
+        folder.save_predictions(UNTRAINED, evaluator.after_experience(UNTRAINED))
     reset_peak_memory(strategy.device)
     left = sum(strategy.lengths.clips(index) for index in steps[done:])
     setup.reporter.start("training", total=left - _clips_within(strategy, done, position), unit="clips")
     with wait_for_signals(setup.reporter, shared=setup.ranks.size > 1) as request:
-        keeper = Keeper(strategy, folder, costs, request)
+        keeper = Keeper(strategy, folder, costs, request, findings=evaluator.findings)
         for index in steps[done:]:
-            _train(strategy, folder, keeper, index, position=position if index == done else None)
-            folder.save_predictions(index, _predict(strategy, index))
+            _train(strategy, folder, keeper, evaluator, index, position=position if index == done else None)
+            folder.save_predictions(index, evaluator.after_experience(index))
+            if setup.config.eval.plasticity:
+                keep_plasticity(strategy, folder, index)
             keeper.finish(index)
     setup.reporter.finish()
+    evaluator.findings.write(folder, setup.config.eval)
     return folder.load_predictions(predicted), costs
 
 
 def _train(
-    strategy: ClipStrategy, folder: RunFolder, keeper: Keeper, index: int, *, position: dict[str, Any] | None
+    strategy: ClipStrategy,
+    folder: RunFolder,
+    keeper: Keeper,
+    evaluator: Evaluator,
+    index: int,
+    *,
+    position: dict[str, Any] | None,
 ) -> None:
     """Train experience `index` from a position in it, from what another run left of it, or from its start."""
     setup, costs = strategy.setup, keeper.costs
@@ -67,6 +75,7 @@ def _train(
         if prefix is not None and position is None and (kept := prefix.load()) is not None:
             position = kept["position"]
             costs.take_over(kept["seconds"], kept["clips"])
+            evaluator.findings.add_steps(kept["steps"])
             for line in kept["log"]:
                 setup.log(line)
             setup.reporter.note(
@@ -79,10 +88,12 @@ def _train(
             if strategy.fine_tuning:
                 keeper.stop_fine_tuning()
                 return
+            evaluator.after_step()
             if prefix is not None and strategy.ends_training:
                 costs.count(strategy.monitor.clips_trained, strategy.device)
                 log = [line for line in folder.read_log() if line["experience"] == index]
-                prefix.save(log=log, seconds=costs.seconds[index], clips=costs.clips[index])
+                steps = evaluator.findings.steps_of(index)
+                prefix.save(log=log, seconds=costs.seconds[index], clips=costs.clips[index], steps=steps)
             keeper.after_step()
 
         strategy.on_step = after_step
@@ -91,48 +102,7 @@ def _train(
             strategy.train_experience(index)
 
 
-def _predict(strategy: ClipStrategy, index: int) -> pd.DataFrame:
-    """Predictions after a training step: of the experiences seen, and of the others where they were asked for.
-
-    Clips of classes seen are predicted among these. For clips of unseen classes every output is allowed, since none of
-    them could be right otherwise. Where tasks are known, a clip is always predicted among the classes of its own.
-    """
-    setup = strategy.setup
-    trained = 0 if index == UNTRAINED else strategy.training_stream.seen_after(index)
-    seen = strategy.training_stream.tested_after(index)
-    unseen = setup.stream.test_ids[~np.isin(setup.stream.test_ids, seen)] if setup.config.eval.unseen else seen[:0]
-    parts = []
-    for ids, allowed in ((seen, trained), (unseen, setup.stream.num_classes)):
-        if len(ids):
-            parts.append(_predict_ids(strategy, ids, after=index, allowed=allowed))
-    predictions = pd.concat(parts).assign(after=index)
-    if setup.stream.is_by_class:
-        return predictions
-    return predictions.assign(experience=setup.stream.experience_of_clip[predictions["clip"]])
-
-
-def _predict_ids(strategy: ClipStrategy, ids: np.ndarray, *, after: int, allowed: int) -> pd.DataFrame:
-    setup, model = strategy.setup, strategy.evaluated_model
-    stats = statistics_of(model).eval
-    inputs = strategy.inputs if stats == "task" else replace(strategy.inputs, context_of=None)
-    with compile_errors(setup.execution), evaluate_by_batch(model):
-        return predict_clips(
-            model,
-            inputs,
-            ids,
-            targets=setup.stream.targets,
-            order=setup.stream.order,
-            seen=allowed,
-            allowed=setup.stream.allowed(ids),
-            batch_size=setup.config.eval.batch_size,
-            precision=setup.execution.precision,
-            # The test clips come class by class, whose statistics are not those of all.
-            shuffle=numpy_generator(setup.config.seed, "evaluation", after, allowed) if stats == "batch" else None,
-            ranks=setup.ranks,
-        )
-
-
-def _restore(strategy: ClipStrategy, folder: RunFolder) -> tuple[int, dict[str, Any] | None, Costs]:
+def _restore(strategy: ClipStrategy, folder: RunFolder, findings: Findings) -> tuple[int, dict[str, Any] | None, Costs]:
     """How many experiences are done, where the next one stands, and the costs; the log loses all lines after that."""
     note, costs = strategy.setup.reporter.note, Costs()
     state = share_state(folder.state.load(note), strategy.ranks)
@@ -141,12 +111,13 @@ def _restore(strategy: ClipStrategy, folder: RunFolder) -> tuple[int, dict[str, 
         begin = strategy.setup.config.begin
         if begin.run is None:
             return 0, None, costs
-        done, costs = begin_from(begin, strategy, folder)
+        done, costs = begin_from(begin, strategy, folder, findings)
         return done, None, costs
     try:
         position: dict[str, Any] | None = state.get("position")
         strategy.load_state_dict(state["strategy"] if position is None else position["strategy"])
         costs.load_state_dict(state["costs"])
+        findings.load_state_dict(state.get("findings", {}))
         done, epochs = int(state["done"]), 0 if position is None else int(position["epoch"])
         of, made = state["run"], {"until": state["made"]["until"], "versions": dict(state["made"]["versions"])}
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:

@@ -13,7 +13,6 @@ def classification_loss(
     batch: Batch,
     *,
     classify: Callable[[Tensor, Tensor], Tensor],
-    seen: int | None,
 ) -> Tensor:
     """The loss of classification, shared by the two clips of a mixture; a scalar.
 
@@ -21,11 +20,9 @@ def classification_loss(
         logits: (B, classes), in float32.
         batch: the B clips.
         classify: the mean loss of logits for targets (B,): the cross-entropy, that of `train.imbalance`, or that of
-            tasks that are known.
-        seen: how many of the first outputs are trained; None for all.
+            tasks that are known, over the outputs that are trained.
     """
-    allowed = logits[:, :seen]
-    loss = classify(allowed, batch.targets)
+    loss = classify(logits, batch.targets)
     if batch.own_share < 1:
-        loss = torch.lerp(classify(allowed, batch.partners), loss, batch.own_share)
+        loss = torch.lerp(classify(logits, batch.partners), loss, batch.own_share)
     return loss

@@ -29,7 +29,9 @@ from clnorm.training.averaging import WeightAverage
 from clnorm.training.batch import Batch, BatchMaker
 from clnorm.training.benchmark import create_benchmark
 from clnorm.training.epochs import Epochs
+from clnorm.training.evaluating.checks import check_evaluation
 from clnorm.training.finishing import finish_experience
+from clnorm.training.foreign.admit import admit_plugins, check_plugins
 from clnorm.training.forwarding import check_forward, forward_batch
 from clnorm.training.freezing import FreezingPlugin, freeze_blocks
 from clnorm.training.imbalance.base import create_balancing
@@ -62,7 +64,7 @@ class ClipStrategy(FineTuningTemplate):
             plug-ins make what they make in `finish`.
         loss: of the strategy and its outputs (B, classes) in float32, for its batch, in place of the loss of
             classification; a scalar.
-        classifier: what predicts test clips: the model's outputs (`head`), or the nearest mean of exemplars (`nme`).
+        classifier: what predicts the test clips: `head`, or `nme`, the nearest mean of the memory's exemplars.
 
     Attributes:
         memory: (m,) ids of the clips kept from earlier experiences: those of `exemplars`; without these, a plug-in may
@@ -73,8 +75,8 @@ class ClipStrategy(FineTuningTemplate):
 
     Raises:
         UserError: more pieces than clips in a batch, blocks to freeze that the model does not have, a policy for
-            running statistics that norms or strategy cannot follow, or a method for unequal classes that does not fit
-            the model.
+            running statistics that norms or strategy cannot follow, a method for unequal classes that does not fit
+            the model, or an evaluation that nothing is there for.
     """
 
     def __init__(
@@ -101,8 +103,10 @@ class ClipStrategy(FineTuningTemplate):
         note_pieces(model, self.recipe, setup.reporter)
         check_norm_options(model, setup.config, has_memory=share > 0, experiences=len(experiences))
         check_forward(model, setup, share=share)
+        check_evaluation(model, setup.config, classifier=classifier, has_memory=share > 0 or exemplars is not None)
         refuse_without_tasks(setup.stream, [self, *plugins], where=f"strategy {setup.config.strategy.short}")
         check_processes(model, setup.config, setup.execution, self.ranks, methods=[self, *plugins])
+        check_plugins(setup, plugins)
         self.balancing = create_balancing(setup)
         self._classify = create_classify(setup, self.balancing)
         self.lengths = plan_lengths(
@@ -126,6 +130,7 @@ class ClipStrategy(FineTuningTemplate):
             # refused in all processes but the first.
             evaluator=EvaluationPlugin(loggers=[BaseLogger()] if self.ranks.first else None),
         )
+        admit_plugins(self, plugins)
 
     def train_experience(self, index: int) -> None:
         """Train on experience `index` of the training stream, alone and from fresh optimizer state.
@@ -257,12 +262,11 @@ class ClipStrategy(FineTuningTemplate):
 
     def classify(self, logits: Tensor, batch: Batch) -> Tensor:
         """The loss of classification of outputs (B, classes) for a batch, or for a part of it; a scalar."""
-        return classification_loss(
-            logits,
-            batch,
-            classify=self._classify,
-            seen=self.seen_classes if self.recipe.loss == "seen" else None,
-        )
+        return classification_loss(logits, batch, classify=self.classify_targets)
+
+    def classify_targets(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of outputs (B, classes) for targets (B,), over the outputs that are trained; a scalar."""
+        return self._classify(logits[:, : self.seen_classes] if self.recipe.loss == "seen" else logits, targets)
 
     def scale_loss(self, loss: Tensor) -> Tensor:
         return self.scaler.scale(loss)

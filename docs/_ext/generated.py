@@ -18,9 +18,18 @@ from clnorm.catalogue.option import Option
 _DESCRIBED = ("norms", "strategies", "protocols", "datasets", "imbalance")
 """Registries whose entries' docstrings are shown: formula, shapes, errors and source."""
 
+PAGED = ("strategies", "protocols")
+"""Registries each of whose entries has a page of its own."""
+
 
 def create(what: str) -> str:
-    """The Markdown for one mark: a registry by its plural, `metrics`, `config`, `commands`, or a module for its API."""
+    """The Markdown for one mark: a registry by its plural, `metrics`, `config`, `commands`, or a module for its API.
+
+    An entry of a registry in `PAGED` is `plural.name`, and the registry itself a list of their pages.
+    """
+    plural, _, name = what.partition(".")
+    if plural in PAGED:
+        return "\n".join(_entry_lines(plural, name) if name else _page_lines(plural))
     if what in REGISTRIES:
         return "\n".join(_registry_lines(what))
     if what in _OTHERS:
@@ -37,6 +46,9 @@ def _registry_lines(plural: str) -> Iterator[str]:
         if not isinstance(entry.target, str):  # registered from outside
             continue
         yield from (f"## `{name}:{entry.takes}`" if entry.takes else f"## `{name}`", "", _sentence(entry.summary), "")
+        if entry.recipe:
+            changed = ", ".join(f"`{key}={value}`" for key, value in entry.recipe.items())
+            yield from (f"Other defaults with it: {changed}.", "")
         own = {key: option for key, option in entry.options.items() if option != shared.get(key)}
         alike = [f"`{key}`" for key in entry.options if key not in own]
         yield from _options(own)
@@ -49,6 +61,43 @@ def _registry_lines(plural: str) -> Iterator[str]:
             yield from _autodoc(path, found)
 
 
+def list_pages(plural: str) -> list[str]:
+    """The names of a registry's built-in entries, each of which has a page."""
+    return [name for name, entry in REGISTRIES[plural]._entries.items() if isinstance(entry.target, str)]
+
+
+def _page_lines(plural: str) -> Iterator[str]:
+    entries = REGISTRIES[plural]._entries
+    rows = [(f"[`{name}`]({plural}/{name}.md)", _escape(entries[name].summary)) for name in list_pages(plural)]
+    yield from _table((REGISTRIES[plural].kind, "what it does"), rows)
+
+
+def _entry_lines(plural: str, name: str) -> Iterator[str]:
+    entry = REGISTRIES[plural]._entries[name]
+    yield from (_sentence(entry.summary), "")
+    if entry.recipe:
+        yield from (f"Other defaults with it: {', '.join(f'`{k}={v}`' for k, v in entry.recipe.items())}.", "")
+    if entry.options:
+        yield from ("## Options", "", *_options(entry.options))
+    module = importlib.import_module(entry.target.partition(":")[0])
+    if plural == "strategies":
+        yield from ("## How it works", "", *_docstring_lines(module), "")
+    found = entry.load()
+    yield from ("## In Python", "", *_autodoc(entry.target.replace(":", "."), found))
+    if entry.papers:
+        yield from (
+            "## Papers",
+            "",
+            *(f"- {paper.authors}. *{paper.title}*. {paper.venue}, {paper.year}." for paper in entry.papers),
+        )
+
+
+def _docstring_lines(module: object) -> Iterator[str]:
+    """A module's docstring as Markdown: indented lines are formulas as they stand, in all others stars are stars."""
+    for line in (inspect.getdoc(module) or "").splitlines():
+        yield line if line.startswith("    ") else line.replace("*", r"\*")
+
+
 def _options(options: Mapping[str, Option]) -> Iterator[str]:
     rows = [(f"`{key}`", _shown(o.default), _words(o.legal), o.doc) for key, o in options.items()]
     if rows:
@@ -57,11 +106,14 @@ def _options(options: Mapping[str, Option]) -> Iterator[str]:
 
 def _metric_lines() -> Iterator[str]:
     from clnorm.evaluation.metrics import METRICS
+    from clnorm.evaluation.metrics.needs import describe_need
 
     for name, metric in METRICS.items():
         end = "higher" if metric.higher_is_better else "lower"
         yield from (f"## `{name}`", "", f"In tables: {metric.title}. The {end}, the better.", "")
         yield from ("```text", metric.formula, "```", "", f"Source: {metric.source}.", "")
+        if metric.needs:
+            yield from (f"Needs {'; '.join(map(describe_need, metric.needs))}.", "")
 
 
 def _config_lines() -> Iterator[str]:

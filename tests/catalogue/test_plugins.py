@@ -100,16 +100,16 @@ def test_a_norm_that_another_package_announces(tiny, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_strategy_that_cannot_be_continued_says_so(tiny, monkeypatch):
-    from avalanche.core import SupervisedPlugin
+    from avalanche.training.plugins import LwFPlugin
 
     @register_strategy("stateless_in_test")
     def stateless(setup):
         """Naive with a plug-in that keeps no state."""
-        return ClipStrategy(setup=setup, plugins=[SupervisedPlugin()])
+        return ClipStrategy(setup=setup, plugins=[LwFPlugin()])
 
     config = tiny(strategy="stateless_in_test", train__epochs=1)
     run_killed(config, monkeypatch, after=1)
-    with pytest.raises(ClnormError, match="SupervisedPlugin has no state_dict and load_state_dict"):
+    with pytest.raises(ClnormError, match="LwFPlugin has no state_dict and load_state_dict"):
         clnorm.run(config)
 
 

@@ -51,6 +51,27 @@ def test_show_prints_the_keys_that_differ_from_the_defaults(capsys):
     assert "train.lr" not in changed
 
 
+def test_show_prints_what_was_measured_at_the_norm_sites(tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(REPLAY, run)
+    names = ("effective_rank", "stable_rank", "weight_norm", "gradient_norm", "effective_rate", "drift_probe")
+    rows = [
+        {"after": after, "site": site, "layers": "", "channels": 96, **dict.fromkeys(names, 1.0), "dormant": dormant}
+        for after, site, dormant in ((0, "a[b]", 0.125), (0, "c", 0.0), (2, "a[b]", 0.5), (2, "c", 0.25))
+    ]
+    frame = pd.DataFrame(rows).assign(duplicate=0.0, drift_running=float("nan"))
+    write_frame(run / "plasticity.parquet", frame)
+    assert main(["show", str(run)]) == 0
+    out = capsys.readouterr().out
+    assert "norm sites after experience 1 -> 3" in out
+    (line,) = [line for line in out.splitlines() if "a[b]" in line]
+    assert "0.125 -> 0.5" in line
+    assert "-- -> --" in line
+    (run / "plasticity.parquet").write_bytes(b"PAR1")
+    assert main(["show", str(run)]) == 1
+    assert "plasticity.parquet: cannot be read" in capsys.readouterr().err
+
+
 def test_classes_and_confusion_are_those_of_the_last_step(tmp_path):
     run = tmp_path / "run"
     shutil.copytree(REPLAY, run)

@@ -96,7 +96,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path):
         ("datta: {}", "unknown key 'datta'; did you mean 'data'?; all keys: clnorm list config"),
         ("data: {fraems: 8}", "unknown key 'data.fraems'; did you mean 'data.frames'?; all keys: clnorm list config"),
         ("data.frames: 8", "unknown key 'data.frames'; write it nested, as section: {key: value}; all keys: clnorm "),
-        ("eval: {zzz: 1}", "unknown key 'eval.zzz'; legal: eval.batch_size, eval.unseen; all keys: clnorm list config"),
+        ("eval: {zzz: 1}", "unknown key 'eval.zzz'; legal: eval.batch_size, eval.cka, eval.every, eval."),
     ],
 )
 def test_the_keys_are_listed_only_where_none_is_near(tmp_path, text, said):
@@ -286,6 +286,12 @@ def test_an_error_names_the_section_of_its_key():
         ("train.imbalance", "focal", False),
         ("train.imbalance", "focal:gamma=1", False),
         ("eval.unseen", True, False),
+        ("eval.plasticity", True, True),
+        ("eval.views", 2, False),
+        ("eval.nearest", "both", True),
+        ("eval.every", 5, True),
+        ("eval.probe", True, True),
+        ("eval.cka", True, True),
     ],
 )
 def test_what_is_part_of_a_runs_identity_and_of_its_table(key, value, one_table):

@@ -24,7 +24,8 @@ SIZES = {
     "train.batch_size": "4",
 }
 CLASSES = ("cartwheel", "dive", "golf", "wave")  # of HMDB51
-SLOW = {"docs/extend/norm.md", "docs/guide/audit.md", "docs/guide/many-runs.md", "docs/guide/predict.md"}
+_LONG = ("guide/audit", "guide/forgetting", "guide/many-runs", "guide/predict", "guide/tuning", "extend/norm")
+SLOW = {f"docs/{name}.md" for name in _LONG}
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,14 @@ def shrink_sizes(arguments: list[str]) -> list[str]:
         options = dict(pair.split("=") for pair in given["dataset"].partition(":")[2].split(",") if pair)
         options |= {"classes": "4", "train": "20" if "imbalance" in options else "4", "test": "2"}
         given["dataset"] = "synthetic:" + ",".join(f"{key}={value}" for key, value in options.items())
-    protocol = given.get("protocol", "even")
+    swept = yaml.safe_load(Path(kept[1]).read_text())["grid"] if kept[0] == "sweep" else {}
+    protocol = given.get("protocol", "swept" if "protocol" in swept else "even")
     if protocol.startswith("tcd"):
         given["protocol"] = "tcd:base=2,step=2"
     elif protocol.startswith("even"):
         given["protocol"] = SIZES["protocol"]
     given |= {key: value for key, value in SIZES.items() if key not in ("dataset", "protocol")}
-    if kept[0] == "sweep" and "--launcher" not in kept:
+    if kept[0] in ("sweep", "tune") and "--launcher" not in kept:
         kept += ["--launcher", "local:processes=1"]
     return [*kept, *(word for key, value in given.items() for word in ("--set", f"{key}={value}"))]
 

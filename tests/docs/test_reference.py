@@ -12,24 +12,41 @@ from clnorm.catalogue import REGISTRIES
 from clnorm.cli.main import main
 from clnorm.config.config import Config
 from clnorm.config.fields import list_keys
+from clnorm.evaluation.metrics import METRICS
+from clnorm.evaluation.metrics.needs import describe_need
 
 FILE = Path(__file__).parents[2] / "docs/_ext/generated.py"
+
+
+SPEC = importlib.util.spec_from_file_location("generated", FILE)
+GENERATED = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(GENERATED)
+PAGES = [f"{plural}.{name}" for plural in GENERATED.PAGED for name in GENERATED.list_pages(plural)]
 
 
 @pytest.fixture(scope="module")
 def create():
     """The text for one mark."""
-    spec = importlib.util.spec_from_file_location("generated", FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.create
+    return GENERATED.create
 
 
 def headings(text):
     return re.findall(r"^## `([^`]+)`", text, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("plural", REGISTRIES)
+@pytest.mark.parametrize("mark", PAGES)
+def test_each_page_says_what_its_entry_has(mark, create):
+    plural, _, name = mark.partition(".")
+    entry, text = REGISTRIES[plural].get(name), create(mark)
+    assert all(f"`{option}`" in text for option in entry.options)
+    assert entry.summary[1:] in text
+    assert all(paper.title in text for paper in entry.papers)
+    page = FILE.parents[1] / "reference" / plural / f"{name}.md"
+    assert page.read_text(encoding="utf-8") == f"# `{name}`\n\n<!-- generated: {mark} -->\n"
+    assert f"]({plural}/{name}.md)" in create(plural)
+
+
+@pytest.mark.parametrize("plural", [plural for plural in REGISTRIES if plural not in GENERATED.PAGED])
 def test_each_name_and_option(plural, create):
     registry, text = REGISTRIES[plural], create(plural)
     text = text[text.index("## `") :]  # after what entries share
@@ -42,7 +59,14 @@ def test_each_name_and_option(plural, create):
 
 def test_each_metric(create, capsys):
     assert main(["list", "metrics"]) == 0
-    assert headings(create("metrics")) == [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    assert headings(create("metrics")) == names == list(METRICS)
+    sections = re.split(r"^## ", create("metrics"), flags=re.MULTILINE)[1:]
+    for section, metric in zip(sections, METRICS.values(), strict=True):
+        assert metric.formula in section
+        assert f"Source: {metric.source}." in section
+        assert all(describe_need(need) in section for need in metric.needs)
+        assert ("The higher" in section) == metric.higher_is_better
 
 
 def test_each_key(create):
@@ -73,7 +97,8 @@ def test_a_mark_for_each_part(create):
     marks = {
         mark
         for page in FILE.parents[1].rglob("*.md")
-        for mark in re.findall(r"<!-- generated: ([\w.]+) -->", page.read_text(encoding="utf-8"))
+        for mark in re.findall(r"<!-- generated: ([\w.-]+) -->", page.read_text(encoding="utf-8"))
         if mark != "NAME"
     }
-    assert marks == {*REGISTRIES, "metrics", "config", "commands", "house", "clnorm", "clnorm.norms", "clnorm.metrics"}
+    others = {"metrics", "config", "commands", "house", "clnorm", "clnorm.norms", "clnorm.metrics"}
+    assert marks == {*REGISTRIES, *PAGES, *others}

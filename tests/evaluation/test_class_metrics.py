@@ -1,5 +1,7 @@
 """Metrics of single classes, worked by hand and against loops."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,10 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from clnorm.errors import UserError
-from clnorm.evaluation.class_metrics import (
+from clnorm.evaluation.formulas.classes import (
     HEAD,
     MID,
     TAIL,
+    accuracies_by_age,
     mean_class_accuracy,
     new_accuracy,
     old_accuracy,
@@ -19,7 +22,7 @@ from clnorm.evaluation.class_metrics import (
     rank_groups,
 )
 from clnorm.evaluation.matrix import class_accuracies
-from clnorm.evaluation.metrics import METRICS, ClassContext, MatrixContext, compute
+from clnorm.evaluation.metrics import METRICS, RunData, compute
 
 NAN = float("nan")
 # Classes 0 and 3 come first, then 1, then 2 and 4.
@@ -42,10 +45,24 @@ BY_HAND = {
 }
 
 
-def computed(accuracies=A, experiences=EXPERIENCES, clips=CLIPS):
+def predictions_of(accuracies):
+    """Ten predictions of each class and step, of which as many are right as the accuracy says."""
+    rows = [
+        (after, 10 * label + clip, label, label if clip < round(10 * share) else 1 - min(label, 1), 0)
+        for after, row in enumerate(accuracies)
+        for label, share in enumerate(row)
+        if not np.isnan(share)
+        for clip in range(10)
+    ]
+    return pd.DataFrame(rows, columns=["after", "clip", "label", "predicted", "rank"])
+
+
+def computed(accuracies=A, experiences=EXPERIENCES, clips=CLIPS, **changes):
     count = max(experiences) + 1
-    known = ClassContext(accuracies, experiences, clips)
-    values = compute(np.zeros((count, count)), MatrixContext([1] * count, [1] * count, classes=known))
+    groups = [[label for label, owner in enumerate(experiences) if owner == index] for index in range(count)]
+    frames = {"predictions": predictions_of(accuracies)}
+    run = RunData(np.zeros((len(accuracies), count)), [1] * count, groups, train_clips=clips, frames=frames)
+    values = compute(replace(run, **changes))
     return {key: values[key] for key in BY_HAND}
 
 
@@ -53,9 +70,19 @@ def test_by_hand():
     assert computed() == pytest.approx(BY_HAND)
 
 
-def test_without_classes_they_are_undefined():
-    values = compute(np.zeros((2, 2)), MatrixContext([1, 1], [1, 1]))
-    assert all(np.isnan(values[key]) for key in BY_HAND)
+def test_without_predictions_they_are_undefined():
+    assert all(np.isnan(value) for value in computed(frames={}).values())
+
+
+def test_thirds_are_undefined_without_numbers_of_training_clips():
+    values = computed(train_clips=None)
+    assert {key for key, value in values.items() if np.isnan(value)} == {"head", "mid", "tail"}
+
+
+def test_old_and_new_after_each_experience():
+    expected = [[NAN, 0.7], [0.4, 1.0], [(0.4 + 0.7 + 0.0) / 3, 0.7]]
+    np.testing.assert_allclose(accuracies_by_age(A, EXPERIENCES), expected)
+    assert accuracies_by_age(A[-1:], EXPERIENCES).shape == (0, 2)
 
 
 def test_joint_training_has_no_old_and_new_classes():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clnorm.errors import UserError
-from clnorm.evaluation.formulas import average_incremental_accuracy
+from clnorm.evaluation.formulas.matrix import average_incremental_accuracy
 from clnorm.evaluation.matrix import accuracy_matrix, class_accuracies
 
 EXPERIENCE_OF_CLASS = [0, 1, 0]

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from clnorm.errors import ClnormError
+from clnorm.execution.execution import Execution
+from clnorm.execution.features import cut_at_head
 from clnorm.execution.inputs import Inputs
-from clnorm.execution.predictions import predict_clips
+from clnorm.execution.predictions import NONE, predict_clips, rank_by_means, rank_clips, run_clips
 from clnorm.norms import StepContext, build_norm
 from clnorm.norms.running import evaluate_by_batch
 from clnorm.norms.sites.adapter import NormSite
@@ -121,3 +123,93 @@ def test_modules_are_left_in_the_modes_they_were_found_in():
     predict(model)
     assert modes == [False] * 3
     assert [model.training, model[0].training, model[0].norm.training, model[1].training] == [True, True, False, True]
+
+
+class Frames(Store):
+    """As `Store`, with 4 frames of each clip of which 2 are shown; a value adds the number of the frame."""
+
+    frames = 2
+
+    def __len__(self):
+        return 10
+
+    def gather(self, ids, *, draws=None):
+        shown = np.array([[1, 3]] * len(ids)) if draws is None else (np.arange(2) + draws) * 2 // 1
+        return super().gather(ids) + torch.as_tensor(shown).byte()[:, :, None, None, None]
+
+
+class OfFrames(nn.Module):
+    """Clips (B, 2, 3, 1, 1) to what a head sees, (B, 3), and to logits (B, 3)."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(3, 3, bias=False)
+        self.head.weight.data = torch.tensor([[30.0, 10, -20], [20, -40, 10], [-10, 10, 30]])
+
+    def forward(self, clips):
+        return self.head(self.forward_features(clips))
+
+    def forward_features(self, clips):
+        return (clips[:, 0] - 0.5 * clips[:, 1] ** 2).flatten(1)
+
+
+def test_views_show_other_frames_and_their_softmax_is_averaged():
+    model, inputs = OfFrames(), Inputs(Frames(), torch.device("cpu"))
+    found = run_clips(
+        model,
+        inputs,
+        IDS,
+        outputs=3,
+        batch_size=4,
+        precision="fp32",
+        pair=cut_at_head(model, Execution()),
+        views=2,
+    )
+    targets, order = np.arange(10) % 3, np.array([2, 0, 1])
+    frame = rank_clips(found.logits, IDS, targets=targets, order=order, seen=2)
+    for place, clip in enumerate(IDS):
+        probabilities, features = [], []
+        for shown in ([0, 2], [1, 3]):  # at 1/4 and 3/4 of the two segments of two frames
+            values = (torch.tensor([[7, 11, 13]]) * clip + torch.tensor(shown)[:, None]) * (2 / 255) - 1
+            features.append(values[0] - 0.5 * values[1] ** 2)
+            probabilities.append((model.head(features[-1])[:2]).softmax(0))
+        mean = sum(probabilities) / 2
+        assert found.features[place] == pytest.approx((sum(features) / 2).numpy(), abs=1e-6)
+        assert frame["predicted"][place] == order[int(mean.argmax())]
+        assert frame["confidence"][place] == pytest.approx(float(mean.detach().max()), rel=1e-4)
+    assert found.logits.shape == (2, 6, 3)
+
+
+def test_one_view_shows_the_middle_frames_and_features_leave_the_logits_as_they_are():
+    model, inputs = OfFrames(), Inputs(Frames(), torch.device("cpu"))
+    settings = {"outputs": 3, "batch_size": 4, "precision": "fp32"}
+    alone = run_clips(model, inputs, IDS, **settings)
+    both = run_clips(model, inputs, IDS, **settings, pair=cut_at_head(model, Execution()))
+    assert alone.features is None
+    assert np.array_equal(alone.logits, both.logits)
+    assert both.logits[0] == pytest.approx(both.features @ model.head.weight.detach().numpy().T, abs=1e-4)
+
+
+def test_by_means_only_classes_that_have_one_and_may_be_are_predicted():
+    targets, order, inf = np.array([0, 1, 2, 2]), np.array([7, 5, 6]), np.inf
+    scores = np.array([[-1, -inf, -2], [-3, -inf, -2], [-3, -inf, -2], [-inf, -inf, -inf]])
+    give = {"targets": targets, "order": order}
+    frame = rank_by_means(scores, np.arange(4), **give, seen=3)
+    assert frame["predicted"].tolist() == [7, 6, 6, NONE]
+    assert frame["rank"].tolist() == [0, 2, 0, 3]
+    assert frame["confidence"].isna().all()
+    allowed = np.array([[True, True, False]] * 3 + [[False, False, True]])
+    assert rank_by_means(scores, np.arange(4), **give, seen=3, allowed=allowed)["predicted"].tolist() == [7, 7, 7, NONE]
+    assert rank_by_means(scores, np.arange(4), **give, seen=1)["rank"].tolist() == [0, 1, 1, 1]
+
+
+def test_a_clip_whose_experience_is_known_is_predicted_among_the_classes_of_its_own():
+    logits = np.array([[[3.0, 1, 2], [3, 1, 2]], [[3, 1, 2], [3, 1, 2]]], dtype=np.float32)
+    allowed = np.array([[True, False, False], [False, True, True]])
+    for views in (1, 2):
+        frame = rank_clips(
+            logits[:views], np.arange(2), targets=np.array([0, 1]), order=np.arange(3), seen=3, allowed=allowed
+        )
+        assert frame["predicted"].tolist() == [0, 2]
+        assert frame["rank"].tolist() == [0, 1]
+        assert frame["confidence"].tolist() == pytest.approx([1, 1 / (1 + np.exp(-1))])

@@ -30,6 +30,10 @@ def test_the_grid_is_every_combination_last_key_fastest(tmp_path):
         ("grid: {nrm: [bn]}", "did you mean 'norm'"),
         ("norm: bn\ntrain: {epochs: 3}", "write clnorm run --config"),
         ("config: 3\ngrid: {norm: [bn]}", "not a mapping"),
+        (
+            "grid: {norm: [bn]}\nsearch: {train.lr: [1, 2]}",
+            "holds a search of hyper-parameters; write clnorm tune --search",
+        ),
     ],
 )
 def test_bad_sweeps_are_refused_before_the_first_run(tmp_path, text, word):

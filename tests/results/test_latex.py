@@ -6,7 +6,7 @@ import re
 import pandas as pd
 import pytest
 
-from clnorm.evaluation.metrics import METRICS
+from clnorm.evaluation.metrics import METRICS, RunData
 from clnorm.results.formats import estimate_width
 from clnorm.results.tables import make_table
 from tests.results.frames import runs
@@ -58,7 +58,8 @@ def test_experiences_are_counted_from_one_in_every_formula():
 
 def test_a_formula_gives_what_its_function_computes():
     R = [[0.9, float("nan"), float("nan")], [0.5, 0.8, float("nan")], [0.3, 0.6, 0.7]]
+    run = RunData(R, [1, 1, 1], [[0], [1], [2]])
     assert METRICS["accuracy"].formula_latex.startswith(r"\frac{1}{T} ")
-    assert METRICS["accuracy"].function(R, None) == pytest.approx((0.3 + 0.6 + 0.7) / 3)
+    assert METRICS["accuracy"](run) == pytest.approx((0.3 + 0.6 + 0.7) / 3)
     assert METRICS["forgetting"].formula_latex.startswith(r"\frac{1}{T-1} ")
-    assert METRICS["forgetting"].function(R, None) == pytest.approx((0.6 + 0.2) / 2)
+    assert METRICS["forgetting"](run) == pytest.approx((0.6 + 0.2) / 2)

@@ -34,6 +34,10 @@ VERSION_1 = {
     "versions": {"torch": "2.15.0"},
 }
 
+# A-bar, with 4 test clips each: (0.8 + 0.4) / 2 = 0.6, and 0.8.
+KEPT, WHOLE = [[0.8, None], [0.4, 0.4]], [[0.8, 0.8]]
+JOINT = VERSION_1["names"] | {"strategy": "joint"}
+
 
 def save(tmp_path, name="run", **changes):
     folder = tmp_path / name
@@ -70,6 +74,7 @@ def test_the_first_schema_loads_and_writes_back(tmp_path):
         "weights": {},
         "execution": {},
         "calibration": {},
+        "tuning": {},
         "reused": [],
         "earlier": [],
     }  # added since: empty where a record is older
@@ -113,40 +118,41 @@ def test_a_folder_without_runs_is_a_users_mistake(tmp_path):
 
 
 def test_retention_needs_joint_training_with_the_same_norm_and_seed(tmp_path):
-    a_bar = {"average_incremental_accuracy": 0.6, "retention": None}
-    names = VERSION_1["names"]
-    save(tmp_path, "replay", metrics=a_bar)
-    save(tmp_path, "other_seed", run="other_seed", seed=1, metrics=a_bar)
-    save(tmp_path, "nothing", run="nothing", metrics={**a_bar, "average_incremental_accuracy": 0.0})
-    whole = {"average_incremental_accuracy": 0.8, "retention": None}
-    save(tmp_path, "joint", run="joint", names=names | {"strategy": "joint"}, metrics=whole)
+    save(tmp_path, "replay", matrix=KEPT)
+    save(tmp_path, "other_seed", run="other_seed", seed=1, matrix=KEPT)
+    save(tmp_path, "nothing", run="nothing", matrix=[[0.0, None], [0.0, 0.0]])
+    save(tmp_path, "joint", run="joint", names=JOINT, matrix=WHOLE)
     results = load_results(tmp_path)
     kept = results[results["metric"] == "retention"].set_index("run")["value"]
     assert kept[VERSION_1["run"]] == pytest.approx(0.75)
     assert kept["joint"] == 1
     assert kept["nothing"] == 0
-    assert math.isnan(kept["other_seed"])
+    assert "other_seed" not in kept
 
 
 @pytest.mark.parametrize("first", ["a", "z"])
 def test_an_unfinished_joint_run_hides_no_finished_one(tmp_path, first):
-    a_bar = {"average_incremental_accuracy": 0.6, "retention": None}
-    joint = VERSION_1["names"] | {"strategy": "joint"}
-    save(tmp_path, "replay", metrics=a_bar)
-    save(tmp_path, "m", run="done", names=joint, metrics={"average_incremental_accuracy": 0.8, "retention": None})
-    save(tmp_path, first, run="not", names=joint, status="unfinished", metrics={})
+    save(tmp_path, "replay", matrix=KEPT)
+    save(tmp_path, "m", run="done", names=JOINT, matrix=WHOLE)
+    save(tmp_path, first, run="not", names=JOINT, status="unfinished", metrics={}, matrix=[])
     kept = load_results(tmp_path).query("metric == 'retention'").set_index("run")["value"]
     assert kept[VERSION_1["run"]] == pytest.approx(0.75)
 
 
 def test_joint_training_under_another_label_is_no_reference(tmp_path):
-    a_bar = {"average_incremental_accuracy": 0.6, "retention": None}
-    joint = VERSION_1["names"] | {"strategy": "joint"}
-    save(tmp_path, "replay", metrics=a_bar, label="transductive")
-    save(tmp_path, "plain", run="plain", names=joint, metrics={"average_incremental_accuracy": 0.8})
-    assert not (load_results(tmp_path).set_index("run")["metric"].loc[VERSION_1["run"]] == "retention").all()
+    save(tmp_path, "replay", matrix=KEPT, label="transductive")
+    save(tmp_path, "plain", run="plain", names=JOINT, matrix=WHOLE)
     kept = load_results(tmp_path).query("metric == 'retention'").set_index("run")["value"]
-    assert math.isnan(kept[VERSION_1["run"]])
+    assert VERSION_1["run"] not in kept
+    assert kept["plain"] == 1
+
+
+def test_more_may_be_kept_than_joint_training_has_and_a_table_shows_it(tmp_path):
+    save(tmp_path, "replay", matrix=KEPT)
+    save(tmp_path, "joint", run="joint", names=JOINT, matrix=[[0.5, 0.5]])
+    results = load_results(tmp_path)
+    assert results.query("metric == 'retention'").set_index("run")["value"][VERSION_1["run"]] == pytest.approx(1.2)
+    assert "120.0" in make_table(results, metrics=["retention"])
 
 
 def test_results_name_label_and_imbalance_also_where_a_record_is_older(tmp_path):

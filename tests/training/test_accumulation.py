@@ -17,7 +17,7 @@ HOOKS = [
 ]
 
 
-class Recorder(SupervisedPlugin):
+class Recorder(SupervisedPlugin, supports_distributed=True):
     """Writes down each hook that is called, with the clips, the loss and the outputs that it sees."""
 
     def __init__(self):
@@ -37,7 +37,7 @@ for _hook in HOOKS:
     setattr(Recorder, _hook, _record(_hook))
 
 
-class Penalty(SupervisedPlugin):
+class Penalty(SupervisedPlugin, supports_distributed=True):
     """Adds the squared norm of the parameters to the loss, as EWC adds its penalty."""
 
     def before_backward(self, strategy, **kwargs):

@@ -73,4 +73,6 @@ def _cost(record: RunRecord) -> Text:
         parts.append(f"replay memory: {memory['clips']} clips, {memory['frames']} frames, {memory['megabytes']:.1f} MB")
     if memory.get("kept_megabytes"):
         parts.append(f"kept beside the model: {memory['kept_megabytes']:.2f} MB")
+    if untold := memory.get("untold"):
+        parts.append(f"kept beside the model: unknown, {', '.join(untold)} does not tell")
     return as_text("  ".join(parts))

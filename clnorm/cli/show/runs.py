@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN = {"accuracy": "ACC", "average_incremental_accuracy": "A-bar", "forgetting": "F"}
+_MEASURES = {
+    "dormant": "dormant",
+    "duplicate": "duplicate",
+    "effective_rank": "effective rank",
+    "stable_rank": "stable rank",
+    "weight_norm": "weight norm",
+    "gradient_norm": "gradient norm",
+    "effective_rate": "effective rate",
+    "drift_probe": "drift, inputs",
+    "drift_running": "drift, running",
+}
 _MOST = 5  # kinds of confusion shown
 _WIDTH = 300  # of a pipe: no name of a folder is folded
 
@@ -49,6 +60,8 @@ def print_run(view: RunView) -> None:
             console.print(as_text(f"not finished: the same command goes on with it; {again}"))
         if view.classes is not None and view.confusion is not None:
             console.print(_classes(view.classes, view.confusion))
+        if view.plasticity is not None:
+            console.print(_plasticity(view.plasticity))
         console.print(_pairs("keys that differ from the defaults", ("key", "value", "default"), view.changed))
 
 
@@ -65,12 +78,31 @@ def _classes(classes: "pd.DataFrame", confusion: "pd.DataFrame") -> Table:
     return table
 
 
+def _plasticity(measures: "pd.DataFrame") -> Table:
+    """A row for each site, in the order of the forward pass: each measure after the first experience and the last."""
+    first, last = (measures[measures["after"] == step] for step in (measures["after"].min(), measures["after"].max()))
+    title = f"norm sites after experience {first['after'].iloc[0] + 1} -> {last['after'].iloc[0] + 1}"
+    table = Table(title=title, title_justify="left")
+    for heading in ("site", "units", *_MEASURES.values()):
+        table.add_column(heading, overflow="fold", justify="left" if heading == "site" else "right")
+    for before, after in zip(first.to_dict("records"), last.to_dict("records"), strict=True):
+        shown = [f"{_short(before[name])} -> {_short(after[name])}" for name in _MEASURES]
+        table.add_row(*(as_text(str(cell)) for cell in (after["site"], after["channels"], *shown)))
+    return table
+
+
+def _short(value: float) -> str:
+    return "--" if math.isnan(value) else f"{value:.3g}"
+
+
 def print_comparison(comparison: Comparison) -> None:
-    """The two runs, the keys in which they differ, then each metric of both in per cent with the difference."""
+    """The two runs, the keys in which they differ, then each metric that one has, in per cent with the difference."""
     table = Table(title="metrics in %", title_justify="left")
     for heading in ("metric", "first", "second", "second - first"):
         table.add_column(as_text(heading), overflow="fold", justify="left" if heading == "metric" else "right")
     for name, (a, b) in comparison.metrics.items():
+        if a is None and b is None:
+            continue
         change = "--" if a is None or b is None else f"{100 * (b - a):+.1f}"
         table.add_row(as_text(name), _percent(a), _percent(b), change)
     with rich_stdout(width=_WIDTH) as console:

@@ -23,15 +23,24 @@ class Appearance:
 
     def __init__(self, looks: Sequence[Look], experience_of_clip: np.ndarray) -> None:
         self._owner = torch.as_tensor(experience_of_clip)
+        self._changes = torch.tensor([look != Look() for look in looks])
         self._brightness = torch.tensor([look.brightness for look in looks])
         self._contrast = torch.tensor([look.contrast for look in looks])
         self._hue = torch.tensor([look.hue for look in looks])
         self._blur = torch.tensor([look.blur for look in looks])
 
     def __call__(self, clips: Tensor, ids: Tensor) -> Tensor:
-        """The clips (B, T, 3, H, W), floats in [-1, 1], of the ids (B,) on the CPU, changed."""
+        """The clips (B, T, 3, H, W), floats in [-1, 1], of the ids (B,) on the CPU, changed; those given stay."""
         of = self._owner[ids]
-        if self._blur.any():
+        changed = self._changes[of].nonzero().flatten()
+        if not len(changed):
+            return clips
+        places = changed.to(clips.device)
+        return clips.index_copy(0, places, self._change(clips[places], of[changed]))
+
+    def _change(self, clips: Tensor, of: Tensor) -> Tensor:
+        """Clips (B, T, 3, H, W) as those of the experiences `of` (B,) look."""
+        if self._blur[of].any():
             clips = blur_clips(clips, sigma=self._blur[of] * clips.shape[-2])
         clips = change_colours(
             clips.contiguous(),

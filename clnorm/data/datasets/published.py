@@ -48,6 +48,7 @@ class Published:
         splits: of each split, the clips for each use.
         clips: of each class, where known, its clips; their sum is that of any split.
         groups: pairs of class and source, over all clips.
+        names: of the classes, in the order of the dataset's own list.
         mirror: where the archives can be had as well, if that is known.
     """
 
@@ -56,6 +57,7 @@ class Published:
     classes: int
     splits: Mapping[int, Mapping[str, int]]
     groups: int
+    names: tuple[str, ...]
     clips: Mapping[str, int] = field(default_factory=dict)
     mirror: Mirror | None = None
 
@@ -124,6 +126,7 @@ HMDB51 = Published(
     classes=51,
     splits={split: {"train": 3570, "test": 1530, "unused": 1666} for split in (1, 2, 3)},
     groups=2291,
+    names=tuple(_HMDB51_CLIPS),
     clips=_HMDB51_CLIPS,
     # Sizes and sha256 as in the pointers of this commit: huggingface.co/datasets/MichiganNLP/hmdb/commit/REVISION.
     mirror=Mirror(
@@ -136,6 +139,19 @@ HMDB51 = Published(
     ),
 )
 
+_UCF101_CLASSES = """
+    ApplyEyeMakeup ApplyLipstick Archery BabyCrawling BalanceBeam BandMarching BaseballPitch Basketball BasketballDunk
+    BenchPress Biking Billiards BlowDryHair BlowingCandles BodyWeightSquats Bowling BoxingPunchingBag BoxingSpeedBag
+    BreastStroke BrushingTeeth CleanAndJerk CliffDiving CricketBowling CricketShot CuttingInKitchen Diving Drumming
+    Fencing FieldHockeyPenalty FloorGymnastics FrisbeeCatch FrontCrawl GolfSwing Haircut Hammering HammerThrow
+    HandstandPushups HandstandWalking HeadMassage HighJump HorseRace HorseRiding HulaHoop IceDancing JavelinThrow
+    JugglingBalls JumpingJack JumpRope Kayaking Knitting LongJump Lunges MilitaryParade Mixing MoppingFloor Nunchucks
+    ParallelBars PizzaTossing PlayingCello PlayingDaf PlayingDhol PlayingFlute PlayingGuitar PlayingPiano PlayingSitar
+    PlayingTabla PlayingViolin PoleVault PommelHorse PullUps Punch PushUps Rafting RockClimbingIndoor RopeClimbing
+    Rowing SalsaSpin ShavingBeard Shotput SkateBoarding Skiing Skijet SkyDiving SoccerJuggling SoccerPenalty
+    StillRings SumoWrestling Surfing Swing TableTennisShot TaiChi TennisSwing ThrowDiscus TrampolineJumping Typing
+    UnevenBars VolleyballSpiking WalkingWithDog WallPushups WritingOnBoard YoYo
+"""
 _CRCV = "https://www.crcv.ucf.edu/data/UCF101"
 UCF101 = Published(
     archives=(
@@ -150,6 +166,7 @@ UCF101 = Published(
         3: {"train": 9624, "test": 3696},
     },
     groups=2525,
+    names=tuple(_UCF101_CLASSES.split()),
 )
 
 PUBLISHED: Mapping[str, Published] = {"hmdb51": HMDB51, "ucf101": UCF101}

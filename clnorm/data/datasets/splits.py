@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from clnorm.data.table import ClipTable, Ids
 from clnorm.errors import UserError
 from clnorm.seeding import numpy_generator
 
@@ -67,6 +68,27 @@ def leaking_groups(frame: pd.DataFrame) -> list[str]:
     """The groups that have clips in training and in testing, sorted."""
     train, test = (set(frame.loc[frame["split"] == split, "group"]) for split in ("train", "test"))
     return sorted(train & test)
+
+
+def hold_out(table: ClipTable, *, share: float) -> Ids:
+    """The ids, ascending, of the training clips that are held out for validation: of each class about `share`.
+
+    Clips of one source are held out together or not at all, as `split_by_group` draws them, the same whatever a run's
+    seed. The test clips have no part in it.
+
+    Raises:
+        UserError: a class has training clips of one source only, which cannot be divided.
+    """
+    ids = table.train_ids
+    groups = pd.factorize(table.groups[ids], sort=True)[0].astype(np.int64)
+    held: Ids = ids[split_by_group(table.labels[ids], groups, test_share=share, seed=0)]
+    counts = np.bincount(table.labels[held], minlength=len(table.classes))
+    if (without := np.flatnonzero(counts == 0)).size:
+        names = ", ".join(table.classes[label] for label in without[:3]) + (", ..." if len(without) > 3 else "")
+        what = f"no training clip can be held out of: {names}"
+        legal = "two sources or more a class, because a source is never divided"
+        raise UserError(what, where="data.validation", legal=legal, hint="leave it at 0, or add clips")
+    return held
 
 
 def split_by_group(

@@ -64,10 +64,13 @@ class StatisticsPlugin(SupervisedPlugin, supports_distributed=True):  # type: ig
 
     def tell(self, strategy: Training, batch: Batch) -> None:
         """Tell the norms of the clips that are about to pass the model in training."""
+        provide_context(strategy.model, self.describe(strategy, batch))
+
+    def describe(self, strategy: Training, batch: Batch) -> StepContext:
+        """What norms are told of a batch in training."""
         tasks = batch.tasks if batch.tasks_of_all is None else batch.tasks_of_all
         has_memory = len(strategy.memory) > 0
-        context = StepContext(tasks, self._experience, self.progress, has_memory=has_memory, part=batch.part)
-        provide_context(strategy.model, context)
+        return StepContext(tasks, self._experience, self.progress, has_memory=has_memory, part=batch.part)
 
     def after_backward(self, strategy: Training, **kwargs: Any) -> None:
         # Checkpointing computes activations, and what norms add to the loss, a second time.

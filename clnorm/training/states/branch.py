@@ -10,6 +10,7 @@ from clnorm.errors import ClnormError, UserError
 from clnorm.evaluation.matrix import UNTRAINED
 from clnorm.results.folder import RunFolder, read_frame
 from clnorm.results.state import unpack_state
+from clnorm.training.evaluating.findings import Findings, require_alike
 from clnorm.training.states.cost import Costs
 from clnorm.training.states.keeping import describe_clips, name_parts
 from clnorm.training.trainer import ClipStrategy
@@ -17,19 +18,21 @@ from clnorm.training.trainer import ClipStrategy
 _WHERE = "begin.run"
 
 
-def begin_from(begin: BeginConfig, strategy: ClipStrategy, folder: RunFolder) -> tuple[int, Costs]:
+def begin_from(begin: BeginConfig, strategy: ClipStrategy, folder: RunFolder, findings: Findings) -> tuple[int, Costs]:
     """Take over the first experiences of another run: its state, its predictions and the lines of its log.
 
     Args:
         begin: which run, and the experience that is trained next.
         strategy: of the new run, which gets the state.
         folder: of the new run, which gets the predictions and the log.
+        findings: of the new run's evaluations, which become those of the other.
 
     Returns:
         How many experiences are done, and what they cost.
 
     Raises:
-        UserError: the other run kept no such state, or had other clips, another model, norm or strategy.
+        UserError: the other run kept no such state, had other clips, another model, norm or strategy, or was evaluated
+            otherwise.
         ClnormError: its state or its predictions are damaged.
     """
     other, done = RunFolder(Path(str(begin.run)).expanduser()), begin.experience - 1
@@ -48,7 +51,9 @@ def begin_from(begin: BeginConfig, strategy: ClipStrategy, folder: RunFolder) ->
         for kind, name in name_parts(strategy).items():
             if state["names"][kind] != name:
                 raise _unfitting(file, f"its {kind} is {state['names'][kind]}, not {name}")
+        require_alike(strategy.setup.config.eval, state.get("evaluated"), where=f"{_WHERE} {file}")
         strategy.load_state_dict(state["strategy"])
+        findings.load_state_dict(state.get("findings", {}))
         costs.load_state_dict(state["costs"])
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
         raise _unfitting(file, f"{type(error).__name__}: {error}") from error

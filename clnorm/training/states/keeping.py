@@ -5,6 +5,7 @@ from typing import Any
 
 from clnorm.environment import read_versions
 from clnorm.results.folder import RunFolder
+from clnorm.training.evaluating.findings import Findings, evaluated_as
 from clnorm.training.states.cost import Costs
 from clnorm.training.states.stopping import SIGNALS, StoppedError, StopRequest
 from clnorm.training.trainer import ClipStrategy
@@ -18,10 +19,13 @@ class Keeper:
         folder: of the run.
         costs: of the run so far.
         request: asks the run to stop.
+        findings: of the run's evaluations so far.
     """
 
-    def __init__(self, strategy: ClipStrategy, folder: RunFolder, costs: Costs, request: StopRequest) -> None:
-        self.costs = costs
+    def __init__(
+        self, strategy: ClipStrategy, folder: RunFolder, costs: Costs, request: StopRequest, *, findings: Findings
+    ) -> None:
+        self.costs, self._findings = costs, findings
         self._strategy, self._folder, self._request = strategy, folder, request
         self._save, self._versions = strategy.setup.config.save, read_versions(strategy.device)
         self._kept = time.monotonic()
@@ -96,6 +100,8 @@ class Keeper:
             "clips": describe_clips(self._strategy),
             "names": name_parts(self._strategy),
             "costs": self.costs.state_dict(),
+            "evaluated": evaluated_as(self._strategy.setup.config.eval),
+            "findings": self._findings.state_dict(),
             "made": {"until": place, "versions": self._versions},
         }
         self._folder.state.save({**held, **state}, forever=self._save.experiences and "position" not in state)

@@ -13,8 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from clnorm.config.config import Config
-from clnorm.config.identity import NOT_IDENTITY, describe
+from clnorm.config.identity import BESIDE, NOT_IDENTITY, describe
 from clnorm.environment import read_versions
 from clnorm.errors import ClnormError
 from clnorm.files import cache_dir, replace_file
@@ -108,7 +110,7 @@ class Prefix:
         self._strategy, self._file, self._release = strategy, file, release
 
     def load(self) -> dict[str, Any] | None:
-        """The state with the `log`, `seconds` and `clips` that led to it, or None where it is not there."""
+        """The state with the `log`, `seconds`, `clips` and `steps` that led to it, or None where it is not there."""
         return share_state(self._read(), self._strategy.ranks)
 
     def _read(self) -> dict[str, Any] | None:
@@ -125,8 +127,15 @@ class Prefix:
         self._release()
         return state
 
-    def save(self, *, log: list[dict[str, Any]], seconds: float, clips: int) -> None:
-        """Keep the state at which the strategy stands; a full disk is told of and is no error."""
+    def save(self, *, log: list[dict[str, Any]], seconds: float, clips: int, steps: Tensor) -> None:
+        """Keep the state at which the strategy stands; a full disk is told of and is no error.
+
+        Args:
+            log: the lines of the experience.
+            seconds: that it took.
+            clips: that passed the model.
+            steps: what was tested in its steps, see `Findings`.
+        """
         position = self._strategy.position()
         if self._file is None:
             return
@@ -135,7 +144,7 @@ class Prefix:
         if self._strategy.first_as_naive and self._strategy.index == 0:
             own = ("plugins", "memory", "exemplars")
             position["strategy"] = {name: value for name, value in position["strategy"].items() if name not in own}
-        content = pack_state({"position": position, "log": log, "seconds": seconds, "clips": clips})
+        content = pack_state({"position": position, "log": log, "seconds": seconds, "clips": clips, "steps": steps})
         try:
             replace_file(self._file, lambda file: file.write(content))
         except ClnormError as error:
@@ -159,8 +168,14 @@ def _trim(folder: Path, most_gb: float) -> None:
 
 
 def describe_options(config: Config, *, with_strategy: bool) -> dict[str, Any]:
-    """The options that the state at the end of an experience depends on; what a protocol does to it, its clips say."""
-    return describe(config, leave_out={*NOT_IDENTITY, "protocol", *([] if with_strategy else ["strategy"])})
+    """The options that the state at the end of an experience depends on; what a protocol does to it, its clips say.
+
+    With tests within the experience there are their accuracies, too, and the test clips are the protocol's.
+    """
+    left_out = {*NOT_IDENTITY, *BESIDE, "protocol"}
+    if config.eval.every:
+        left_out -= {"eval.every", "protocol"}
+    return describe(config, leave_out=left_out | (set() if with_strategy else {"strategy"}))
 
 
 @cache

@@ -54,6 +54,9 @@ def test_each_clip_gets_the_look_of_its_own_experience(clips):
     torch.testing.assert_close(found[1], clips[1] + 0.1)
     again = appearance(clips, torch.tensor([3, 2]))
     assert torch.equal(found, again)
+    assert torch.equal(found[0], clips[0])
+    assert torch.equal(appearance(clips, torch.tensor([3, 0])), clips)
+    assert torch.equal(found[1], appearance(clips[1:], torch.tensor([1]))[0])
 
 
 def test_clips_that_look_as_they_are_need_nothing():
@@ -76,7 +79,7 @@ def test_training_and_evaluation_see_the_same_look(build_setup):
         torch.as_tensor(ids),
         next(read_batches(setup.store, [ids]))[1],
         tasks=strategy.statistics.tasks,
-        index=0,
+        recalled=0,
         seen=4,
         augmentation=torch.Generator(),
         mixing=np.random.default_rng(0),

@@ -24,6 +24,18 @@ UNEQUAL = {
     "train__accumulate": 2,
     "train__epochs": 1,
 }
+EVALUATED = {
+    "norm": "cn",
+    "strategy": "replay:per_class=2",
+    "eval__nearest": "both",
+    "eval__every": 2,
+    "eval__probe": True,
+    "eval__cka": True,
+    "eval__unseen": True,
+    "eval__views": 2,
+    "data__keep": "2T",
+    "save__every_epochs": 1,
+}
 STORE = {"data__keep": "2T", "data__jitter": True, "data__augment": "strong"}
 DRAWS = {
     "oversample": {"train__imbalance": "oversample", "data__mix": "mixup"},
@@ -49,5 +61,7 @@ def results(config, record):
     log = [{key: value for key, value in line.items() if "second" not in key} for line in lines]
     cost = record.cost["clips_trained"]
     model = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    predictions = pd.read_parquet(folder / "predictions.parquet")
-    return predictions.to_dict("list"), log, model, record.matrix, record.memory, cost
+    tables = {file.name: pd.read_parquet(file).to_dict("list") for file in folder.glob("*.parquet")}
+    predictions = tables.pop("predictions.parquet")
+    tables.pop("clips.parquet")
+    return predictions, log, model, record.matrix, record.memory, cost, tables

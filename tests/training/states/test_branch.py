@@ -72,6 +72,8 @@ def test_the_content_of_the_state_is_in_the_id_and_its_place_is_not(tiny, first,
         ({"begin__experience": 1}, "int >= 2"),
         ({"begin__run": "nowhere"}, "cannot be read"),
         ({"eval__unseen": True}, "use eval.unseen as that run did"),
+        ({"eval__every": 2}, r"it was evaluated with eval.every=0, and this run is with 2; legal: eval.every=0"),
+        ({"eval__nearest": "all"}, "it was evaluated with eval.nearest=none, and this run is with all"),
     ],
 )
 def test_what_does_not_agree_is_refused(tiny, first, changes, word):

@@ -1,17 +1,14 @@
-"""Metrics of single classes, for data whose classes are unequal or whose experiences are.
+"""The formulas of metrics of single classes, for data whose classes are unequal or whose experiences are.
 
 A[t, c] is the accuracy, from 0 to 1, on class c after learning experience t, and T is the last experience. Each class
 counts the same, however many clips it has. What was not evaluated is NaN, and so is a metric that needs it.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 
 from clnorm.errors import UserError
-from clnorm.evaluation.formulas import NAN, Floats
-from clnorm.evaluation.metric import ClassContext, MatrixContext, Metric
+from clnorm.evaluation.formulas.matrix import NAN, Floats
 
 Groups = npt.NDArray[np.int64]
 
@@ -82,12 +79,23 @@ def new_accuracy(accuracies: npt.ArrayLike, experiences: npt.ArrayLike) -> float
     return _mean_over_steps(accuracies, experiences, old=False)
 
 
-def _mean_over_steps(accuracies: npt.ArrayLike, experiences: npt.ArrayLike, *, old: bool) -> float:
+def accuracies_by_age(accuracies: npt.ArrayLike, experiences: npt.ArrayLike) -> Floats:
+    """The accuracy after each experience on the classes of earlier experiences, and on those just learned.
+
+    Returns:
+        Shape (steps, 2), old and new; of the first experience, which has no old classes, old is NaN. Shape (0, 2) for
+        joint training and a stream that is not finished.
+    """
     matrix, owner = _checked(accuracies, experiences)
     if len(matrix) != owner.max() + 1 or len(matrix) < 2:
-        return NAN
-    steps = range(1, len(matrix))
-    return float(np.mean([matrix[t, owner < t if old else owner == t].mean() for t in steps]))
+        return np.empty((0, 2))
+    rows = [[matrix[t, owner < t].mean() if t else NAN, matrix[t, owner == t].mean()] for t in range(len(matrix))]
+    return np.array(rows)
+
+
+def _mean_over_steps(accuracies: npt.ArrayLike, experiences: npt.ArrayLike, *, old: bool) -> float:
+    steps = accuracies_by_age(accuracies, experiences)[1:, 0 if old else 1]
+    return float(steps.mean()) if len(steps) else NAN
 
 
 def _final_mean(matrix: Floats, owner: Groups, chosen: npt.NDArray[np.bool_] | None = None) -> float:
@@ -106,74 +114,3 @@ def _checked(accuracies: npt.ArrayLike, experiences: npt.ArrayLike) -> tuple[Flo
     if owner.shape != (matrix.shape[1],):
         raise UserError(f"shape {owner.shape}", where="experiences", legal=f"({matrix.shape[1]},), one a class")
     return matrix, owner
-
-
-def _third(group: int, name: str, condition: str, latex: str) -> Metric:
-    def compute(R: npt.ArrayLike, context: MatrixContext) -> float:
-        known = context.classes
-        if known is None:
-            return NAN
-        return rank_group_accuracy(known.accuracies, known.experiences, known.train_clips, group=group)
-
-    return Metric(
-        name,
-        name,
-        rf"\mathrm{{A}}_{{\mathrm{{{name}}}}}",
-        f"mean_c A[T,c] over classes with rank by training clips {condition}, A[T,c] on class c; ties share a rank",
-        rf"\mathrm{{mean}}_c A_{{T,c}} \textrm{{ over classes with rank by training clips ${latex}$, "
-        r"$A_{T,c}$ on class $c$; ties share a rank}",
-        "clnorm, after Liu et al. 2019",
-        True,
-        compute,
-    )
-
-
-def _known(
-    function: Callable[[npt.ArrayLike, npt.ArrayLike], float],
-) -> Callable[[npt.ArrayLike, MatrixContext], float]:
-    """A metric of A as one of R and its context; NaN where nothing is known of single classes."""
-
-    def compute(R: npt.ArrayLike, context: MatrixContext) -> float:
-        known: ClassContext | None = context.classes
-        return NAN if known is None else function(known.accuracies, known.experiences)
-
-    return compute
-
-
-CLASS_METRICS = (
-    Metric(
-        "mean_class_accuracy",
-        "mean class",
-        r"\mathrm{A}_{\mathrm{class}}",
-        "mean_c A[T,c], with A[T,c] on class c",
-        r"\frac{1}{C} \sum_c A_{T,c} \textrm{, with $A_{T,c}$ on class $c$ of $C$}",
-        "Brodersen et al. 2010",
-        True,
-        _known(mean_class_accuracy),
-    ),
-    _third(HEAD, "head", "in the first third", r"q_c < \frac{1}{3}"),
-    _third(MID, "mid", "in the second third", r"\frac{1}{3} \le q_c \le \frac{2}{3}"),
-    _third(TAIL, "tail", "in the last third", r"q_c > \frac{2}{3}"),
-    Metric(
-        "old_accuracy",
-        "old",
-        r"\mathrm{A}_{\mathrm{old}}",
-        "mean_{t>1} mean_c A[t,c] over classes c of experiences before t",
-        r"\frac{1}{T-1} \sum_{t>1} \mathrm{mean}_{c: e_c < t} A_{t,c} "
-        r"\textrm{, with $e_c$ the experience of class $c$}",
-        "clnorm, after Wu et al. 2019",
-        True,
-        _known(old_accuracy),
-    ),
-    Metric(
-        "new_accuracy",
-        "new",
-        r"\mathrm{A}_{\mathrm{new}}",
-        "mean_{t>1} mean_c A[t,c] over classes c of experience t",
-        r"\frac{1}{T-1} \sum_{t>1} \mathrm{mean}_{c: e_c = t} A_{t,c} "
-        r"\textrm{, with $e_c$ the experience of class $c$}",
-        "clnorm, after Wu et al. 2019",
-        True,
-        _known(new_accuracy),
-    ),
-)

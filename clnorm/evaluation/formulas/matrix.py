@@ -1,4 +1,4 @@
-"""The formulas of continual learning's metrics: pure functions of the accuracy matrix R.
+"""The formulas of continual learning's metrics of the accuracy matrix R.
 
 R has a row for each experience learned and a column for each experience tested: R[t, j] is the accuracy, from 0 to 1,
 on experience j after learning experience t, and T is the last experience. An entry that was not evaluated is NaN, as a
@@ -23,7 +23,7 @@ NAN = float("nan")
 
 def accuracy(R: npt.ArrayLike) -> float:
     """ACC, the final accuracy: mean_j R[T, j]. Source: Lopez-Paz and Ranzato 2017."""
-    matrix = _checked(R)
+    matrix = check_matrix(R)
     return float(matrix[-1].mean()) if _is_finished(matrix) else NAN
 
 
@@ -34,7 +34,7 @@ def average_incremental_accuracy(R: npt.ArrayLike, weights: Weights | None = Non
     seen (Rebuffi et al. 2017); without weights each experience counts the same (macro; Wang et al. 2024). Joint
     training has seen every experience in its one row.
     """
-    matrix = _checked(R)
+    matrix = check_matrix(R)
     weights = _weights(weights, matrix)
     if not _is_finished(matrix):
         return NAN
@@ -49,8 +49,8 @@ def forgetting(R: npt.ArrayLike) -> float:
     not evaluated here, so the maximum starts at t = j. The code of mammoth and of PyCIL takes the maximum up to and
     including T, so that an experience that ends at its best counts 0 there, and less than 0 here.
     """
-    matrix = _checked(R)
-    if not _is_stream(matrix):
+    matrix = check_matrix(R)
+    if not is_stream(matrix):
         return NAN
     return float(np.mean([matrix[j:-1, j].max() - matrix[-1, j] for j in range(len(matrix) - 1)]))
 
@@ -62,7 +62,7 @@ def bwt(R: npt.ArrayLike) -> float:
 
 def bwf(R: npt.ArrayLike) -> float:
     """BWF, backward forgetting: mean_{j<T} (R[j, j] - R[T, j]) = -BWT. Source: Villa et al. 2022, as printed."""
-    matrix = _checked(R)
+    matrix = check_matrix(R)
     return vclimb_forgetting(matrix, np.ones(matrix.shape[1]))
 
 
@@ -71,9 +71,9 @@ def vclimb_forgetting(R: npt.ArrayLike, classes: Weights) -> float:
 
     Source: Villa et al. 2022, as their published code computes it; it is BWF where experiences are equal.
     """
-    matrix = _checked(R)
+    matrix = check_matrix(R)
     weights = _weights(classes, matrix)
-    if not _is_stream(matrix):
+    if not is_stream(matrix):
         return NAN
     return _mean((np.diag(matrix) - matrix[-1])[:-1], weights[:-1])
 
@@ -83,9 +83,9 @@ def tcd_forgetting(R: npt.ArrayLike, clips: Weights) -> float:
 
     Source: Park, Kang and Han 2021 (TCD), as their published code computes it.
     """
-    matrix = _checked(R)
+    matrix = check_matrix(R)
     weights = _weights(clips, matrix)
-    if not _is_stream(matrix):
+    if not is_stream(matrix):
         return NAN
     drops = matrix[:-1] - matrix[1:]
     return float(np.mean([_mean(drops[t - 1, :t], weights[:t]) for t in range(1, len(matrix))]))
@@ -93,8 +93,8 @@ def tcd_forgetting(R: npt.ArrayLike, clips: Weights) -> float:
 
 def base_drop(R: npt.ArrayLike) -> float:
     """What the first experience loses in the end: R[1, 1] - R[T, 1]."""
-    matrix = _checked(R)
-    return float(matrix[0, 0] - matrix[-1, 0]) if _is_stream(matrix) else NAN
+    matrix = check_matrix(R)
+    return float(matrix[0, 0] - matrix[-1, 0]) if is_stream(matrix) else NAN
 
 
 def fwt(R: npt.ArrayLike, untrained: Weights | None) -> float:
@@ -103,10 +103,10 @@ def fwt(R: npt.ArrayLike, untrained: Weights | None) -> float:
     It needs R above its diagonal. With one head and classes unseen it says little.
     Source: Lopez-Paz and Ranzato 2017.
     """
-    matrix = _checked(R)
-    if untrained is None or not _is_stream(matrix):
+    matrix = check_matrix(R)
+    if untrained is None or not is_stream(matrix):
         return NAN
-    before = _checked(np.asarray(untrained)[None])[0]
+    before = check_matrix(np.asarray(untrained)[None])[0]
     if len(before) != len(matrix):
         raise UserError(f"untrained has {len(before)} entries", where="fwt", legal=f"{len(matrix)}, one an experience")
     return float(np.mean(np.diag(matrix, 1) - before[1:]))
@@ -114,7 +114,7 @@ def fwt(R: npt.ArrayLike, untrained: Weights | None) -> float:
 
 def learning_accuracy(R: npt.ArrayLike) -> float:
     """LA, the accuracy on each experience just after it: mean_j R[j, j]. Source: Riemer et al. 2019."""
-    matrix = _checked(R)
+    matrix = check_matrix(R)
     return float(np.diag(matrix).mean()) if matrix.shape[0] == matrix.shape[1] else NAN
 
 
@@ -125,7 +125,12 @@ def retention(R: npt.ArrayLike, joint: npt.ArrayLike | None, clips: Weights | No
     return kept / whole if whole > 0 else NAN
 
 
-def _checked(R: npt.ArrayLike) -> Floats:
+def check_matrix(R: npt.ArrayLike) -> Floats:
+    """R as numbers.
+
+    Raises:
+        UserError: it is no matrix of accuracies.
+    """
     try:
         matrix = np.asarray(R, dtype=np.float64)
     except (TypeError, ValueError):
@@ -159,7 +164,7 @@ def _is_finished(matrix: Floats) -> bool:
     return len(matrix) in (1, matrix.shape[1])
 
 
-def _is_stream(matrix: Floats) -> bool:
+def is_stream(matrix: Floats) -> bool:
     """Whether every experience was learned in turn, and at least one has become old."""
     rows, columns = len(matrix), len(matrix[0])
     return rows == columns and rows > 1

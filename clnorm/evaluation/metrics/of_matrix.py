@@ -4,12 +4,9 @@ R[t, j] is the accuracy, from 0 to 1, on experience j after learning experience 
 In formulas t and j are counted from 1 to T, the number of experiences, as in tables; arrays begin at 0.
 """
 
-from types import MappingProxyType
+from math import inf
 
-import numpy.typing as npt
-
-from clnorm.evaluation.class_metrics import CLASS_METRICS
-from clnorm.evaluation.formulas import (
+from clnorm.evaluation.formulas.matrix import (
     accuracy,
     average_incremental_accuracy,
     base_drop,
@@ -22,30 +19,11 @@ from clnorm.evaluation.formulas import (
     tcd_forgetting,
     vclimb_forgetting,
 )
-from clnorm.evaluation.metric import ClassContext, MatrixContext, Metric
-
-__all__ = [
-    "METRICS",
-    "ClassContext",
-    "MatrixContext",
-    "Metric",
-    "accuracy",
-    "average_incremental_accuracy",
-    "base_drop",
-    "bwf",
-    "bwt",
-    "compute",
-    "forgetting",
-    "fwt",
-    "learning_accuracy",
-    "retention",
-    "tcd_forgetting",
-    "vclimb_forgetting",
-]
-
+from clnorm.evaluation.metrics.metric import Metric
 
 _LOPEZ_PAZ = "Lopez-Paz and Ranzato 2017"
-_DEFINITIONS = (
+_STREAM = ("stream",)
+MATRIX_METRICS = (
     Metric(
         "accuracy",
         "ACC",
@@ -54,7 +32,7 @@ _DEFINITIONS = (
         r"\frac{1}{T} \sum_{j \le T} R_{T,j}",
         _LOPEZ_PAZ,
         True,
-        lambda R, _: accuracy(R),
+        lambda run: accuracy(run.R),
     ),
     Metric(
         "average_incremental_accuracy",
@@ -64,7 +42,7 @@ _DEFINITIONS = (
         r"\frac{1}{T} \sum_t \sum_{j \le t} n_j R_{t,j} / \sum_{j \le t} n_j \textrm{, with $n_j$ test clips}",
         "Rebuffi et al. 2017",
         True,
-        lambda R, context: average_incremental_accuracy(R, context.clips_per_experience),
+        lambda run: average_incremental_accuracy(run.R, run.test_clips),
     ),
     Metric(
         "average_incremental_accuracy_macro",
@@ -74,7 +52,7 @@ _DEFINITIONS = (
         r"\frac{1}{T} \sum_t \frac{1}{t} \sum_{j \le t} R_{t,j}",
         "Wang et al. 2024",
         True,
-        lambda R, _: average_incremental_accuracy(R),
+        lambda run: average_incremental_accuracy(run.R),
     ),
     Metric(
         "forgetting",
@@ -84,7 +62,8 @@ _DEFINITIONS = (
         r"\frac{1}{T-1} \sum_{j<T} ( \max_{j \le t < T} R_{t,j} - R_{T,j} )",
         "Chaudhry et al. 2018",
         False,
-        lambda R, _: forgetting(R),
+        lambda run: forgetting(run.R),
+        _STREAM,
     ),
     Metric(
         "bwt",
@@ -94,7 +73,8 @@ _DEFINITIONS = (
         r"\frac{1}{T-1} \sum_{j<T} ( R_{T,j} - R_{j,j} )",
         _LOPEZ_PAZ,
         True,
-        lambda R, _: bwt(R),
+        lambda run: bwt(run.R),
+        _STREAM,
     ),
     Metric(
         "bwf",
@@ -104,7 +84,8 @@ _DEFINITIONS = (
         r"\frac{1}{T-1} \sum_{j<T} ( R_{j,j} - R_{T,j} )",
         "Villa et al. 2022, as printed",
         False,
-        lambda R, _: bwf(R),
+        lambda run: bwf(run.R),
+        _STREAM,
     ),
     Metric(
         "vclimb_forgetting",
@@ -114,7 +95,8 @@ _DEFINITIONS = (
         r"\sum_{j<T} c_j ( R_{j,j} - R_{T,j} ) / \sum_{j<T} c_j \textrm{, with $c_j$ classes}",
         "Villa et al. 2022, published code",
         False,
-        lambda R, context: vclimb_forgetting(R, context.classes_per_experience),
+        lambda run: vclimb_forgetting(run.R, run.class_counts),
+        _STREAM,
     ),
     Metric(
         "tcd_forgetting",
@@ -125,7 +107,8 @@ _DEFINITIONS = (
         r"\textrm{, with $n_j$ test clips}",
         "Park et al. 2021, published code",
         False,
-        lambda R, context: tcd_forgetting(R, context.clips_per_experience),
+        lambda run: tcd_forgetting(run.R, run.test_clips),
+        _STREAM,
     ),
     Metric(
         "base_drop",
@@ -135,7 +118,8 @@ _DEFINITIONS = (
         r"R_{1,1} - R_{T,1}",
         "clnorm",
         False,
-        lambda R, _: base_drop(R),
+        lambda run: base_drop(run.R),
+        _STREAM,
     ),
     Metric(
         "fwt",
@@ -145,7 +129,8 @@ _DEFINITIONS = (
         r"\frac{1}{T-1} \sum_{j>1} ( R_{j-1,j} - u_j ) \textrm{, with $u_j$ before any training}",
         _LOPEZ_PAZ,
         True,
-        lambda R, context: fwt(R, context.untrained),
+        lambda run: fwt(run.R, run.untrained),
+        (*_STREAM, "untrained"),
     ),
     Metric(
         "learning_accuracy",
@@ -155,7 +140,8 @@ _DEFINITIONS = (
         r"\frac{1}{T} \sum_{j \le T} R_{j,j}",
         "Riemer et al. 2019",
         True,
-        lambda R, _: learning_accuracy(R),
+        lambda run: learning_accuracy(run.R),
+        ("in_turn",),
     ),
     Metric(
         "retention",
@@ -165,12 +151,8 @@ _DEFINITIONS = (
         r"\bar{A} / \bar{A}_{\mathrm{joint}}",
         "clnorm",
         True,
-        lambda R, context: retention(R, context.joint, context.clips_per_experience),
+        lambda run: retention(run.R, run.joint, run.test_clips),
+        ("joint",),
+        inf,
     ),
 )
-METRICS = MappingProxyType({metric.key: metric for metric in (*_DEFINITIONS, *CLASS_METRICS)})
-
-
-def compute(R: npt.ArrayLike, context: MatrixContext) -> dict[str, float]:
-    """Every metric of R by key, in the order of display; NaN where one is undefined or lacks an entry."""
-    return {key: metric.function(R, context) for key, metric in METRICS.items()}

@@ -1,0 +1,62 @@
+"""What `clnorm explain` prints."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from rich.table import Table
+
+from clnorm.cli.output import rich_stdout
+from clnorm.console import as_text
+from clnorm.results.explanation import PARTS, Explanation
+
+_COLUMNS = ("best", "final", "forgetting", *PARTS)
+_WIDTH = 120  # of a pipe
+
+
+def print_explanations(explanations: Iterable[Explanation]) -> None:
+    """Of each run the parts by old experience and in the mean, in points of accuracy, and what they mean, once."""
+    with rich_stdout(width=_WIDTH) as console:
+        for explanation in explanations:
+            console.print(_parts(explanation))
+            for note in _notes(explanation):
+                console.print(as_text(note), soft_wrap=True)
+        console.print(
+            as_text(
+                "best: the most that the experience had before the last one was trained; final: in the end; "
+                "statistics: what running statistics estimated anew on all training clips gain; head: what a head "
+                "fitted anew on their features gains then; features: what is still missing. "
+                "forgetting = best - final = the sum of the three."
+            ),
+            soft_wrap=True,
+        )
+
+
+def _parts(explanation: Explanation) -> Table:
+    table = Table(title=as_text(f"{explanation.run}: points of accuracy", style="table.title"))
+    for heading in ("experience", *_COLUMNS):
+        table.add_column(heading, justify="right", no_wrap=True)
+    columns = [getattr(explanation, name) for name in _COLUMNS]
+    for index, values in enumerate(zip(*columns, strict=True)):
+        table.add_row(str(index + 1), *map(_points, values))
+    table.add_section()
+    table.add_row("mean", *(_points(float(np.mean(column))) for column in columns))
+    return table
+
+
+def _notes(explanation: Explanation) -> Iterable[str]:
+    if explanation.sites:
+        head, statistics = (
+            float(np.mean(part)) for part in (explanation.head_before_statistics, explanation.statistics_after_head)
+        )
+        yield f"with the head made anew first: head {_points(head)}, then statistics {_points(statistics)}"
+    else:
+        yield "no norm of the model has running statistics, so that theirs is no part"
+    if explanation.differing:
+        count = f"{explanation.differing} of {explanation.test_clips}"
+        yield f"{count} test clips are predicted otherwise here than in the run, by rounding"
+    if not explanation.converged:
+        yield "a head is not at its minimum: its part may be larger, and that of the features smaller"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.1f}".replace("-0.0", "0.0")

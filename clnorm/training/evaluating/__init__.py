@@ -1,0 +1,1 @@
+"""What is evaluated of a model in training: after each experience, and every few steps."""

@@ -1,0 +1,33 @@
+"""A finished run in a folder, with predictions, as small as can be."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from clnorm.results.folder import RunFolder, write_frame
+from clnorm.results.measure import measure
+from clnorm.results.record import RunRecord
+from tests.results.records import FINISHED
+
+ROWS = [
+    (0, 0, 0, 0, 0, 0.9),
+    (0, 1, 0, 1, 1, 0.6),
+    (1, 0, 0, 1, 1, 0.8),
+    (1, 1, 0, 1, 1, 0.7),
+    (1, 2, 1, 1, 0, 0.9),
+    (1, 3, 1, 0, 1, 0.5),
+]
+PREDICTIONS = pd.DataFrame(ROWS, columns=["after", "clip", "label", "predicted", "rank", "confidence"])
+STEPS = pd.DataFrame({"experience": [0, 1], "step": [1, 2], "tested": [0, 0], "accuracy": [0.5, 0.25], "clips": [2, 2]})
+
+
+def keep_run(folder: Path, *, predictions: pd.DataFrame = PREDICTIONS, **changes) -> RunRecord:
+    """Two classes in two experiences of two test clips each: R = [[0.5, --], [0, 0.5]]."""
+    folder.mkdir(parents=True)
+    data = {"test_clips": [2, 2], "train_clips_per_class": [3, 3]}
+    record = measure(replace(FINISHED, run=folder.name, data=data, metrics={}, matrix=[]), predictions, folder)
+    record = replace(record, **changes)
+    write_frame(folder / "predictions.parquet", predictions)
+    RunFolder(folder).write("record.json", record.to_json())
+    return record

@@ -8,6 +8,7 @@ import torch
 from avalanche.core import SupervisedPlugin
 from torch import Tensor, nn
 
+from clnorm.errors import ClnormError
 from clnorm.execution.inputs import Inputs
 from clnorm.memory.memory import Memory
 from clnorm.ranks import Ranks
@@ -109,3 +110,27 @@ class MethodPlugin(SupervisedPlugin):
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up what `state_dict` gave."""
+
+
+def read_state(plugin: Any) -> Any:
+    """What a plug-in keeps with the run.
+
+    Raises:
+        ClnormError: something in it would not be read back.
+    """
+    state = plugin.state_dict()
+    if unread := _find_unread(state):
+        what = f"the state_dict of the plug-in {type(plugin).__name__} holds a {unread}, which is not read back"
+        raise ClnormError(what, legal="tensors, numbers and texts, in dictionaries and lists")
+    return state
+
+
+def _find_unread(held: Any) -> str:
+    """The kind of a thing in nested dictionaries and lists that is not read back; empty where there is none."""
+    if isinstance(held, dict):
+        held = [*held.keys(), *held.values()]
+    if isinstance(held, (list, tuple)):
+        return next((kind for part in held if (kind := _find_unread(part))), "")
+    # By its very type: numpy's numbers are floats as well, and are not read back.
+    plain = isinstance(held, Tensor) or held is None or type(held) in (bool, int, float, str)
+    return "" if plain else type(held).__name__

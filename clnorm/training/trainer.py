@@ -42,7 +42,7 @@ from clnorm.training.monitor import MonitorPlugin
 from clnorm.training.norms.options import check_norm_options
 from clnorm.training.norms.statistics import StatisticsPlugin
 from clnorm.training.optim import create_optimizer
-from clnorm.training.plugin import MethodPlugin, Training
+from clnorm.training.plugin import MethodPlugin, Training, read_state
 from clnorm.training.processes import check_processes, place_of_draws, share_model
 from clnorm.training.setup import Setup
 from clnorm.training.tasks import create_classify, refuse_without_tasks
@@ -188,7 +188,7 @@ class ClipStrategy(FineTuningTemplate):
             "memory": torch.as_tensor(self.memory),
             "exemplars": None if self.exemplars is None else self.exemplars.state_dict(),
             "balancing": self.balancing.state_dict(),
-            "plugins": [plugin.state_dict() for plugin in self._stateful()],
+            "plugins": [read_state(plugin) for plugin in self._stateful()],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

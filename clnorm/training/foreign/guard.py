@@ -60,6 +60,7 @@ class GuardedPlugin:
     def _call(self, name: str, hook: Callable[..., Any], strategy: Any, **kwargs: Any) -> Any:
         before, clock = _note(strategy), strategy.clock
         seed = derive_seed(self._seed, f"plug-in {name}", clock.train_exp_counter, clock.train_iterations)
+        added = _read_added(strategy.model)
         try:
             with seeded_globals(seed):
                 result = hook(strategy, **kwargs)
@@ -70,6 +71,9 @@ class GuardedPlugin:
         except Exception as error:
             raise self._failed(name, error) from error
         self._compare(name, before, _note(strategy), averaged=strategy.recipe.ema > 0)
+        for module in strategy.model.modules():
+            if hasattr(module, "auxiliary_loss"):  # of a forward pass of the hook's own
+                module.auxiliary_loss = added.get(module)
         return result
 
     def _compare(self, name: str, before: dict[str, Any], after: dict[str, Any], *, averaged: bool) -> None:
@@ -85,6 +89,9 @@ class GuardedPlugin:
                 f"leaves modules in evaluation mode in {name} whose parameters train ({kinds}): norms would see no "
                 "statistics of a batch, and no dropout would be drawn"
             )
+        if name == "before_backward" and not (after["loss"].numel() == 1 and after["loss"].requires_grad):
+            kind = f"of shape {tuple(after['loss'].shape)}" if after["loss"].numel() != 1 else "without a gradient"
+            raise self._refused(f"leaves a loss {kind} in {name}, which must be a scalar that depends on the model")
         if averaged and name in _AFTER and before["versions"] != after["versions"]:
             raise self._refused(f"changes weights in {name}, which their average (train.ema) would not have")
 
@@ -115,9 +122,15 @@ def _note(strategy: Any) -> dict[str, Any]:
     return {
         **{name: getattr(strategy, name) for name in _EXCHANGED},
         "groups": groups,
+        "loss": strategy.loss,
         "training": {module for module in model.modules() if module.training and _trains(module)},
         "versions": [parameter._version for parameter in model.parameters()],
     }
+
+
+def _read_added(model: nn.Module) -> dict[nn.Module, Any]:
+    """What norms have added to the loss in the last forward pass, and has not been taken yet."""
+    return {module: module.auxiliary_loss for module in model.modules() if hasattr(module, "auxiliary_loss")}
 
 
 def _trains(module: nn.Module) -> bool:

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from clnorm.errors import UserError
 from clnorm.norms.context import provide_context
 from clnorm.training.batch import Batch
+from clnorm.training.imbalance.base import Balancing
 from clnorm.training.norms.statistics import StatisticsPlugin
 from clnorm.training.plugin import Training
 
@@ -23,6 +25,9 @@ class ClipCriterion(nn.Module):
 
     Attributes:
         reduction: `mean`, or `none` for each clip's loss (B,), which plug-ins set.
+
+    Raises:
+        UserError: it is asked for in evaluation mode, and is one of `train.imbalance`, which training alone has.
     """
 
     def __init__(self, strategy: Any) -> None:
@@ -32,6 +37,9 @@ class ClipCriterion(nn.Module):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         (strategy,) = self._strategy
         loss: Tensor
+        if not strategy.model.training and type(strategy.balancing).loss is not Balancing.loss:
+            what = f"{strategy.recipe.imbalance.name} has no loss in evaluation mode, in which it is asked for"
+            raise UserError(what, legal="methods that choose clips, or none", hint="set train.imbalance=none")
         if self.reduction == "mean":
             loss = strategy.classify_targets(logits.float(), targets)
             return loss

@@ -102,6 +102,12 @@ class Wrong(SupervisedPlugin):
         with torch.no_grad():
             strategy.model.head.bias.add_(1)
 
+    def detached(self, strategy):
+        strategy.loss = strategy.loss.detach()
+
+    def vector(self, strategy):
+        strategy.loss = strategy.loss * torch.ones(3)
+
     def unknown_clip(self, strategy):
         strategy.model(torch.tensor([10**6]))
 
@@ -126,3 +132,27 @@ class Criterion(SupervisedPlugin):
 
     def before_backward(self, strategy, **kwargs):
         pass
+
+
+class Holds(SupervisedPlugin):
+    """Keeps what it is given, whatever it is."""
+
+    def __init__(self, state):
+        super().__init__()
+        self.state = state
+
+    def before_update(self, strategy, **kwargs):
+        pass
+
+    def state_dict(self):
+        return self.state
+
+    def load_state_dict(self, state):
+        self.state = state
+
+
+class PassesOthers(SupervisedPlugin):
+    """Passes a clip through the model in training, between the batch's forward pass and its loss."""
+
+    def after_forward(self, strategy, **kwargs):
+        strategy.model(strategy.batch.ids[:1])

@@ -2,15 +2,18 @@
 
 import random
 
+import numpy as np
 import pytest
+import torch
 
 import clnorm
 from clnorm.cli.main import main
 from clnorm.errors import ClnormError, UserError
 from clnorm.execution.execution import Execution
+from clnorm.training.describe import describe_memory
 from clnorm.training.trainer import ClipStrategy
 from tests.training.foreign import plugins
-from tests.training.foreign.plugins import Draws, InPieces, LwFPlugin, OwnReplay, Wrong
+from tests.training.foreign.plugins import Draws, Holds, InPieces, LwFPlugin, OwnReplay, PassesOthers, Wrong
 from tests.training.states.continued import Notes
 from tests.training.states.test_stopping import run_stopped
 
@@ -24,6 +27,8 @@ FAULTS = {
     "before_training-loss": r"strategy\._criterion in before_training: the loss is that of train\.loss",
     "before_training-epochs": r"strategy\.train_epochs",
     "before_forward-evaluation": r"leaves modules in evaluation mode in before_forward whose parameters train",
+    "before_backward-detached": "leaves a loss without a gradient in before_backward",
+    "before_backward-vector": r"leaves a loss of shape \(3,\) in before_backward",
     "after_training_exp-weights": r"changes weights in after_training_exp, which their average \(train\.ema\)",
 }
 ERRORS = {
@@ -100,6 +105,34 @@ def test_what_it_draws_is_the_runs_and_no_one_elses(build_setup):
         drawn.append(plugin.drawn)
     assert drawn[0] == drawn[1]
     assert len(set(drawn[0])) == len(drawn[0]) == 4
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"), [({"a": [np.zeros(2)]}, "ndarray"), ({"a": np.float64(1)}, "float64"), ((1, object()), "object")]
+)
+def test_a_state_that_would_not_be_read_back_is_refused(build_setup, state, kind):
+    with pytest.raises(ClnormError, match=rf"state_dict of the plug-in Holds holds a {kind}, which is not read back"):
+        ClipStrategy(setup=build_setup(), plugins=[Holds(state)]).state_dict()
+    plain = {"a": [torch.zeros(2), 1.0, None], "b": {"c": (True, "text")}}
+    strategy = ClipStrategy(setup=build_setup(), plugins=[Holds(plain)])
+    assert strategy.state_dict()["plugins"] == [plain]
+    memory = describe_memory(strategy)
+    assert ("untold" in memory, memory["method_megabytes"]) == (False, pytest.approx(8 / 1e6))
+
+
+def test_what_norms_add_to_the_loss_stays_that_of_the_batch(build_setup):
+    losses = []
+    for given in ([], [PassesOthers()]):
+        strategy = ClipStrategy(setup=build_setup(norm="adab2n", **QUICK, train__precision="fp32"), plugins=given)
+        added, criterion = [], strategy.criterion
+        strategy.criterion = lambda added=added, strategy=strategy, criterion=criterion: (
+            added.append([m.auxiliary_loss.item() for m in strategy.model.modules() if hasattr(m, "auxiliary_loss")]),
+            criterion(),
+        )[1]
+        strategy.train_experience(0)
+        losses.append(added[0])
+    assert losses[0] == losses[1]
+    assert any(losses[0])
 
 
 @pytest.mark.slow

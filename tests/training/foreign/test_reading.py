@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from clnorm.errors import UserError
 from clnorm.norms.running import running_norms
 from clnorm.training.foreign.reading import ClipCriterion
 from clnorm.training.trainer import ClipStrategy
@@ -57,3 +58,10 @@ def test_the_criterion_is_the_runs_loss_by_hand(build_setup):
     criterion.reduction = "sum"
     with pytest.raises(ValueError, match="reduction is 'sum'"):
         criterion(logits, targets)
+
+
+@pytest.mark.parametrize("method", ["ldam", "logit_adjustment"])
+def test_a_loss_of_training_alone_is_not_there_in_evaluation(build_setup, method):
+    options = {"strategy": "avalanche.training.plugins:EWCPlugin:ewc_lambda=1", "train__imbalance": method}
+    with pytest.raises(UserError, match=rf"after_training_exp of the plug-in EWCPlugin: {method} has no loss in eval"):
+        create(build_setup(**options, **QUICK)).train_experience(0)

@@ -151,7 +151,7 @@ def test_the_benchmark_holds_ids_and_targets_only(table):
     benchmark = create_benchmark(stream)
     for role in ("train", "test"):
         for experience, made in zip(stream.experiences, getattr(benchmark, f"{role}_stream"), strict=True):
-            samples = [(int(clip), int(target)) for clip, target in made.dataset]
+            samples = [(int(clip), int(target)) for clip, target, _ in made.dataset]
             ids = getattr(experience, f"{role}_ids")
             assert samples == [(clip, stream.targets[clip]) for clip in ids]
 

@@ -24,7 +24,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from clnorm.errors import UserError
-from clnorm.strategies.importance import Scalars, mean_gradients_of_batches, mean_gradients_of_clips
+from clnorm.strategies.importance import (
+    Scalars,
+    mean_gradients_of_batches,
+    mean_gradients_of_clips,
+    outputs_in_training,
+)
 from clnorm.strategies.quadratic import Named, QuadraticPenalty, QuadraticPlugin
 from clnorm.training.plugin import Training
 from clnorm.training.setup import Setup
@@ -33,18 +38,18 @@ from clnorm.training.trainer import ClipStrategy
 _GAMMA = 0.9
 
 
-def log_likelihoods(logits: Tensor, targets: Tensor, *, seen: int, exact: bool) -> list[tuple[Tensor, float]]:
+def log_likelihoods(logits: Tensor, targets: Tensor, *, outputs: slice, exact: bool) -> list[tuple[Tensor, float]]:
     """What the Fisher takes gradients of: log p of a clip's own class, or of each class weighted by its p.
 
     Args:
         logits: (1, classes); of several clips, the mean over them of their own classes' log p.
         targets: (1,).
-        seen: how many outputs stand for classes seen so far; p is the softmax over these.
+        outputs: that p is the softmax over: those of the classes seen so far, or of the task where tasks are known.
         exact: which of the two.
     """
     if not exact:
-        return [(-F.cross_entropy(logits[:, :seen], targets), 1.0)]
-    log_p = F.log_softmax(logits[0, :seen], dim=0)
+        return [(-F.cross_entropy(logits[:, outputs], targets - outputs.start), 1.0)]
+    log_p = F.log_softmax(logits[0, outputs], dim=0)
     return list(zip(log_p, log_p.exp().tolist(), strict=True))
 
 
@@ -65,7 +70,8 @@ class EWCPlugin(QuadraticPlugin, supports_distributed=True):
 
     def measure(self, strategy: Training) -> Named:
         """The diagonal Fisher on the clips of the experience in training."""
-        scalars: Scalars = partial(log_likelihoods, seen=strategy.seen_classes, exact=self._fisher == "exact")
+        outputs, exact = outputs_in_training(strategy), self._fisher == "exact"
+        scalars: Scalars = partial(log_likelihoods, outputs=outputs, exact=exact)
         if self._fisher == "avalanche":
             return mean_gradients_of_batches(strategy, scalars, power=2)
         return mean_gradients_of_clips(strategy, scalars, power=2)

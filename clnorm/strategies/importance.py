@@ -80,6 +80,13 @@ def mean_gradients_of_batches(strategy: Training, scalars: Scalars, *, power: in
         return mean_gradients(strategy.model, samples, scalars, power=power, ranks=ranks)
 
 
+def outputs_in_training(strategy: Training) -> slice:
+    """The outputs that training tells the experience's clips apart by: all seen, or its own where tasks are known."""
+    stream, index = strategy.training_stream, strategy.index
+    first = stream.seen_after(index - 1) if stream.knows_tasks and index else 0
+    return slice(first, strategy.seen_classes)
+
+
 def _own_ids(strategy: Training) -> np.ndarray:
     ids: np.ndarray = strategy.training_stream.experiences[strategy.index].train_ids
     return ids

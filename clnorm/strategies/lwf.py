@@ -5,6 +5,8 @@ logits and of the new one's:
 
     L + lam 1/n sum_clips - sum_c y'_old,c log y'_new,c
 
+Where tasks are known, each has a softmax of its own, and the sum is over them, as in the paper.
+
 The clips are those of the batch as they are trained, augmented and mixed. The old model is the one that was evaluated
 before the experience began. It is in evaluation mode: running statistics are its own, and stay. A norm by statistics
 of each clip's experience (`bn_task`) takes those of the experience before for clips of the one in training, which the
@@ -52,14 +54,24 @@ class LwFPlugin(MethodPlugin, supports_distributed=True):
     def before_backward(self, strategy: Training, **kwargs: Any) -> None:
         if not (known := self._old.knows):
             return
-        new = strategy.mb_output[:, :known].float()
-        strategy.loss += self._lam * distillation(new, self._old.outputs(strategy), temperature=self._temperature)
+        new, old = strategy.mb_output[:, :known].float(), self._old.outputs(strategy)
+        for task in _tasks(strategy, known):
+            strategy.loss += self._lam * distillation(new[:, task], old[:, task], temperature=self._temperature)
 
     def state_dict(self) -> dict[str, Any]:
         return self._old.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._old.load_state_dict(state)
+
+
+def _tasks(strategy: Training, known: int) -> list[slice]:
+    """The outputs of each softmax: all that the old model knows in one, or those of each task where these are known."""
+    stream = strategy.training_stream
+    if not stream.knows_tasks:
+        return [slice(0, known)]
+    ends = [stream.seen_after(index) for index in range(strategy.index)]
+    return [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def lwf(setup: Setup, *, lam: float = 3.0, temperature: float = 2.0) -> ClipStrategy:

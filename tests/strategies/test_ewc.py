@@ -28,7 +28,7 @@ def linear():
 
 
 def fisher_diagonal(model, samples, *, seen, exact):
-    return mean_gradients(model, samples, partial(log_likelihoods, seen=seen, exact=exact), power=2)
+    return mean_gradients(model, samples, partial(log_likelihoods, outputs=slice(0, seen), exact=exact), power=2)
 
 
 def probabilities(model, features, seen):

@@ -17,7 +17,7 @@ def test_importance_of_a_linear_model_by_hand():
     with torch.no_grad():
         model.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 2.0], [5.0, 5.0]]))
     samples = [(torch.tensor([x]), torch.tensor([0])) for x in ([1.0, 1.0], [1.0, -1.0])]
-    importance = mean_gradients(model, samples, partial(squared_norm, seen=2), power=1)
+    importance = mean_gradients(model, samples, partial(squared_norm, outputs=slice(0, 2)), power=1)
     assert importance["weight"].tolist() == [[2.0, 2.0], [4.0, 4.0], [0.0, 0.0]]
 
 

@@ -26,7 +26,7 @@ from clnorm.progress import Reporter
 from clnorm.results.clips import CLIPS_FILE, refuse_other_clips
 from clnorm.results.inspect import read_run
 from clnorm.results.record import LABELS, RunRecord
-from clnorm.streams.stream import ClipStream, create_stream
+from clnorm.streams.stream import ClipStream, stream_of
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def open_subject(kept: Kept, *, data_root: str | None, allow_plugins: Iterable[s
     """
     record, allowed = kept.record, [*allow_plugins]
     loaded = read_model(kept.file, allow_plugins=allowed)
-    # Where tasks are known, no record has a label.
+    # Where tasks are known, no record says that a norm was told them.
     _refuse_label(LABELS[statistics_of(loaded.model).eval], kept.folder)
     _refuse_without_head(loaded.model, kept.folder)
     moved = {} if data_root is None else {"data.root": data_root}
@@ -125,7 +125,7 @@ def open_subject(kept: Kept, *, data_root: str | None, allow_plugins: Iterable[s
     if record.data.get("content", store.content) != store.content:
         what = "the clips hold something else now than when this run was made"
         raise ClnormError(what, where=str(kept.folder), hint="bring back the videos, or make the run anew")
-    stream = create_stream(table, config.protocol, seed=config.seed, bad=store.bad)
+    stream = stream_of(config, table, bad=store.bad)
     _refuse_other_outputs(loaded.info, [table.classes[label] for label in stream.order], kept.folder)
     execution = replace(Execution.from_dict(record.execution), compile=False)
     device = resolve_device(config.train.device, execution.precision)

@@ -63,15 +63,19 @@ def _explain_stream(grid: Grid, dialect: Dialect) -> str:
     if (text := grid.experiment.get("experiences", UNKNOWN)) == UNKNOWN:
         return known
     if not re.fullmatch(r"\d+(, \d+)*", text):  # runs that have the classes otherwise
-        return f"{known}: classes of the experiences {dialect.escape(text)}"
+        classes = f"{known}: classes of the experiences {dialect.escape(text)}"
+        return ", ".join([classes, *_explain_validation(grid, dialect)])
     sizes = [int(size) for size in text.split(", ")]
     alike = f"{sizes[0]} each" if len(set(sizes)) == 1 else _list(sizes)
     count = f"{len(sizes)} experiences of {alike}" if len(sizes) > 1 else "1 experience"
     limited = grid.experiment.get("train.experiences", "0") not in ("0", UNKNOWN)
-    words = [f"{sum(sizes)} class{'es' * (sum(sizes) != 1)} in {'the first ' * limited}{count}"]
+    words = f"{sum(sizes)} class{'es' * (sum(sizes) != 1)} in {'the first ' * limited}{count}"
+    return ", ".join([f"{known}: {words}", *_explain_validation(grid, dialect)])
+
+
+def _explain_validation(grid: Grid, dialect: Dialect) -> Iterator[str]:
     if (share := grid.experiment.get("data.validation", "0.0")) not in ("0.0", UNKNOWN):
-        words.append(f"tested on {100 * float(share):g}{dialect.percent} of the training clips, held out")
-    return f"{known}: {', '.join(words)}"
+        yield f"tested on {100 * float(share):g}{dialect.percent} of the training clips, held out"
 
 
 def _explain_protocol(grid: Grid, dialect: Dialect) -> Iterator[str]:

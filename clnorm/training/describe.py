@@ -47,7 +47,7 @@ def begin_record(
         names=_name_parts(config),
         seed=config.seed,
         setting=setting_id(config, data=table.fingerprint),
-        label="" if stream.knows_tasks else LABELS[statistics_of(strategy.model).eval],
+        label=_label(statistics_of(strategy.model).eval, stream),
         config=config.to_dict(),
         classes=list(table.classes),
         experiences=[list(experience.classes) for experience in stream.experiences],
@@ -59,6 +59,11 @@ def begin_record(
         tuning=describe_tuning(config),
         versions=read_versions(setup.device),
     )
+
+
+def _label(by: str, stream: "ClipStream") -> str:
+    """The label of a run whose norms evaluate by so and so; where tasks are known to all, being told them is none."""
+    return "" if stream.knows_tasks and by == "task" else LABELS[by]
 
 
 def _name_parts(config: "Config") -> dict[str, str]:

@@ -51,7 +51,7 @@ def keep_plasticity(strategy: ClipStrategy, folder: RunFolder, index: int) -> No
 
 def probe_ids(strategy: ClipStrategy) -> np.ndarray:
     """The clips of the fixed batch, ascending."""
-    ids = strategy.training_stream.experiences[0].train_ids
+    ids = np.unique(strategy.training_stream.experiences[0].train_ids)  # of which gdumb shows some again
     generator = numpy_generator(strategy.setup.config.seed, "probe")
     return np.sort(generator.choice(ids, size=min(CLIPS, len(ids)), replace=False))
 

@@ -43,7 +43,7 @@ def create_classify(setup: Setup, balancing: Balancing) -> Callable[[Tensor, Ten
     """
     stream, smoothing = setup.stream, setup.config.train.label_smoothing
     if not stream.knows_tasks:
-        return partial(balancing.loss, smoothing=smoothing)
+        return lambda logits, targets: balancing.loss(logits, targets, smoothing=smoothing)
     if type(balancing) not in (Balancing, Sampling):
         raise UserError(
             "it weighs classes of all experiences against each other, which are none where tasks are known",

@@ -1,6 +1,6 @@
 """The file of a search, read and checked whole."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from string import Formatter
@@ -84,25 +84,40 @@ def _read_numbers(loaded: Mapping[str, Any], mistakes: Mistakes, *, where: str) 
     return numbers
 
 
-def _refuse_undefined(metric: str, experiences: int, cells: Iterable[Config], *, where: str) -> None:
+def _refuse_undefined(metric: str, experiences: int, cells: Sequence[Config], *, where: str) -> None:
     """Refuse a metric that no run of so many experiences has, such as the forgetting of one."""
+    if reason := evaluate(METRICS[metric], _imagine_run(experiences, cells))[1]:
+        hint = "more experiences, eval.unseen for FWT, or another metric; see: clnorm list metrics"
+        what = f"{metric} is undefined in a run with experiences={experiences}: {reason}"
+        raise UserError(what, where=where, hint=hint)
+
+
+def _imagine_run(experiences: int, cells: Sequence[Config]) -> RunData:
+    """What any run of the cells keeps: of a class and a test clip for each experience, half of them right."""
+    asked = [config.eval for config in cells]
     seen = [(after, label) for after in range(experiences) for label in range(after + 1)]
     after, labels = (np.array(column) for column in zip(*seen, strict=True))
     clips = {"after": after, "clip": labels, "label": labels, "predicted": labels, "rank": 0, "confidence": 0.5}
-    matrix = np.where(np.tri(experiences, dtype=bool), 0.5, np.nan)
-    unseen = all(config.eval.unseen for config in cells)
-    run = RunData(
-        matrix=np.full_like(matrix, 0.5) if unseen else matrix,
+    for column, words in (("nme", ("exemplars", "both")), ("ncm", ("all", "both"))):
+        if all(each.nearest in words for each in asked):
+            clips[column] = labels
+    kept = {"predictions": pd.DataFrame(clips)}
+    if all(each.every for each in asked):
+        steps = {"experience": after, "step": after + 1, "tested": labels, "accuracy": 0.5, "clips": 1}
+        kept["steps"] = pd.DataFrame(steps)
+    columns = {"probe_accuracy": all(each.probe for each in asked), "cka": all(each.cka for each in asked)}
+    if measured := {column: 0.5 for column, given in columns.items() if given}:
+        kept["probes"] = pd.DataFrame({"after": after, "tested": labels, **measured})
+    unseen = all(each.unseen for each in asked)
+    matrix = np.where(np.tri(experiences, dtype=bool) | unseen, 0.5, np.nan)
+    return RunData(
+        matrix=matrix,
         test_clips=[1] * experiences,
         experiences=[[label] for label in range(experiences)],
         train_clips=range(1, experiences + 1),
         untrained=matrix[-1] if unseen else None,
-        frames={"predictions": pd.DataFrame(clips)},
+        frames=kept,
     )
-    if reason := evaluate(METRICS[metric], run)[1]:
-        hint = "more experiences, eval.unseen for FWT, or another metric; see: clnorm list metrics"
-        what = f"{metric} is undefined in a run with experiences={experiences}: {reason}"
-        raise UserError(what, where=where, hint=hint)
 
 
 def _read_seeds(given: object, mistakes: Mistakes, *, where: str) -> list[int]:
@@ -189,14 +204,16 @@ def _read_axes(
 def _list_searchable(cells: Iterable[Config]) -> dict[str, Option]:
     """What can be searched for some norms and strategies: rates of training, and options of the strategies.
 
-    Not what decides the cost, the execution or what norms see of a batch, such as `train.batch_size`.
+    Not what decides the cost, the execution or what norms see of a batch, such as `train.batch_size`; nor whole
+    numbers of a strategy, which are sizes of what it keeps or repeats.
     """
     own = {f"{SECTION}{item.name}": item.metadata.get("option") for item in fields(TrainConfig)}
     known = {key: option for key, option in own.items() if option is not None and option.type is float}
     for config in cells:
         strategy = config.strategy
         stated = _list_stated(strategy)
-        known |= {f"{strategy.name}.{name}": o for name, o in strategy.entry.options.items() if name not in stated}
+        options = {name: option for name, option in strategy.entry.options.items() if option.type is not int}
+        known |= {f"{strategy.name}.{name}": option for name, option in options.items() if name not in stated}
     return known
 
 

@@ -60,7 +60,7 @@ def test_each_name_and_option(plural, create):
 def test_each_metric(create, capsys):
     assert main(["list", "metrics"]) == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
-    assert headings(create("metrics")) == names == list(METRICS)
+    assert headings(create("metrics")) == list(METRICS) == names[: len(METRICS)]
     sections = re.split(r"^## ", create("metrics"), flags=re.MULTILINE)[1:]
     for section, metric in zip(sections, METRICS.values(), strict=True):
         assert metric.formula in section

@@ -25,6 +25,9 @@ def check_evaluation(model: nn.Module, config: Config, *, classifier: str, has_m
     asked = config.eval
     if classifier == "nme" and not has_memory:
         raise UserError("it predicts by exemplars, and keeps no clips", where=f"strategy {config.strategy.short}")
+    if classifier == "nme" and asked.every:
+        what = f"the strategy {config.strategy.short} predicts by exemplars, which are chosen when an experience ends"
+        raise UserError(what, where="eval.every", legal="0", hint="leave it out, or use another strategy")
     if asked.nearest in ("exemplars", "both") and not has_memory:
         what = f"the strategy {config.strategy.short} keeps no clips, which would be the exemplars"
         hint = "use --set eval.nearest=all, or a strategy with a memory, such as replay"

@@ -54,6 +54,12 @@ class Notes(Reporter):
         self.texts.append(text)
 
 
+def read_columns(file):
+    """The columns of a table; what is undefined is None, which equals itself."""
+    frame = pd.read_parquet(file)
+    return frame.astype(object).where(frame.notna(), None).to_dict("list")
+
+
 def results(config, record):
     """All that a run leaves, but for how long it took."""
     folder = Path(config.out) / record.run
@@ -61,7 +67,7 @@ def results(config, record):
     log = [{key: value for key, value in line.items() if "second" not in key} for line in lines]
     cost = record.cost["clips_trained"]
     model = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    tables = {file.name: pd.read_parquet(file).to_dict("list") for file in folder.glob("*.parquet")}
+    tables = {file.name: read_columns(file) for file in folder.glob("*.parquet")}
     predictions = tables.pop("predictions.parquet")
     tables.pop("clips.parquet")
     return predictions, log, model, record.matrix, record.memory, cost, tables

@@ -85,9 +85,19 @@ def load_model(path: str | Path, *, allow_plugins: Iterable[str] = ()) -> Loaded
 def note_on_accuracy(loaded: LoadedModel) -> str:
     """What the record beside the model says of its accuracy that does not hold for the model as it is used here."""
     record = RunFolder(loaded.file.parent).load()
-    if record is None or record.label != LABELS["batch"]:
+    if record is None:
         return ""
-    return "the model goes by its running statistics here; the run's accuracy is transductive (eval=batch)"
+    strategy, views = record.names["strategy"].partition(":")[0], record.config.get("eval", {}).get("views", 1)
+    reasons = []
+    if record.label == LABELS["batch"]:
+        reasons.append("the model goes by its running statistics here; the run's accuracy is transductive (eval=batch)")
+    if "tasks" in record.data:
+        reasons.append("all classes are allowed here; in the run each clip was predicted among those of its task")
+    if views > 1:
+        reasons.append(f"a video is shown by its own rule here; the run averaged {views} views of a clip (eval.views)")
+    if strategy == "icarl":
+        reasons.append("the head predicts here; the run predicted by the nearest mean of exemplars")
+    return "; ".join(reasons)
 
 
 def list_videos(given: Iterable[str | Path], *, note: Callable[[str], object]) -> list[Path]:

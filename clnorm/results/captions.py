@@ -74,6 +74,9 @@ def _explain_stream(grid: Grid, dialect: Dialect) -> str:
 
 
 def _explain_validation(grid: Grid, dialect: Dialect) -> Iterator[str]:
+    """What test clips are, where they are not those of the dataset, or are seen more than once."""
+    if (views := grid.experiment.get("eval.views", "1")) not in ("1", UNKNOWN):
+        yield f"{views} views of each test clip"
     if (share := grid.experiment.get("data.validation", "0.0")) not in ("0.0", UNKNOWN):
         yield f"tested on {100 * float(share):g}{dialect.percent} of the training clips, held out"
 

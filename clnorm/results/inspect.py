@@ -133,9 +133,11 @@ def _count_classes(file: Path, record: RunRecord) -> "tuple[pd.DataFrame | None,
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         hint = "delete the folder to run it again"
         raise ClnormError(f"cannot be read ({error})", where=str(file), hint=hint) from error
-    counts = pd.crosstab(labels, predicted).reindex(index=order, columns=order, fill_value=0)
+    # A run that is limited to its first experiences may predict a class that none of them has.
+    shown = [*order, *sorted(set(predicted) - set(order))]
+    counts = pd.crosstab(labels, predicted).reindex(index=order, columns=shown, fill_value=0)
     clips = counts.sum(axis=1)
     right = pd.Series([counts.loc[label, label] for label in order], index=order)
     columns = {"class": names, "experience": [*first.values()], "clips": clips.to_numpy()}
     table = pd.DataFrame({**columns, "accuracy": (right / clips).to_numpy()})
-    return table, counts.set_axis(names, axis=0).set_axis(names, axis=1)
+    return table, counts.set_axis(names, axis=0).set_axis([record.classes[label] for label in shown], axis=1)

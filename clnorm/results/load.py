@@ -167,6 +167,7 @@ def _experiment(record: RunRecord) -> dict[str, Any]:
         "imbalance": flat.get("train.imbalance", "none"),
         "fine_tuning": f"{epochs} epochs" if (epochs := flat.get("train.balanced_epochs", 0)) else "none",
         "forward": flat.get("train.forward", "joint"),
+        "eval.views": flat.get("eval.views", 1),
         "train.experiences": flat.get("train.experiences", 0),
         "data.validation": flat.get("data.validation", 0.0),
         "tuning": _explain_tuning(record.tuning),

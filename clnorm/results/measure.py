@@ -35,6 +35,7 @@ def describe_run(
         untrained=None if record.untrained is None else numbers([record.untrained])[0],
         joint=None if joint is None else numbers(joint),
         frames=frames,
+        num_classes=len(record.classes),
     )
 
 

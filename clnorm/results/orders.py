@@ -136,7 +136,8 @@ def _collect(df: pd.DataFrame, metrics: Sequence[str]) -> Iterator[OrderRange]:
             wanted = set(of_strategy[["order", "seed"]].itertuples(index=False, name=None))
             rows = of_strategy[(of_strategy["metric"] == metric) & of_strategy["value"].notna()]
             for norm in df["norm"].unique():
-                own = rows[rows["norm"] == norm]
+                # A seed's own order may be asked for by its number, too, which makes two runs of the same.
+                own = rows[rows["norm"] == norm].drop_duplicates(["order", "seed"])
                 complete = wanted == set(own[["order", "seed"]].itertuples(index=False, name=None))
                 means = own.groupby("order", sort=False)["value"].mean() if complete else {}
                 values = {named[order]: float(value) for order, value in sorted(means.items())}
@@ -144,13 +145,15 @@ def _collect(df: pd.DataFrame, metrics: Sequence[str]) -> Iterator[OrderRange]:
 
 
 def _name_orders(df: pd.DataFrame) -> dict[str, str]:
-    """Each order's name: its protocol, with the seed where that draws it."""
+    """Each order's name: its protocol, with the seed where that draws it, and its hash where a file has changed."""
     found = df[["order", "protocol", "seed"]].drop_duplicates("order")
     several = found["protocol"].duplicated(keep=False)
-    return {
+    named = {
         order: f"{protocol}, seed {seed}" if drawn else protocol
         for (order, protocol, seed), drawn in zip(found.itertuples(index=False, name=None), several, strict=True)
     }
+    names = list(named.values())
+    return {order: f"{name} ({order[:8]})" if names.count(name) > 1 else name for order, name in named.items()}
 
 
 def _rows(ranges: Sequence[OrderRange]) -> Iterator[list[str]]:

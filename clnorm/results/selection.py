@@ -23,6 +23,7 @@ EXPERIMENT = (
     "imbalance",
     "fine_tuning",
     "forward",
+    "eval.views",
     "train.experiences",
     "data.validation",
     "tuning",

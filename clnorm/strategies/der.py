@@ -25,7 +25,8 @@ from torch import Tensor
 
 from clnorm.execution.execution import run_eagerly
 from clnorm.execution.inputs import compute_outputs, split_batches
-from clnorm.strategies.halves import clip_losses, refuse_mixing, refuse_other_losses, require_running
+from clnorm.strategies.halves import clip_losses, refuse_exchanged, refuse_mixing, refuse_other_losses
+from clnorm.training.norms.options import require_estimated
 from clnorm.training.plugin import MethodPlugin, Training
 from clnorm.training.remembering import create_memory
 from clnorm.training.setup import Setup
@@ -105,7 +106,8 @@ def derpp(
 ) -> ClipStrategy:
     """Dark Experience Replay++: the memory's clips are held to their outputs, and trained by their labels, too."""
     refuse_mixing(setup)
-    require_running(setup.model, setup.config)
+    refuse_exchanged(setup, "keeps the outputs that a clip had before it was flipped")
+    require_estimated(setup.model, setup.config)
     memory = create_memory(setup, per_class=per_class, total=total, select=select)
     method = DarkPlugin(alpha=alpha, beta=beta)
     strategy = ClipStrategy(setup=setup, plugins=[method], share=share, exemplars=memory, loss=method.loss)

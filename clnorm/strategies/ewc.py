@@ -31,6 +31,7 @@ from clnorm.strategies.importance import (
     outputs_in_training,
 )
 from clnorm.strategies.quadratic import Named, QuadraticPenalty, QuadraticPlugin
+from clnorm.training.norms.options import require_estimated
 from clnorm.training.plugin import Training
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
@@ -102,5 +103,6 @@ def ewc(
     if mode == "accumulated" and gamma != _GAMMA:
         what = f"gamma={gamma:g} would do nothing with mode=accumulated, which keeps every Fisher whole"
         raise UserError(what, where="strategy ewc", hint=f"write ewc:mode=online,gamma={gamma:g}")
+    require_estimated(setup.model, setup.config)
     plugin = EWCPlugin(lam, fisher=fisher, gamma=gamma if mode == "online" else None)
     return ClipStrategy(setup=setup, plugins=[plugin])

@@ -12,6 +12,7 @@ from clnorm.errors import UserError
 from clnorm.execution.inputs import compute_outputs, split_batches
 from clnorm.models.heads import RandomFeatureHead
 from clnorm.seeding import numpy_generator
+from clnorm.training.norms.options import require_estimated
 from clnorm.training.plugin import MethodPlugin, Training
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
@@ -77,6 +78,26 @@ def require_linear_head(model: nn.Module) -> nn.Linear:
     return head
 
 
+def check_frozen(setup: Setup, *, adapt: str) -> None:
+    """Refuse what a head that is computed makes nothing of, or would not bear.
+
+    Raises:
+        UserError: precision below fp32, in which its outputs would be rounded away; a method for unequal classes that
+            trains the head, or any where nothing is trained; or statistics that nothing has estimated.
+    """
+    config, where = setup.config, f"strategy {setup.config.strategy.name}"
+    if setup.execution.precision != "fp32":
+        what = (
+            f"its head is solved in float64, of whose outputs {setup.execution.precision} would round differences away"
+        )
+        raise UserError(what, where=where, legal="train.precision=fp32")
+    imbalance = config.train.imbalance.name
+    if imbalance == "feature_smote" or (imbalance != "none" and adapt == "none"):
+        what = "the head is computed from features" if adapt == "first" else "nothing is trained"
+        raise UserError(f"{what}, so that {imbalance} has no part in it", where="train.imbalance", legal="none")
+    require_estimated(setup.model, config)
+
+
 def build_frozen(setup: Setup, head: Callable[[int, int], ClosedFormHead], *, adapt: str) -> ClipStrategy:
     """A strategy that trains its backbone in the first experience at most, and computes its head after each.
 
@@ -89,6 +110,6 @@ def build_frozen(setup: Setup, head: Callable[[int, int], ClosedFormHead], *, ad
     Raises:
         UserError: the backbone has no linear head.
     """
-    width = require_linear_head(setup.model).in_features
-    method = head(setup.stream.num_classes, width)
+    check_frozen(setup, adapt=adapt)
+    method = head(setup.stream.num_classes, require_linear_head(setup.model).in_features)
     return ClipStrategy(setup=setup, plugins=[method], trained=1 if adapt == "first" else 0)

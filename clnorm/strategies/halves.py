@@ -1,10 +1,9 @@
 """What strategies share whose loss treats current clips and those of the memory in different ways."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from clnorm.config.config import Config
 from clnorm.errors import UserError
-from clnorm.norms.running import statistics_of
 from clnorm.training.batch import Batch
 from clnorm.training.imbalance.base import Balancing
 from clnorm.training.plugin import Training
@@ -49,14 +48,20 @@ def refuse_other_losses(strategy: ClipStrategy, config: Config) -> ClipStrategy:
     return strategy
 
 
-def require_running(model: nn.Module, config: Config) -> None:
-    """Refuse running statistics that nothing ever estimates: a method reads clips by them.
+def refuse_exchanged(setup: Setup, why: str) -> None:
+    """Refuse an augmentation by which a flip changes a clip's class (`mirrored`).
+
+    Args:
+        setup: the run's parts.
+        why: what the strategy keeps of a clip's class.
 
     Raises:
-        UserError: they are used by no evaluation (`eval=batch`), and stay 0 and 1.
+        UserError: there is such an augmentation.
     """
-    statistics = statistics_of(model)
-    if statistics.update == "none" and statistics.recalibrate == "none" and not config.model.calibrate:
-        what = f"update=none with the strategy {config.strategy.name}, which reads clips by running statistics, and "
-        hint = "add --set model.calibrate=true"
-        raise UserError(f"{what}these are never estimated", where=f"norm {config.norm.short}", hint=hint)
+    spec = setup.config.data.augment
+    own = bool(spec.entry.source) and hasattr(setup.augment, "exchange_counts")
+    if own or spec.kwargs.get("mirrored", "none") != "none":
+        what = f"{spec.name} changes the class of clips that it flips, and {setup.config.strategy.name} {why}"
+        raise UserError(
+            what, where="data.augment", legal="mirrored=none; unflipped=... leaves such classes as they are"
+        )

@@ -25,10 +25,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clnorm.errors import UserError
-from clnorm.strategies.halves import refuse_other_losses, require_running
+from clnorm.strategies.halves import refuse_exchanged, refuse_other_losses
 from clnorm.strategies.old_model import OldModel
 from clnorm.streams.stream import ClipStream
 from clnorm.training.imbalance.base import smoothed_targets
+from clnorm.training.norms.options import require_estimated
 from clnorm.training.plugin import MethodPlugin, Training
 from clnorm.training.remembering import create_memory
 from clnorm.training.setup import Setup
@@ -82,10 +83,14 @@ def icarl(
         UserError: clips of classes that came before, or fine-tuning by another loss.
     """
     _require_new_classes(setup.stream)
+    refuse_exchanged(setup, "takes the targets of known classes from the old model alone")
+    if setup.config.train.imbalance.name == "feature_smote":
+        what = "feature_smote fits the head by a softmax over classes, and icarl trains a sigmoid for each"
+        raise UserError(what, where="train.imbalance", legal="none, or a sampler such as balanced")
     if setup.config.train.balanced_epochs:
         what = "icarl trains a sigmoid for each class, which fine-tuning by a cross-entropy over classes would not keep"
         raise UserError(what, where="train.balanced_epochs", legal="0")
-    require_running(setup.model, setup.config)
+    require_estimated(setup.model, setup.config)
     memory = create_memory(setup, per_class=per_class, total=total, select=select)
     method = ICaRLPlugin(setup.model)
     strategy = ClipStrategy(

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from clnorm.strategies.old_model import OldModel
+from clnorm.training.norms.options import require_estimated
 from clnorm.training.plugin import MethodPlugin, Training
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
@@ -76,4 +77,5 @@ def _tasks(strategy: Training, known: int) -> list[slice]:
 
 def lwf(setup: Setup, *, lam: float = 3.0, temperature: float = 2.0) -> ClipStrategy:
     """Learning without Forgetting, by distillation from the model before each experience."""
+    require_estimated(setup.model, setup.config)
     return ClipStrategy(setup=setup, plugins=[LwFPlugin(setup.model, lam=lam, temperature=temperature)])

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from clnorm.strategies.importance import mean_gradients_of_clips, outputs_in_training
 from clnorm.strategies.quadratic import QuadraticPenalty, QuadraticPlugin
+from clnorm.training.norms.options import require_estimated
 from clnorm.training.plugin import Training
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
@@ -51,4 +52,5 @@ class MASPlugin(QuadraticPlugin, supports_distributed=True):
 
 def mas(setup: Setup, *, lam: float = 10.0) -> ClipStrategy:
     """Memory Aware Synapses."""
+    require_estimated(setup.model, setup.config)
     return ClipStrategy(setup=setup, plugins=[MASPlugin(lam)])

@@ -15,7 +15,7 @@ import torch
 
 from clnorm.models.heads import RandomFeatureHead, use_random_features
 from clnorm.seeding import torch_generator
-from clnorm.strategies.frozen import ClosedFormHead, Floats, Ints, require_linear_head
+from clnorm.strategies.frozen import ClosedFormHead, Floats, Ints, check_frozen, require_linear_head
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
 
@@ -81,6 +81,7 @@ def choose_ridge(hidden: Floats, wanted: Floats) -> float:
 
 def ranpac(setup: Setup, *, features: int = 1000, adapt: str = "first") -> ClipStrategy:
     """Ridge regression from random features of a frozen backbone."""
+    check_frozen(setup, adapt=adapt)
     require_linear_head(setup.model)
     use_random_features(setup.model, features, generator=torch_generator(setup.config.seed, "random features"))
     method = RandomRidge(setup.stream.num_classes, setup.model.head)  # type: ignore[arg-type]

@@ -79,6 +79,8 @@ def read_similarity(path: str, names: Sequence[str]) -> Floats:
         values = np.empty(0)
     if not isinstance(held, list) or values.shape != (len(held), len(held)) or not np.isfinite(values).all():
         raise UserError("its similarities are not a square of numbers, one row a class", where=where, hint=_HINT)
+    if np.abs(values).max(initial=0.0) > 1 + 1e-5:
+        raise UserError("its similarities are no cosines", where=where, legal="numbers from -1 to 1", hint=_HINT)
     if not np.allclose(values, values.T, atol=1e-5):
         raise UserError("its similarities are not symmetric", where=where, hint=_HINT)
     place = {name: index for index, name in enumerate(map(str, held))}

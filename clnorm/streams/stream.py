@@ -275,6 +275,9 @@ def _check_extras(cut: Cut, experiences: int, *, where: str) -> None:
         raise UserError(
             f"divides {cut.divided!r}", where=where, legal=("classes", "clips", "sources"), given=cut.divided
         )
+    if cut.share and cut.knows_tasks:
+        what = "gave a share of clips to other experiences, and tasks that are known, which such clips have not"
+        raise UserError(what, where=where, legal="share=0, or knows_tasks=False")
     if cut.divided != "classes" and (cut.share or cut.knows_tasks):
         what = "gave a share, or tasks that are known, of experiences that all have the same classes"
         raise UserError(what, where=where, legal="share=0 and knows_tasks=False with divided='clips' or 'sources'")

@@ -49,7 +49,8 @@ def check_forward(model: nn.Module, setup: Setup, *, share: float) -> None:
     if recipe.forward == "joint":
         return
     if not share:
-        setup.reporter.note(f"train.forward=separate changes nothing for {config.strategy.name}, which has no memory.")
+        name, why = config.strategy.name, "whose batches have no clips of a memory"
+        setup.reporter.note(f"train.forward=separate changes nothing for {name}, {why}.")
         return
     if config.data.mix.name != "none":
         what = f"separate with data.mix={config.data.mix.name}, which mixes current clips with those of the memory"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import cast
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from clnorm.errors import UserError
@@ -12,6 +13,7 @@ from clnorm.execution.inputs import compute_outputs, split_batches
 from clnorm.memory.memory import Budget, Memory
 from clnorm.seeding import numpy_generator
 from clnorm.streams.stream import ClipStream
+from clnorm.training.norms.options import require_estimated
 from clnorm.training.plugin import MethodPlugin, Training
 from clnorm.training.setup import Setup
 
@@ -38,6 +40,8 @@ def create_memory(setup: Setup, *, per_class: int | str, total: int | str, selec
             where="train.batch_size",
             legal="an int >= 2",
         )
+    if select == "herding":
+        require_estimated(setup.model, setup.config)
     return Memory(budget)
 
 
@@ -54,7 +58,9 @@ def fill_memory(memory: Memory, strategy: Training, index: int) -> None:
         batches = split_batches(of, setup.config.eval.batch_size)
         precision = setup.execution.precision
         with run_eagerly(setup.execution):
-            return compute_outputs(model, strategy.inputs, batches, precision=precision, forward=forward)
+            rows = compute_outputs(model, strategy.inputs, batches, precision=precision, forward=forward)
+        strategy.ranks.give(torch.from_numpy(rows))  # machines may round otherwise
+        return rows
 
     update_memory(memory, setup.stream, index, seed=setup.config.seed, features=features)
 

@@ -227,8 +227,10 @@ class ClipStrategy(FineTuningTemplate):
         draw = partial(self.balancing.draw_epoch, ids)
         self.dataloader = Epochs(self.setup, index=index, draw=draw, memory=self.memory, recalled=recalled)
         of_epoch = recalled * self.lengths.steps_per_epoch(index)
-        classes = self.setup.stream.num_classes
-        counts = count_classes(targets[ids], targets[self.memory], recalled=of_epoch, num_classes=classes)
+        own = np.unique(ids)  # of which a strategy may show some several times, and count some as its memory, too
+        kept, classes = np.setdiff1d(self.memory, own), self.setup.stream.num_classes
+        times = len(ids) / len(own)
+        counts = count_classes(targets[own], targets[kept], times=times, recalled=of_epoch, num_classes=classes)
         self.balancing.start(self._maker.exchange_counts(counts, seen=self.seen_classes))
 
     def check_model_and_optimizer(self, **kwargs: Any) -> None:

@@ -85,8 +85,8 @@ def test_a_class_without_test_clips_is_found_by_a_dry_run(videos, capsys):
 
 MISFITS = {
     "norm=cn:groups=7": "groups=7 does not divide",
-    "norm=bn:update=memory_only": "update=memory_only with the strategy naive, which keeps no clips",
-    "norm=bn:recalibrate=buffer": "recalibrate=buffer with the strategy naive, which keeps no clips",
+    "norm=bn:update=memory_only": "update=memory_only with the strategy naive, whose batches have none of a memory",
+    "norm=bn:recalibrate=buffer": "recalibrate=buffer with the strategy naive, whose batches have none of a memory",
     "norm=bn:freeze_after=2": "freeze_after=2 of 2 experiences leaves none",
     "norm=bn:update=none": "update=none, with an evaluation by running statistics that are never estimated",
     "norm=bn:freeze_after=1 strategy=joint": "freeze_after=1 of 1 experiences",

@@ -63,7 +63,7 @@ def test_a_strategy_without_memory_says_that_there_is_nothing_to_separate(build_
     setup, notes = build_setup(strategy="naive", train__forward="separate"), []
     setup.reporter.note = notes.append
     create(setup)
-    assert notes == ["train.forward=separate changes nothing for naive, which has no memory."]
+    assert notes == ["train.forward=separate changes nothing for naive, whose batches have no clips of a memory."]
 
 
 def test_a_half_of_one_clip_is_fine_for_norms_of_single_clips(build_setup):

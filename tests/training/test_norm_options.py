@@ -69,7 +69,9 @@ OF_MEMORY = ["update=current_only", "update=memory_only", "update=balanced", "re
 @pytest.mark.parametrize("option", OF_MEMORY)
 def test_an_option_about_the_memory_needs_one(option):
     check(f"bn:{option}")
-    with pytest.raises(UserError, match=rf"norm bn:{option}: {option} with the strategy naive, which keeps no.*replay"):
+    with pytest.raises(
+        UserError, match=rf"norm bn:{option}: {option} with the strategy naive, .*none of a memory.*replay"
+    ):
         check(f"bn:{option}", has_memory=False)
 
 

@@ -67,7 +67,7 @@ def _by_means(column: str, title: str, of: str, source: str) -> tuple[Metric, Me
 
 EVALUATION_METRICS = (
     *_by_means("nme", "NME", "exemplars", "Rebuffi et al. 2017"),
-    *_by_means("ncm", "NCM", "all training clips", "Mensink et al. 2013"),
+    *_by_means("ncm", "NCM", "all training clips", "after Mensink et al. 2013"),
     Metric(
         "minimum_accuracy",
         "min-ACC",
@@ -101,7 +101,7 @@ EVALUATION_METRICS = (
         r"\frac{1}{T} \sum_{j \le T} P_{T,j} "
         r"\textrm{, with $P_{t,j}$ the accuracy on experience $j$ of a linear probe of the features after experience "
         r"$t$}",
-        "Davari et al. 2022",
+        "after Davari et al. 2022",
         True,
         lambda run: _mean(_last_probe(run, "probe_accuracy")),
         ("probes.probe_accuracy",),

@@ -29,6 +29,7 @@ class RunData:
         untrained: the accuracy on each experience before any training, shape (n,), where it was measured.
         joint: the matrix of joint training under the same conditions, shape (1, n), where there is such a run.
         frames: what else the run keeps, by name: `predictions`, and others that it was asked for.
+        num_classes: of the dataset, where there may be more than the experiences have.
     """
 
     matrix: npt.ArrayLike
@@ -38,6 +39,7 @@ class RunData:
     untrained: Sequence[float] | Floats | None = None
     joint: npt.ArrayLike | None = None
     frames: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    num_classes: int = 0
 
     @property
     def R(self) -> Floats:  # noqa: N802 - the matrix as formulas write it
@@ -52,7 +54,7 @@ class RunData:
     @cached_property
     def experience_of_class(self) -> Ints:
         """As the function of this name."""
-        return experience_of_class(self.experiences)
+        return experience_of_class(self.experiences, count=self.num_classes)
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
@@ -88,7 +90,7 @@ class RunData:
     @property
     def last_class_experiences(self) -> Ints:
         """The last experience that has each class that is `present`."""
-        return np.asarray(experience_of_class(self.experiences, last=True)[self.present])
+        return np.asarray(experience_of_class(self.experiences, count=self.num_classes, last=True)[self.present])
 
     @property
     def class_train_clips(self) -> list[int]:
@@ -123,14 +125,16 @@ class RunData:
         return found
 
 
-def experience_of_class(experiences: Sequence[Sequence[int]], *, last: bool = False) -> Ints:
-    """The first experience that has each class, by class id, shape (classes,).
+def experience_of_class(experiences: Sequence[Sequence[int]], *, count: int = 0, last: bool = False) -> Ints:
+    """The first experience that has each class, by class id, shape (classes,); -1 where none has it.
 
     Args:
         experiences: the class ids of each experience.
+        count: of classes, where there may be more than these.
         last: give the last one that has it instead, which is the same where experiences share no classes.
     """
-    owner = np.full(1 + max(label for classes in experiences for label in classes), -1, dtype=np.int64)
+    known = 1 + max(label for classes in experiences for label in classes)
+    owner = np.full(max(known, count), -1, dtype=np.int64)
     for index, classes in list(enumerate(experiences))[:: 1 if last else -1]:
         owner[list(classes)] = index
     return owner

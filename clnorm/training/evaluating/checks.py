@@ -28,6 +28,12 @@ def check_evaluation(model: nn.Module, config: Config, *, classifier: str, has_m
     if classifier == "nme" and asked.every:
         what = f"the strategy {config.strategy.short} predicts by exemplars, which are chosen when an experience ends"
         raise UserError(what, where="eval.every", legal="0", hint="leave it out, or use another strategy")
+    if asked.views > 1 and asked.every:
+        what = (
+            f"{asked.every} with eval.views={asked.views}: tests within an experience are of one view, so that their "
+        )
+        what += "accuracies could not be compared with those after it"
+        raise UserError(what, where="eval.every", legal="0, or eval.views=1")
     if asked.nearest in ("exemplars", "both") and not has_memory:
         what = f"the strategy {config.strategy.short} keeps no clips, which would be the exemplars"
         hint = "use --set eval.nearest=all, or a strategy with a memory, such as replay"

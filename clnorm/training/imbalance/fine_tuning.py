@@ -25,6 +25,7 @@ from clnorm.seeding import derive_seed, seeded_torch
 from clnorm.streams.stream import ClipStream
 from clnorm.training.averaging import WeightAverage
 from clnorm.training.epochs import Epochs, Lengths
+from clnorm.training.foreign.guard import GuardedPlugin
 from clnorm.training.imbalance.base import Balancing
 from clnorm.training.imbalance.samplers import OVERSAMPLE
 from clnorm.training.optim import create_optimizer, create_schedule
@@ -75,7 +76,8 @@ class FineTuningTemplate(ResumingTemplate):
         recipe, plugins, seed = self.recipe, self.plugins, self.setup.config.seed
         draw = partial(OVERSAMPLE.draw, memory.ids, memory.labels)
         self.experience, self.fine_tuning = self.benchmark.train_stream[index], True
-        self.plugins = [plugin for plugin in plugins if plugin not in self._given]
+        kept = (each for each in plugins if each not in self._given)
+        self.plugins = [each for each in kept if not isinstance(each, GuardedPlugin)]
         self.dataloader = Epochs(
             self.setup, index=index, draw=draw, memory=memory.ids[:0], recalled=0, phase="balanced"
         )

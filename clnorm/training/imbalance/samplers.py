@@ -90,17 +90,18 @@ def draw_quotas(shares: Floats, total: int, *, generator: np.random.Generator) -
     return quotas
 
 
-def count_classes(current: Ints, memory: Ints, *, recalled: int, num_classes: int) -> ClassCounts:
-    """The counts of an experience that shows each of its clips once an epoch.
+def count_classes(current: Ints, memory: Ints, *, recalled: int, num_classes: int, times: float = 1.0) -> ClassCounts:
+    """The counts of an experience that shows each of its clips so many times an epoch.
 
     Args:
         current: (n,) classes of the experience's clips.
         memory: (m,) classes of the clips in memory, none of them the experience's.
         recalled: clips that an epoch takes from memory, all of its clips alike.
         num_classes: of the stream.
+        times: how often an epoch shows each of the experience's clips.
     """
     own, kept = (np.bincount(labels, minlength=num_classes).astype(np.float64) for labels in (current, memory))
-    return ClassCounts(clips=own + kept, shown=own + kept * (recalled / max(len(memory), 1)))
+    return ClassCounts(clips=own + kept, shown=own * times + kept * (recalled / max(len(memory), 1)))
 
 
 def _cycle(ids: Ints, count: int, generator: np.random.Generator) -> Ints:

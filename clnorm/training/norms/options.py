@@ -41,7 +41,7 @@ def check_norm_options(model: nn.Module, config: Config, *, has_memory: bool, ex
         if value != _BY_DEFAULT[name] and (name, value) != ("eval", "task"):
             _check_followers(model, name, value, where=where)
         if value in _OF_MEMORY.get(name, ()) and not has_memory:
-            what = f"{name}={value} with the strategy {config.strategy.name}, which keeps no clips"
+            what = f"{name}={value} with the strategy {config.strategy.name}, whose batches have none of a memory"
             raise UserError(what, where=where, legal="a strategy with a memory, such as replay", hint=_leave(name))
     _check_estimated(model, config, statistics, where=where)
     if (first := statistics.freeze_after) >= experiences:
@@ -50,6 +50,20 @@ def check_norm_options(model: nn.Module, config: Config, *, has_memory: bool, ex
             where=where,
             legal=f"0 (never) to {experiences - 1}" if experiences > 1 else "0 (never)",
         )
+
+
+def require_estimated(model: nn.Module, config: Config) -> None:
+    """Refuse running statistics that nothing has estimated when an experience ends, and a method reads clips by them.
+
+    Raises:
+        UserError: training does not estimate them (`update=none`), and nothing has before.
+    """
+    if statistics_of(model).update == "none" and not config.model.calibrate:
+        what = (
+            f"update=none with the strategy {config.strategy.name}, which reads clips by running statistics, and these "
+        )
+        what += "are not estimated when it does"
+        raise UserError(what, where=f"norm {config.norm.short}", hint="add --set model.calibrate=true")
 
 
 def _check_tasks(model: nn.Module, where: str, experiences: int) -> None:

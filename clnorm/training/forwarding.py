@@ -67,10 +67,8 @@ def check_forward(model: nn.Module, setup: Setup, lengths: Lengths, balancing: B
     if setup.ranks.size > 1:
         raise UserError("separate with several processes", where=where, legal="one process", hint=hint)
     if balancing.reads_forward:
-        what = (
-            f"separate with train.imbalance={config.train.imbalance.name}, whose loss reads what passed the model last, "
-            "which is the memory's clips alone"
-        )
+        chosen = config.train.imbalance.name
+        what = f"separate with {chosen}, whose loss reads what passed the model last: the memory's clips alone"
         raise UserError(what, where=where, legal="train.imbalance=none, or another method", hint=hint)
     named = {type(module).__name__ for module in model.modules() if "tasks" in needs_of(module)}
     if named:
@@ -98,7 +96,7 @@ def _check_halves(setup: Setup, lengths: Lengths) -> None:
     short = [
         index + 1
         for index in range(1, len(lengths.shown))
-        if _has_half_of_one(*lengths.last_batch(index), recipe.accumulate)
+        if has_half_of_one(*lengths.last_batch(index), recipe.accumulate)
     ]
     if short:
         setup.reporter.note(
@@ -107,7 +105,7 @@ def _check_halves(setup: Setup, lengths: Lengths) -> None:
         )
 
 
-def _has_half_of_one(own: int, recalled: int, accumulate: int) -> bool:
+def has_half_of_one(own: int, recalled: int, accumulate: int) -> bool:
     """Whether a piece of a batch has a single clip of either kind; clips go to the pieces in turn, current ones first.
 
     Args:

@@ -6,7 +6,7 @@ import torch
 
 from clnorm.errors import UserError
 from clnorm.training.epochs import plan_epoch
-from clnorm.training.forwarding import _has_half_of_one
+from clnorm.training.forwarding import has_half_of_one
 from tests.training.strategies import STILL, create, running
 
 
@@ -54,7 +54,7 @@ def test_separate_halves_have_statistics_of_their_own(build_setup, norm):
         ({"norm": "bn", "train.batch_size": 2}, "whose statistics would be of one clip"),
         ({"norm": "bn", "train.accumulate": 4}, "whose statistics would be of one clip"),
         ({"data.mix": "mixup"}, "mixes current clips with those of the memory"),
-        ({"train.imbalance": "ldam"}, "train.imbalance=ldam, whose loss reads what passed the model last"),
+        ({"train.imbalance": "ldam"}, "separate with ldam, whose loss reads what passed the model last"),
     ],
 )
 def test_what_cannot_pass_separately_is_refused(build_setup, changes, words):
@@ -110,7 +110,7 @@ def test_which_batches_have_a_half_of_one_clip_as_they_are_cut(accumulate, recal
         kinds = torch.arange(own + recalled) >= own
         pieces = min(accumulate, own + recalled)
         cut = [kinds[start::pieces].tolist() for start in range(pieces)]
-        assert _has_half_of_one(own, recalled, accumulate) == any(
+        assert has_half_of_one(own, recalled, accumulate) == any(
             piece.count(kind) == 1 for piece in cut for kind in (0, 1)
         )
 

@@ -40,6 +40,7 @@ class L2InitPlugin(QuadraticPlugin, supports_distributed=True):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.penalty.anchor = state["anchor"]
+        self.penalty.move_to(self.device)
 
 
 def l2_init(setup: Setup, *, lam: float = 0.01) -> ClipStrategy:

@@ -72,8 +72,7 @@ class QuadraticPenalty:
 
     def move_to(self, device: torch.device) -> None:
         """Have the tensors on a device; those of a state that was read back lie on the CPU."""
-        for held in (self.importance, self.anchor):
-            held.update({name: tensor.to(device) for name, tensor in held.items()})
+        self.importance, self.anchor = moved_to(device, self.importance), moved_to(device, self.anchor)
 
 
 class QuadraticPlugin(MethodPlugin):
@@ -82,16 +81,22 @@ class QuadraticPlugin(MethodPlugin):
     Once a batch, whatever the pieces it passes the model in, and after the gradients of several processes are added up,
     so that each of them adds the same. No graph is built for it.
 
+    A state is read back to the CPU, between two experiences or within one, when the hooks before it have run already.
+
     Args:
         penalty: what is added.
+
+    Attributes:
+        device: where the model is, once training has begun.
     """
 
     def __init__(self, penalty: QuadraticPenalty) -> None:
         super().__init__()
-        self.penalty = penalty
+        self.penalty, self.device = penalty, torch.device("cpu")
 
     def before_training_exp(self, strategy: Training, **kwargs: Any) -> None:
-        self.penalty.move_to(strategy.device)
+        self.device = strategy.device
+        self.penalty.move_to(self.device)
 
     def before_update(self, strategy: Training, **kwargs: Any) -> None:
         if self.penalty.importance:
@@ -106,6 +111,12 @@ class QuadraticPlugin(MethodPlugin):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         held = self.penalty
         held.importance, held.anchor, held.constant = state["importance"], state["anchor"], state["constant"]
+        held.move_to(self.device)
+
+
+def moved_to(device: torch.device, tensors: Named) -> Named:
+    """Tensors on a device, by name."""
+    return {name: tensor.to(device) for name, tensor in tensors.items()}
 
 
 def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:

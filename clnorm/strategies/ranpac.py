@@ -35,12 +35,12 @@ class RandomRidge(ClosedFormHead, supports_distributed=True):
 
     def __init__(self, classes: int, head: RandomFeatureHead) -> None:
         super().__init__()
-        self._projection = head.projection
+        self._head = head  # its projection moves with the model, and is loaded with it
         self.gram, self.sums = np.zeros((head.features, head.features)), np.zeros((head.features, classes))
         self.ridge = 1.0
 
     def learn(self, features: Floats, targets: Ints, *, generator: np.random.Generator) -> None:
-        hidden = np.maximum(features @ self._projection.cpu().double().numpy().T, 0)
+        hidden = np.maximum(features @ self._head.projection.cpu().double().numpy().T, 0)
         wanted = np.eye(self.sums.shape[1])[targets]
         order = generator.permutation(len(hidden))
         self.ridge = choose_ridge(hidden[order], wanted[order])

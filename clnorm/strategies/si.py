@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from clnorm.strategies.quadratic import Named, QuadraticPenalty, QuadraticPlugin, trained_parameters
+from clnorm.strategies.quadratic import Named, QuadraticPenalty, QuadraticPlugin, moved_to, trained_parameters
 from clnorm.training.plugin import Training
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
@@ -79,7 +79,7 @@ class SIPlugin(QuadraticPlugin, supports_distributed=True):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        self.path = state["path"]
+        self.path = moved_to(self.device, state["path"])
 
 
 def si(setup: Setup, *, c: float = 1000.0, xi: float = 0.001) -> ClipStrategy:

@@ -63,8 +63,8 @@ def vclimb(
 ) -> Cut:
     """Equal experiences in one order that is the same for every seed.
 
-    Classes that do not divide are stated, and stand one each in the last experiences; vCLIMB's own datasets divide. Its
-    own orders are part of its files, not of clnorm: give one with `list:file=...`.
+    Classes that do not divide are stated, and stand one each in the last experiences. vCLIMB's own orders are part of
+    its files, not of clnorm: give one with `list:file=...`.
 
     Source: Villa, Alhuwaider, Ramazanova, Leon Alcazar, Caba Heilbron, Ghanem, "vCLIMB: A Novel Video Class Incremental
     Learning Benchmark", CVPR 2022.

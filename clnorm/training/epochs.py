@@ -44,6 +44,12 @@ class Lengths:
         """Optimizer steps in an epoch of experience `index`."""
         return math.ceil(self._shown(index) / (self.batch_size - self.recalled(index)))
 
+    def last_batch(self, index: int) -> tuple[int, int]:
+        """How many clips of its own, and from memory, the last batch of an epoch of experience `index` has."""
+        recalled, shown = self.recalled(index), self._shown(index)
+        size = self.batch_size - recalled
+        return ((shown - 1) % size + 1, recalled) if shown else (0, 0)
+
     def training_steps(self, index: int) -> int:
         """Optimizer steps in all epochs of experience `index`, before its fine-tuning."""
         return self.epochs * self.steps_per_epoch(index)

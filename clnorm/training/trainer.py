@@ -97,12 +97,12 @@ class ClipStrategy(FineTuningTemplate):
         self.benchmark = create_benchmark(self.training_stream)
         self.memory = np.empty(0, dtype=np.int64)
         self._given = list(plugins)
+        self._added_apart: Tensor | None = None
         self._maker = BatchMaker(setup)
         self.accumulate = check_pieces(self.recipe)
         model, experiences = setup.model.to(setup.device), self.training_stream.experiences
         note_pieces(model, self.recipe, setup.reporter)
         check_norm_options(model, setup.config, has_memory=share > 0, experiences=len(experiences))
-        check_forward(model, setup, share=share)
         check_evaluation(model, setup.config, classifier=classifier, has_memory=share > 0 or exemplars is not None)
         refuse_without_tasks(setup.stream, [self, *plugins], where=f"strategy {setup.config.strategy.short}")
         check_processes(model, setup.config, setup.execution, self.ranks, methods=[self, *plugins])
@@ -112,6 +112,7 @@ class ClipStrategy(FineTuningTemplate):
         self.lengths = plan_lengths(
             setup, self.training_stream, balancing=self.balancing, memory=exemplars, share=share, trained=trained
         )
+        check_forward(model, setup, self.lengths, self.balancing)
         steps = [self.lengths.steps(index) for index in range(len(experiences))]
         self.statistics = StatisticsPlugin(self.training_stream, steps, device=setup.device)
         appearance = create_appearance(setup.stream.looks, setup.stream.experience_of_clip)
@@ -163,6 +164,11 @@ class ClipStrategy(FineTuningTemplate):
     def evaluated_model(self) -> nn.Module:
         """The model that is evaluated and kept: the average of the weights, once there is one."""
         return self._average.module if self._average is not None and self._average.n_averaged else self.model
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether all plug-ins can take up a saved state."""
+        return all(hasattr(plugin, "load_state_dict") for plugin in self._given)
 
     @property
     def ends_epoch(self) -> bool:
@@ -254,13 +260,15 @@ class ClipStrategy(FineTuningTemplate):
 
     def forward(self) -> Tensor:
         with autocast(self.device, self.setup.execution.precision):
-            return forward_batch(self, apart=self.recipe.forward == "separate")
+            outputs, self._added_apart = forward_batch(self, apart=self.recipe.forward == "separate")
+        return outputs
 
     def criterion(self) -> Tensor:
         logits = self.mb_output.float()
         loss = self.classify(logits, self.batch) if self._loss is None or self.fine_tuning else self._loss(self, logits)
-        added = take_auxiliary_loss(self.model)
-        return loss if added is None else loss + added
+        for added in (self._added_apart, take_auxiliary_loss(self.model)):
+            loss = loss if added is None else loss + added
+        return loss
 
     def classify(self, logits: Tensor, batch: Batch) -> Tensor:
         """The loss of classification of outputs (B, classes) for a batch, or for a part of it; a scalar."""

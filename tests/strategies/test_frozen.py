@@ -58,6 +58,14 @@ def test_random_ridge_is_ridge_regression_of_all_clips_so_far():
     assert not bias.any()
 
 
+def test_random_ridge_learns_by_the_projection_that_the_head_has_now():
+    """Moving a model to a GPU, and loading one, can put another tensor there than the method was built with."""
+    head, later = (RandomFeatureHead(4, 6, 5, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    method = RandomRidge(5, head)
+    head.projection = later.projection.clone()
+    np.testing.assert_array_equal(learned(method).gram, learned(RandomRidge(5, later)).gram)
+
+
 def test_the_ridge_is_the_best_on_the_last_fifth():
     hidden, wanted = np.maximum(RNG.standard_normal((20, 8)), 0), np.eye(3)[RNG.integers(0, 3, 20)]
     errors = []

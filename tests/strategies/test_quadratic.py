@@ -1,11 +1,17 @@
 """The quadratic penalty: the sum over all past ones in constant memory, its gradient, and once a batch."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
 from clnorm.seeding import torch_generator
+from clnorm.strategies.ewc import EWCPlugin
+from clnorm.strategies.l2_init import L2InitPlugin
+from clnorm.strategies.mas import MASPlugin
 from clnorm.strategies.quadratic import QuadraticPenalty, QuadraticPlugin
+from clnorm.strategies.si import SIPlugin
 from tests.strategies.plainly import THREE, Method, distance, held_bytes, is_constant, train_both
 
 ONE = torch.ones(())
@@ -62,6 +68,43 @@ def test_a_parameter_without_gradient_is_left_without_one():
     assert penalty.add_gradient({"used": used, "unused": unused}, scale=ONE).item() == 2
     assert used.grad.tolist() == [2, 2]
     assert unused.grad is None
+
+
+PLUGINS = {
+    "ewc": lambda: EWCPlugin(1.0, fisher="empirical"),
+    "mas": lambda: MASPlugin(1.0),
+    "si": lambda: SIPlugin(1.0, xi=0.1),
+    "l2_init": lambda: L2InitPlugin(1.0),
+}
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+@pytest.mark.parametrize("within", [False, True])
+def test_a_state_that_was_read_to_the_cpu_goes_to_the_device_of_the_model(name, within):
+    """Between two experiences, and within one, when the hooks before it have run; `meta` stands for a GPU."""
+    model, plugin = nn.Linear(2, 2, device="meta"), PLUGINS[name]()
+    model.weight.grad, model.bias.grad = (torch.zeros_like(parameter) for parameter in model.parameters())
+    strategy = SimpleNamespace(
+        model=model,
+        device=torch.device("meta"),
+        loss=torch.zeros((), device="meta"),
+        scale_loss=lambda loss: loss,
+        setup=SimpleNamespace(execution=SimpleNamespace(precision="fp32")),
+    )
+    read = {name: torch.ones(parameter.shape) for name, parameter in model.named_parameters()}
+    state = {"importance": dict(read), "anchor": dict(read), "path": dict(read), "constant": 0.0}
+    first, second = plugin.load_state_dict, plugin.before_training_exp
+    for call, argument in [(second, strategy), (first, state)] if within else [(first, state), (second, strategy)]:
+        call(argument)
+    plugin.before_update(strategy)
+    plugin.after_update(strategy)
+    held = plugin.state_dict()
+    tensors = [tensor for part in held.values() if isinstance(part, dict) for tensor in part.values()]
+    assert len(tensors) >= 2
+    assert {tensor.device.type for tensor in (*tensors, strategy.loss)} == {"meta"}
+    assert {tensor.device.type for tensor in plugin.penalty.importance.values()} == {"meta"}
+    if name == "si":
+        plugin.after_training_exp(strategy)
 
 
 class Held(Method):

@@ -40,12 +40,15 @@ class Balancing:
         setup: the run's parts.
 
     Attributes:
+        reads_forward: whether its loss reads what passed the model last, beside the outputs: a batch then must pass in
+            one forward pass.
         done: the share of the experience's epochs that have passed.
         shown: (classes,) clips of each class that an epoch of this experience shows, on the device.
         clips: (classes,) the distinct clips that they are drawn from.
     """
 
     sampler: Sampler | None = None
+    reads_forward = False
 
     def __init__(self, setup: Setup) -> None:
         self.setup, self.done = setup, 0.0

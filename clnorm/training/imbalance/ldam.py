@@ -41,6 +41,8 @@ class LDAM(Balancing):
             reads the head's input.
     """
 
+    reads_forward = True
+
     def __init__(
         self,
         setup: Setup,

@@ -44,6 +44,8 @@ class Prefixes:
     def of(self, index: int, *, begun: bool, waiting: Callable[[], None]) -> Iterator["Prefix | None"]:
         """The shared state at the end of experience `index`; None where the configuration wants none.
 
+        Likewise where a plug-in could not take it up again: this run would leave what it cannot begin from.
+
         While this run trains the experience itself, another process that would train the same waits; not so a run that
         is within it already.
 
@@ -53,7 +55,8 @@ class Prefixes:
             waiting: called every second while another process is at work on it; it may raise.
         """
         last = index + 1 == len(self._strategy.training_stream.experiences)
-        if last or self._save.prefixes == "none" or (index and self._save.prefixes == "first"):
+        wanted = self._save.prefixes == "all" or (self._save.prefixes == "first" and not index)
+        if last or not wanted or not self._strategy.can_go_on:
             yield None
             return
         if not self._strategy.ranks.first:

@@ -8,6 +8,7 @@ from filelock import FileLock
 
 import clnorm
 from clnorm.training.resuming import ResumingTemplate
+from tests.training.foreign import plugins
 from tests.training.states.continued import DRAWS, POLICIES, UNEQUAL, Notes, results
 from tests.training.states.test_stopping import run_stopped
 
@@ -89,6 +90,17 @@ def test_what_matters_up_to_there_is_not_mixed_up(compare, change):
 def test_joint_training_takes_nothing_over(compare):
     assert not compare(strategy="naive").reused
     assert not compare(strategy="joint").reused
+
+
+@pytest.mark.parametrize("which", ["first", "all"])
+def test_a_plugin_without_state_leaves_no_beginning_that_it_could_not_take_up(tiny, tmp_path, cache, which):
+    options = {"strategy": f"{plugins.__name__}:Optional:rate=1", "train__epochs": 1, "save__prefixes": which}
+    first, again = (tiny(**options, out=str(tmp_path / name)) for name in ("first", "again"))
+    expected = results(first, clnorm.run(first))
+    assert not list((cache / "prefixes").glob("*"))
+    record = clnorm.run(again)
+    assert not record.reused
+    assert results(again, record) == expected
 
 
 def test_a_damaged_state_is_told_of_and_made_anew(tiny, cache):

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from clnorm.config.sections import TrainConfig
+from clnorm.execution.execution import Execution, compile_model
+
 _ETA = 3
 
 
@@ -37,3 +40,13 @@ class WeightAverage(AveragedModel):
     def restart(self) -> None:
         """Forget the steps so far: the next one sets the average to the model's weights."""
         self.n_averaged.zero_()
+
+
+def create_average(model: nn.Module, recipe: TrainConfig, execution: Execution) -> WeightAverage | None:
+    """The average of a model's weights, where the recipe asks for one."""
+    if not recipe.ema:
+        return None
+    average = WeightAverage(model, decay=recipe.ema)
+    if execution.compile:  # a copy of a compiled model is not compiled
+        compile_model(average.module)
+    return average

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from clnorm.data.augment.appearance import create_appearance
 from clnorm.errors import ClnormError
-from clnorm.execution.execution import compile_model
 from clnorm.execution.inputs import Inputs
 from clnorm.execution.precision import autocast
 from clnorm.memory.memory import Memory
@@ -25,7 +24,7 @@ from clnorm.norms import take_auxiliary_loss
 from clnorm.seeding import derive_seed, seeded_torch
 from clnorm.streams.stream import ClipStream
 from clnorm.training.accumulation import check_pieces, note_pieces
-from clnorm.training.averaging import WeightAverage
+from clnorm.training.averaging import create_average
 from clnorm.training.batch import Batch, BatchMaker
 from clnorm.training.benchmark import create_benchmark
 from clnorm.training.epochs import Epochs
@@ -119,7 +118,7 @@ class ClipStrategy(FineTuningTemplate):
         self.inputs = Inputs(setup.store, setup.device, self.statistics.context_of, appearance)
         self.monitor = MonitorPlugin()
         frozen = freeze_blocks(model, self.recipe.freeze_blocks) if self.recipe.freeze_blocks else []
-        self._average = self._create_average(model) if self.recipe.ema else None
+        self._average = create_average(model, self.recipe, setup.execution)
         super().__init__(
             model=model,
             optimizer=create_optimizer(model, self.recipe),
@@ -291,12 +290,6 @@ class ClipStrategy(FineTuningTemplate):
         self.balancing.after_step()
         if self._average is not None:
             self._average.update_parameters(self.model)
-
-    def _create_average(self, model: nn.Module) -> WeightAverage:
-        average = WeightAverage(model, decay=self.recipe.ema)
-        if self.setup.execution.compile:  # a copy of a compiled model is not compiled
-            compile_model(average.module)
-        return average
 
     def _stateful(self) -> Iterator[Any]:
         return (plugin for plugin in self._given if hasattr(plugin, "state_dict"))

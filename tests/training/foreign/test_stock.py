@@ -17,6 +17,9 @@ from clnorm.catalogue import STRATEGIES
 from clnorm.catalogue.avalanche import UNFIT
 from clnorm.errors import UserError
 
+# Avalanche imported as a whole imports what its plug-ins could need.
+pytestmark = pytest.mark.filterwarnings("ignore:JAXopt is no longer maintained:DeprecationWarning")
+
 HOME = "avalanche.training.plugins"
 RUNS = {
     "AGEMPlugin": "patterns_per_experience=4,sample_size=4",
@@ -70,7 +73,6 @@ def find_plugins():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:JAXopt is no longer maintained:DeprecationWarning")
 def test_every_plugin_of_the_installed_release_is_known():
     found = find_plugins()
     names = {name for _, name in found}
@@ -96,7 +98,6 @@ def read_last(config, record):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:JAXopt is no longer maintained:DeprecationWarning")
 @pytest.mark.parametrize("name", RUNS)
 def test_it_runs_and_does_something(tiny, naive, name):
     strategy = f"{HOME}:{name}" + (f":{RUNS[name]}" if RUNS[name] else "")
@@ -112,7 +113,6 @@ def test_it_runs_and_does_something(tiny, naive, name):
     assert record.memory["untold"] == [name]
 
 
-@pytest.mark.filterwarnings("ignore:JAXopt is no longer maintained:DeprecationWarning")
 @pytest.mark.parametrize("name", REFUSED)
 def test_it_is_refused_by_its_name_with_the_reason(name):
     home = f"{HOME}.checkpoint" if name == "CheckpointPlugin" else f"{HOME}.clock" if name == "Clock" else HOME

@@ -109,7 +109,15 @@ class MethodPlugin(SupervisedPlugin):
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what `state_dict` gave."""
+        """Take up what `state_dict` gave, with its tensors on the CPU.
+
+        It is called between two experiences, and within one, after the hooks before it.
+        """
+
+
+def keeps_state(plugin: object) -> bool:
+    """Whether a run can go on with what a plug-in holds."""
+    return hasattr(plugin, "state_dict") and hasattr(plugin, "load_state_dict")
 
 
 def read_state(plugin: Any) -> Any:

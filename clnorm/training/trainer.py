@@ -41,7 +41,7 @@ from clnorm.training.monitor import MonitorPlugin
 from clnorm.training.norms.options import check_norm_options
 from clnorm.training.norms.statistics import StatisticsPlugin
 from clnorm.training.optim import create_optimizer
-from clnorm.training.plugin import MethodPlugin, Training, read_state
+from clnorm.training.plugin import MethodPlugin, Training, keeps_state, read_state
 from clnorm.training.processes import check_processes, place_of_draws, share_model
 from clnorm.training.setup import Setup
 from clnorm.training.tasks import create_classify, refuse_without_tasks
@@ -167,7 +167,7 @@ class ClipStrategy(FineTuningTemplate):
     @property
     def can_go_on(self) -> bool:
         """Whether all plug-ins can take up a saved state."""
-        return all(hasattr(plugin, "load_state_dict") for plugin in self._given)
+        return all(map(keeps_state, self._given))
 
     @property
     def ends_epoch(self) -> bool:
@@ -203,7 +203,7 @@ class ClipStrategy(FineTuningTemplate):
             ClnormError: a plug-in has no state methods, so what it held is lost.
         """
         for plugin in self._given:
-            if not hasattr(plugin, "load_state_dict"):
+            if not keeps_state(plugin):
                 what = f"the plug-in {type(plugin).__name__} has no state_dict and load_state_dict to continue with"
                 raise ClnormError(what, hint="write them, or delete the run's state.pt to start anew")
         for name in vars(self.clock):

@@ -9,7 +9,7 @@ from clnorm.norms.base import needs_of
 from clnorm.training.foreign.guard import PAGE, GuardedPlugin
 from clnorm.training.foreign.hooks import list_written, refuse_uncalled
 from clnorm.training.foreign.reading import ClipCriterion, read_ids
-from clnorm.training.plugin import MethodPlugin
+from clnorm.training.plugin import MethodPlugin, keeps_state
 from clnorm.training.setup import Setup
 
 _OF_PIECE = {"before_forward", "after_forward", "before_backward", "after_backward"}
@@ -31,10 +31,10 @@ def check_plugins(setup: Setup, plugins: Sequence[Any]) -> None:
     for plugin in _list_foreign(plugins):
         if reason := _find_fault(plugin) or _find_misfit(plugin, setup):
             raise UserError(f"{type(plugin).__name__} cannot be used: {reason}", where=where, hint=PAGE)
-        if not hasattr(plugin, "load_state_dict"):
+        if not keeps_state(plugin):
             setup.reporter.note(
-                f"{type(plugin).__name__} has no state_dict: once it is stopped this run cannot go on, "
-                "and its kept states are of no use."
+                f"{type(plugin).__name__} has no state_dict and load_state_dict: once it is stopped this run cannot go "
+                "on, and its kept states are of no use."
             )
 
 

@@ -54,6 +54,11 @@ class Optional(SupervisedPlugin):
         strategy.loss += 0
 
 
+class OnlyLoads(Optional):
+    def load_state_dict(self, state):
+        raise AssertionError("it has no state_dict")
+
+
 class Wrong(SupervisedPlugin):
     """Does what `fault` says, in the hook that it names."""
 

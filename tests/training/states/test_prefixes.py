@@ -92,9 +92,9 @@ def test_joint_training_takes_nothing_over(compare):
     assert not compare(strategy="joint").reused
 
 
-@pytest.mark.parametrize("which", ["first", "all"])
-def test_a_plugin_without_state_leaves_no_beginning_that_it_could_not_take_up(tiny, tmp_path, cache, which):
-    options = {"strategy": f"{plugins.__name__}:Optional:rate=1", "train__epochs": 1, "save__prefixes": which}
+@pytest.mark.parametrize(("plugin", "which"), [("Optional", "first"), ("Optional", "all"), ("OnlyLoads", "first")])
+def test_a_plugin_without_state_leaves_no_beginning_that_it_could_not_take_up(tiny, tmp_path, cache, which, plugin):
+    options = {"strategy": f"{plugins.__name__}:{plugin}:rate=1", "train__epochs": 1, "save__prefixes": which}
     first, again = (tiny(**options, out=str(tmp_path / name)) for name in ("first", "again"))
     expected = results(first, clnorm.run(first))
     assert not list((cache / "prefixes").glob("*"))

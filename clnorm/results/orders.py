@@ -14,7 +14,7 @@ from clnorm.catalogue import PROTOCOLS
 from clnorm.catalogue.registry import format_spec
 from clnorm.console import csv_text
 from clnorm.errors import UserError
-from clnorm.evaluation.metrics import METRICS
+from clnorm.evaluation.metrics import find_metric
 from clnorm.results.dialects import MISSING
 from clnorm.results.record import label_norm
 from clnorm.results.selection import plain_text, tells_settings_apart
@@ -53,7 +53,7 @@ def make_orders_table(df: pd.DataFrame, *, metrics: Sequence[str], format: str =
 
     Args:
         df: of `load_results` with the columns `config` and `order`; the runs of one setting but for the order.
-        metrics: keys of `clnorm.metrics.METRICS`.
+        metrics: names, as `clnorm table` takes them.
         format: rich, markdown or csv (shares at full precision, without tau).
 
     Raises:
@@ -63,8 +63,7 @@ def make_orders_table(df: pd.DataFrame, *, metrics: Sequence[str], format: str =
     if format not in FORMATS:
         raise UserError(f"there is no {format!r} of orders", where="--format", legal=FORMATS, given=format)
     for metric in metrics:
-        if metric not in METRICS:
-            raise UserError(f"unknown metric {metric!r}", where="table", legal=METRICS, given=metric)
+        find_metric(metric, where="table")
     df = df[df["status"] == "finished"]
     if df.empty:
         raise UserError("there is no finished run", where="table --orders", hint="train one with: clnorm run")
@@ -159,7 +158,7 @@ def _name_orders(df: pd.DataFrame) -> dict[str, str]:
 def _rows(ranges: Sequence[OrderRange]) -> Iterator[list[str]]:
     """The table's rows, values in per cent."""
     for each in ranges:
-        head = [each.norm, each.strategy, METRICS[each.metric].title]
+        head = [each.norm, each.strategy, find_metric(each.metric).title]
         if not each.values:
             yield [*head, MISSING, *[MISSING] * 5]
             continue
@@ -177,7 +176,7 @@ def _agreements(ranges: Sequence[OrderRange]) -> Iterator[str]:
         mean, least = rank_agreement(values)
         told = "undefined" if math.isnan(mean) else f"{mean:.2f}, least {least:.2f}"
         said = f"Kendall's tau of the ranking of {len(full)} norms between two orders"
-        yield f"{strategy}, {METRICS[metric].title}: {said}, mean {told}."
+        yield f"{strategy}, {find_metric(metric).title}: {said}, mean {told}."
 
 
 def _to_text(ranges: Sequence[OrderRange], *, markdown: bool) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from clnorm.config.identity import NOT_IDENTITY
+from clnorm.config.identity import BESIDE, NOT_IDENTITY
 from clnorm.config.moved import MOVED_COLUMNS
 from clnorm.errors import UserError
 
@@ -133,7 +133,12 @@ def tells_settings_apart(df: pd.DataFrame, column: str) -> bool:
     """Whether a column belongs to the setting (one value in each) and differs between settings."""
     if (column in COLUMNS and column not in SETTING) or column in NOT_IDENTITY or column.startswith("cost."):
         return False
-    if column == "folder" or column in _TUNED or (column == "imbalance" and "train.imbalance" in df.columns):
+    # What each strategy keeps, or a run has kept beside its results, decides no setting.
+    if (
+        column in ("folder", "kept", *BESIDE)
+        or column in _TUNED
+        or (column == "imbalance" and "train.imbalance" in df.columns)
+    ):
         return False
     text = df[column].map(plain_text)
     return text.nunique() > 1 and text.groupby(df["setting"]).nunique().max() == 1

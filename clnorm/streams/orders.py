@@ -106,7 +106,7 @@ def _improve(cost: Floats, of_class: Ids, experiences: int) -> Ids:
         moved = would[of_class].T  # [c, d]: that of c in the experience of d
         own = np.diag(moved)
         change = moved + moved.T - own[:, None] - own[None] + 2 * near[np.ix_(of_class, of_class)] * cost
-        one, other = np.unravel_index(np.argmin(change), change.shape)
+        one, other = np.unravel_index(np.argmin(np.round(change, 9)), change.shape)
         if change[one, other] > -_LEAST:
             return of_class
         of_class = of_class.copy()

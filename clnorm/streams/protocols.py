@@ -17,6 +17,8 @@ from clnorm.streams.orders import order_classes
 
 _TCD_CLASSES = 51  # of HMDB51, for which both cuts with names of their own are published
 
+_STRENGTH = 0.5  # of the change of domains
+
 
 def even(
     num_classes: int,
@@ -147,7 +149,7 @@ def blurry(
 
 
 def domain_incremental(
-    num_classes: int, *, seed: int, change: str = "brightness", experiences: int = 5, strength: float = 0.5
+    num_classes: int, *, seed: int, change: str = "brightness", experiences: int = 5, strength: float = _STRENGTH
 ) -> Cut:
     """The same classes in every experience, while what clips look like changes.
 
@@ -164,6 +166,11 @@ def domain_incremental(
     Source of the setting: van de Ven et al. 2022, as for `task_incremental`; the changes are clnorm's own.
     """
     del seed
+    if change == "source" and strength != _STRENGTH:
+        what = "change=source leaves pixels as they are, so that a strength would do nothing"
+        raise UserError(
+            what, where="protocol: option 'strength'", hint="leave it out, or change=brightness, for example"
+        )
     full = {
         "brightness": Look(brightness=strength),
         "contrast": Look(contrast=1 - strength),

@@ -92,9 +92,7 @@ def estimate_cells(cells: Sequence[Cell], *, reporter: Reporter) -> Estimate:
 def _add(total: Estimate, config: Config, found: Probe, table: ClipTable, shared: set[str]) -> None:
     stream = stream_of(config, table)
     held = found.strategy
-    trained = stream if held.training_stream is held.setup.stream else held.training_stream
-    if len(trained.experiences) == 1:
-        trained = stream.joined()
+    trained = held.restream(stream)
     shown = tuple(held.balancing.epoch_length(part.train_ids) for part in trained.experiences)
     lengths = replace(
         held.lengths,

@@ -1,5 +1,6 @@
 """The two baselines: fine-tuning on each experience, and joint training."""
 
+from clnorm.streams.stream import ClipStream
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
 
@@ -11,4 +12,4 @@ def naive(setup: Setup) -> ClipStrategy:
 
 def joint(setup: Setup) -> ClipStrategy:
     """Training on all experiences at once, each clip as often as `naive` sees it: the upper bound."""
-    return ClipStrategy(setup=setup, stream=setup.stream.joined())
+    return ClipStrategy(setup=setup, stream=ClipStream.joined)

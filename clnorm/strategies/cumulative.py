@@ -40,4 +40,4 @@ def cumulate(stream: ClipStream) -> ClipStream:
 
 def cumulative(setup: Setup) -> ClipStrategy:
     """Training on all clips so far, from the weights that the experience before has left."""
-    return ClipStrategy(setup=setup, stream=cumulate(setup.stream), plugins=[KeepsAllPlugin()])
+    return ClipStrategy(setup=setup, stream=cumulate, plugins=[KeepsAllPlugin()])

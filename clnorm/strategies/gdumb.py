@@ -4,6 +4,7 @@ Source: Prabhu, Torr and Dokania, "GDumb: A Simple Approach that Questions Our P
 2020. The greedy sampler keeps the memory balanced by class; here it is a uniform sample of each class.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -38,12 +39,12 @@ class RestartPlugin(MethodPlugin, supports_distributed=True):
         self.initial = state["initial"]
 
 
-def remember_only(stream: ClipStream, memory: Memory, *, seed: int, passes: int) -> ClipStream:
+def remember_only(stream: ClipStream, *, create: Callable[[], Memory], seed: int, passes: int) -> ClipStream:
     """The stream whose experiences train on what the memory holds after them, each clip `passes` times an epoch.
 
     The memory is filled by the draws by which the trainer fills it, so that the run's memory holds the same clips.
     """
-    experiences = []
+    memory, experiences = create(), []
     for index, experience in enumerate(stream.experiences):
         update_memory(memory, stream, index, seed=seed)
         experiences.append(replace(experience, train_ids=np.tile(memory.ids, passes)))
@@ -53,5 +54,5 @@ def remember_only(stream: ClipStream, memory: Memory, *, seed: int, passes: int)
 def gdumb(setup: Setup, *, per_class: int | str = 5, passes: int = 4, total: int | str = "none") -> ClipStrategy:
     """Training from the initial weights on the memory alone, each of its clips `passes` times an epoch."""
     seed, create = setup.config.seed, partial(create_memory, setup, per_class=per_class, total=total, select="random")
-    stream = remember_only(setup.stream, create(), seed=seed, passes=passes)
-    return ClipStrategy(setup=setup, stream=stream, plugins=[RestartPlugin()], exemplars=create())
+    remember = partial(remember_only, create=create, seed=seed, passes=passes)
+    return ClipStrategy(setup=setup, stream=remember, plugins=[RestartPlugin()], exemplars=create())

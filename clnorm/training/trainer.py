@@ -56,7 +56,7 @@ class ClipStrategy(FineTuningTemplate):
         setup: the run's parts.
         plugins: Avalanche plug-ins; a run continues after a kill only if all have `state_dict` and `load_state_dict`,
             as a `MethodPlugin` has.
-        stream: what is trained on, where it is not the run's stream: all experiences joined to one, as an example.
+        stream: from the run's stream to what is trained on: `ClipStream.joined`, as an example; None: as it is.
         share: the share of the batch that comes from the memory, in every experience but the first.
         exemplars: the memory, which is filled after each experience; None where there is none, or a plug-in's own.
         trained: how many of the first experiences are trained by steps of the optimizer; None: all. Of the others the
@@ -83,7 +83,7 @@ class ClipStrategy(FineTuningTemplate):
         *,
         setup: Setup,
         plugins: Sequence[SupervisedPlugin] = (),
-        stream: ClipStream | None = None,
+        stream: Callable[[ClipStream], ClipStream] | None = None,
         share: float = 0.0,
         exemplars: Memory | None = None,
         trained: int | None = None,
@@ -91,7 +91,8 @@ class ClipStrategy(FineTuningTemplate):
         classifier: str = "head",
     ) -> None:
         self.setup, self.recipe, self.ranks = setup, setup.config.train, setup.ranks
-        self.training_stream = setup.stream if stream is None else stream
+        self.restream = stream or (lambda whole: whole)
+        self.training_stream = self.restream(setup.stream)
         self.exemplars, self._loss, self.classifier = exemplars, loss, classifier
         self.benchmark = create_benchmark(self.training_stream)
         self.memory = np.empty(0, dtype=np.int64)

@@ -147,8 +147,7 @@ class _Watch:
         singular = singular_values(products)
         var, mean = torch.var_mean(given[rows].double(), dim=0, correction=0)
         norm = site.norm
-        buffers = [getattr(norm, name, None) for name in ("running_mean", "running_var")]
-        running = [part.flatten().tolist() if isinstance(part, Tensor) else [] for part in buffers]
+        running = [_read_running(norm, name) for name in ("running_mean", "running_var")]
         return SiteMeasures(
             site=site.paths[0],
             channels=site.width,
@@ -168,6 +167,16 @@ class _Watch:
             return torch.arange(count)
         self._generator.set_state(self._state)
         return torch.randperm(count, generator=self._generator)[:MOST_ROWS].sort().values
+
+
+def _read_running(norm: nn.Module, name: str) -> list[float]:
+    """A norm's running statistics; of one that has those of each task (tasks, C), the tasks that it has seen."""
+    held, batches = getattr(norm, name, None), getattr(norm, "num_batches_tracked", None)
+    if not isinstance(held, Tensor):
+        return []
+    if isinstance(batches, Tensor) and batches.ndim == 1 and held.ndim == 2:
+        held = held[batches > 0]
+    return [float(value) for value in held.flatten()]
 
 
 def _measure_weights(

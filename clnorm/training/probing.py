@@ -86,11 +86,13 @@ def _loss(logits: Tensor, *, targets: Tensor, seen: int | None, smoothing: float
 
 
 def _compare(before: pd.DataFrame | None, found: pd.DataFrame, moments: tuple[str, str]) -> list[float]:
-    """The drift of each site."""
+    """The drift of each site: of the statistics that it had before, to which a norm by task adds some."""
     if before is None:
         return [float("nan")] * len(found)
     pairs = zip(*(frame[list(moments)].itertuples(index=False) for frame in (before, found)), strict=True)
-    return [_drift(old, new) if len(old[0]) else float("nan") for old, new in pairs]
+    return [
+        _drift(old, [moment[: len(old[0])] for moment in new]) if len(old[0]) else float("nan") for old, new in pairs
+    ]
 
 
 def _drift(old: Sequence[Sequence[float]], new: Sequence[Sequence[float]]) -> float:

@@ -123,3 +123,14 @@ def test_the_fixed_batch_is_of_the_first_experience_and_of_the_seed_alone(build_
     assert set(ids) <= set(first.training_stream.experiences[0].train_ids)
     assert np.array_equal(ids, probe_ids(again))
     assert not np.array_equal(ids, probe_ids(other))
+
+
+@pytest.mark.slow
+def test_drift_does_not_go_by_how_many_tasks_a_norm_has_room_for(tiny):
+    found = []
+    for tasks in (2, 32):
+        norm = {"norm": f"bn_task:tasks={tasks}", "strategy": "replay:per_class=2", "train__epochs": 1}
+        config = tiny(**norm, eval__plasticity=True, keep_model=False)
+        found.append(read(config, clnorm.run(config))["drift_running"].to_numpy())
+    assert np.isfinite(found[0]).sum() == 13
+    np.testing.assert_array_equal(*found)

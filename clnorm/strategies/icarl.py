@@ -100,6 +100,9 @@ def icarl(
 
 
 def _require_new_classes(stream: ClipStream) -> None:
+    if stream.knows_tasks:
+        what = "icarl trains a sigmoid for each class of all experiences, whose tasks it does not go by"
+        raise UserError(what, where="protocol", legal="one that hides tasks, such as even", hint="use replay")
     for experience in stream.experiences[1:]:
         if (stream.targets[experience.train_ids] < stream.seen_after(experience.index - 1)).any():
             what = "icarl takes the targets of known classes from the old model alone, and experience "

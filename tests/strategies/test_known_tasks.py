@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from clnorm.errors import UserError
 from clnorm.strategies.ewc import log_likelihoods
 from clnorm.strategies.importance import outputs_in_training
 from clnorm.strategies.lwf import _tasks
@@ -37,3 +38,8 @@ def test_each_task_is_distilled_by_a_softmax_of_its_own(build_setup):
     for index in range(3):
         strategy.train_experience(index)
     assert found[-1] == [slice(0, 1), slice(1, 2)]
+
+
+def test_icarl_whose_loss_knows_no_tasks_is_refused(build_setup):
+    with pytest.raises(UserError, match="whose tasks it does not go by; legal: one that hides tasks"):
+        create(build_setup(strategy="icarl", protocol=TASKS))

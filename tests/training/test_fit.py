@@ -95,6 +95,7 @@ MISFITS = {
     "eval.nearest=both strategy=joint": "eval.nearest: the strategy joint keeps no clips",
     "eval.views=2": "eval.views: 2 views with data.keep=T, of whose frames some would be the same; legal: 1;",
     "eval.views=3 data.keep=2T": "legal: 1 to 2;",
+    "eval.views=2 data.keep=2T eval.every=2": "eval.every: 2 with eval.views=2: tests within an experience are of one",
     "norm=bn_task eval.unseen=true": "eval.unseen: true with the norm bn_task",
     "train.freeze_blocks=99": "train.freeze_blocks: 99 blocks of",
     "train.accumulate=99": "99 pieces of a batch of 4 clips",

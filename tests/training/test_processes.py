@@ -202,7 +202,6 @@ ALL = {  # all that is drawn and counted; stochastic depth is on by default
     "data.mix": "mixup",
     "eval.batch_size": 4,
     "eval.unseen": True,
-    "eval.views": 2,
     "eval.nearest": "both",
     "eval.every": 3,
     "eval.probe": True,

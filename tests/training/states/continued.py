@@ -32,7 +32,6 @@ EVALUATED = {
     "eval__probe": True,
     "eval__cka": True,
     "eval__unseen": True,
-    "eval__views": 2,
     "data__keep": "2T",
     "save__every_epochs": 1,
 }

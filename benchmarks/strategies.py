@@ -1,6 +1,6 @@
 """What strategies reach over fine-tuning: accuracy, forgetting, what they keep and what they cost, in pairs by seed.
 
-    .venv/bin/python benchmarks/strategies.py runs/strategies [--baseline naive] > results/synthetic_strategies/table.md
+    .venv/bin/python benchmarks/strategies.py runs/strategies [--baseline naive]
 
 All runs have one norm and one setting. Each number is a mean over seeds with its 95 % Student-t interval; the
 difference is of pairs that share a seed, and so classes, clips and first weights.

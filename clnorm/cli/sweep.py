@@ -3,13 +3,18 @@
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from clnorm.catalogue import LAUNCHERS
 from clnorm.cli.flags import FLAGS, Verbs, add_allow_plugin, add_estimate, add_flags, merge_flags
 from clnorm.cli.output import check_fits, print_json, print_text
 from clnorm.cli.show.estimate import is_affordable
 from clnorm.errors import UserError
+
+if TYPE_CHECKING:
+    from clnorm.config.config import Config
 
 _INDICES = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 _MOST = 1_000_000  # cells of a manifest
@@ -87,17 +92,22 @@ def add_retries(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def print_preview(configs: "Sequence[Config]", launcher: str, *, retries: int) -> None:
+    """Print each run and what would be started, and check what needs no video."""
+    from clnorm.launch.grid import name_cells
+    from clnorm.launch.sweep import preview
+
+    print_text("\n".join([*name_cells(configs), "", preview(configs, launcher, retries=retries)]))
+    check_fits(configs)
+
+
 def _sweep(options: argparse.Namespace) -> None:
-    from clnorm.launch.grid import name_cells, read_sweep
+    from clnorm.launch.grid import read_sweep
 
     engine = LAUNCHERS.parse(options.launcher, where="--launcher")
     configs = read_sweep(options.file, merge_flags(options, FLAGS), allow_plugins=options.allow_plugin)
     if options.dry_run:
-        from clnorm.launch.sweep import preview
-
-        text = preview(configs, str(engine), retries=options.retries)
-        print_text("\n".join([*name_cells(configs), "", text]))
-        check_fits(configs)
+        print_preview(configs, str(engine), retries=options.retries)
         return
     check_fits(configs)
     from clnorm.cli.show.sweep import show_status

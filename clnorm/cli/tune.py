@@ -6,9 +6,9 @@ from functools import partial
 
 from clnorm.catalogue import LAUNCHERS
 from clnorm.cli.flags import FLAGS, Verbs, add_allow_plugin, add_estimate, add_flags, merge_flags
-from clnorm.cli.output import check_fits, print_text
+from clnorm.cli.output import check_fits
 from clnorm.cli.show.estimate import is_affordable
-from clnorm.cli.sweep import add_launcher, add_retries
+from clnorm.cli.sweep import add_launcher, add_retries, print_preview
 
 
 def add_tune(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -35,7 +35,6 @@ def add_tune(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 
 def _tune(options: argparse.Namespace) -> None:
-    from clnorm.launch.grid import name_cells
     from clnorm.tuning.axis import draw_points
     from clnorm.tuning.search import list_trials
     from clnorm.tuning.search_file import read_search
@@ -45,11 +44,7 @@ def _tune(options: argparse.Namespace) -> None:
     trials = list_trials(search, draw_points(search.axes, search.trials, seed=search.sampler_seed))
     configs = [trial.config for trial in trials]
     if options.dry_run:
-        from clnorm.launch.sweep import preview
-
-        text = preview(configs, str(engine), retries=options.retries)
-        print_text("\n".join([*name_cells(configs), "", text]))
-        check_fits(configs)
+        print_preview(configs, str(engine), retries=options.retries)
         return
     check_fits(configs)
     from clnorm.cli.show.sweep import show_status

@@ -87,15 +87,14 @@ def note_on_accuracy(loaded: LoadedModel) -> str:
     record = RunFolder(loaded.file.parent).load()
     if record is None:
         return ""
-    strategy, views = record.names["strategy"].partition(":")[0], record.config.get("eval", {}).get("views", 1)
-    reasons = []
+    views, reasons = record.config.get("eval", {}).get("views", 1), []
     if record.label == LABELS["batch"]:
         reasons.append("the model goes by its running statistics here; the run's accuracy is transductive (eval=batch)")
     if "tasks" in record.data:
         reasons.append("all classes are allowed here; in the run each clip was predicted among those of its task")
     if views > 1:
         reasons.append(f"a video is shown by its own rule here; the run averaged {views} views of a clip (eval.views)")
-    if strategy == "icarl":
+    if record.classifier == "nme":
         reasons.append("the head predicts here; the run predicted by the nearest mean of exemplars")
     return "; ".join(reasons)
 

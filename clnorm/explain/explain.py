@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 from torch import Tensor
@@ -20,9 +20,6 @@ from clnorm.results.folder import RunFolder, read_frame
 from clnorm.seeding import numpy_generator
 from clnorm.training.imbalance.head_fit import HeadFit, fit_head
 from clnorm.training.norms.statistics import calibrate_on
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 L2 = 0.001
 """Of the head's regression, on standardized features: what `feature_smote` has by default."""
@@ -137,18 +134,6 @@ def _accuracies(subject: Subject, predicted: np.ndarray) -> Floats:
     return np.array([part.mean() for part in np.split(right, ends[:-1])[:-1]])
 
 
-def _refuse_other_predictions(rows: "pd.DataFrame", subject: Subject, folder: Path) -> None:
-    """Refuse a run whose accuracies are not those of its head on single views."""
-    reasons = {
-        "it predicts by the nearest mean of exemplars, not by its head": "head" in rows.columns,
-        f"it predicts by {subject.config.eval.views} views of a clip (eval.views)": subject.config.eval.views > 1,
-    }
-    for reason, holds in reasons.items():
-        if holds:
-            what = f"{reason}, so that the parts would not be those of its forgetting"
-            raise UserError(what, where=str(folder), legal="runs that predict by their head, on one view")
-
-
 def _compare(kept: Kept, subject: Subject, predicted: np.ndarray) -> int:
     """How many test clips are predicted otherwise than at the end of the run.
 
@@ -157,7 +142,6 @@ def _compare(kept: Kept, subject: Subject, predicted: np.ndarray) -> int:
     """
     file = kept.folder / "predictions.parquet"
     rows = read_frame(file, hint="make the run anew")
-    _refuse_other_predictions(rows, subject, kept.folder)
     last = rows[rows["after"] == rows["after"].max()].set_index("clip")["predicted"]
     ids = subject.stream.test_ids
     if set(last.index) != set(ids.tolist()):

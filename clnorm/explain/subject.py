@@ -92,12 +92,13 @@ def find_kept(run: str | Path) -> Kept:
 
     Raises:
         UserError: it is no finished run with a kept model, it is one without old experiences, or test clips were
-            normalized by their own batch or by an oracle.
+            normalized by their own batch or by an oracle, or predicted otherwise than by the head on one view.
         ClnormError: a file is damaged.
     """
     folder = Path(run)
     file, record = find_model(folder), read_run(folder)
     _refuse_label(record.label, folder)
+    _refuse_other_predictions(record, folder)
     try:
         best = best_before(record.matrix)
     except UserError as error:
@@ -142,6 +143,19 @@ def _refuse_label(label: str, folder: Path) -> None:
     if label:
         hint = "explain a run of a norm that is evaluated by its running statistics, such as bn"
         raise UserError(f"the run is {label}: {reasons[label]}", where=str(folder), hint=hint)
+
+
+def _refuse_other_predictions(record: RunRecord, folder: Path) -> None:
+    """Refuse a run whose accuracies are not those of its head on single views."""
+    views = record.config.get("eval", {}).get("views", 1)
+    reasons = {
+        "it predicts by the nearest mean of exemplars, not by its head": record.classifier == "nme",
+        f"it predicts by {views} views of a clip (eval.views)": views > 1,
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            what = f"{reason}, so that the parts would not be those of its forgetting"
+            raise UserError(what, where=str(folder), legal="runs that predict by their head, on one view")
 
 
 def _refuse_without_head(model: nn.Module, folder: Path) -> None:

@@ -35,6 +35,7 @@ class RunRecord:
         names: dataset, protocol, backbone, norm and strategy, each with the options that are not at their defaults.
         seed: of the run.
         setting: hash of what runs of one table share: all but norm, strategy and seed.
+        classifier: what predicted test clips: the model's `head`, or `nme`, the nearest mean of exemplars.
         label: `transductive` where test clips were normalized by those evaluated with them, `oracle` where norms were
             told each test clip's experience, else empty.
         config: the configuration in full.
@@ -68,6 +69,7 @@ class RunRecord:
     names: dict[str, str]
     seed: int
     setting: str
+    classifier: str = "head"
     label: str = ""
     config: dict[str, Any]
     classes: list[str]

@@ -60,7 +60,7 @@ class RandomRidge(ClosedFormHead, supports_distributed=True):
 
 
 def choose_ridge(hidden: Floats, wanted: Floats) -> float:
-    """The ridge with the least squared error on the last fifth of the clips, fitted to those before it.
+    """The ridge with the least squared error on the last fifth of the clips, fitted to those before it; 1 of one clip.
 
     Args:
         hidden: (n, M) random features, in random order.

@@ -47,6 +47,7 @@ def begin_record(
         names=_name_parts(config),
         seed=config.seed,
         setting=setting_id(config, data=table.fingerprint),
+        classifier=strategy.classifier,
         label=_label(statistics_of(strategy.model).eval, stream),
         config=config.to_dict(),
         classes=list(table.classes),

@@ -171,11 +171,6 @@ class ClipStrategy(FineTuningTemplate):
         return all(map(keeps_state, self._given))
 
     @property
-    def ends_epoch(self) -> bool:
-        """Whether all steps of the epoch are done."""
-        return bool(self.clock.train_epoch_iterations == self.lengths.steps_per_epoch(self.index))
-
-    @property
     def first_as_naive(self) -> bool:
         """Whether the first experience is trained as without any method, up to its last step."""
         plain = type(self) is ClipStrategy and self.lengths.steps(0) > 0

@@ -12,6 +12,7 @@ import torch
 
 import clnorm
 from clnorm.cli.main import main
+from clnorm.deploy.predict import note_on_accuracy
 from clnorm.deploy.saved import MODEL_FILE, read_model, save_model
 from clnorm.errors import ClnormError, UserError
 from clnorm.explain import explain as explaining
@@ -212,3 +213,27 @@ def test_the_command_prints_tables_or_json(made, tmp_path, capsys):
     assert out.count("points of accuracy") == 2
     assert f"{100 * found.totals()['features']:.1f}" in out
     assert "with the head made anew first" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "words", "note"),
+    [
+        (
+            {"strategy": "icarl:per_class=2"},
+            "it predicts by the nearest mean of exemplars",
+            "the head predicts here; the run predicted by the nearest mean of exemplars",
+        ),
+        (
+            {"data__keep": "2T", "eval__views": 2},
+            "it predicts by 2 views of a clip",
+            "a video is shown by its own rule here; the run averaged 2 views of a clip (eval.views)",
+        ),
+    ],
+)
+def test_a_run_that_predicts_otherwise_than_its_head_does_is_refused_at_once(tiny, options, words, note):
+    config = tiny(train__epochs=1, **options)
+    run = Path(config.out) / clnorm.run(config).run
+    (run / "clips.parquet").unlink()  # which is read first where a run is taken
+    with pytest.raises(UserError, match=words):
+        explain(run)
+    assert note_on_accuracy(read_model(run / MODEL_FILE)) == note

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from clnorm.evaluation.metrics import Metric
 from clnorm.results.folder import RunFolder, write_frame
 from clnorm.results.measure import measure
 from clnorm.results.record import RunRecord
@@ -31,3 +32,14 @@ def keep_run(folder: Path, *, predictions: pd.DataFrame = PREDICTIONS, **changes
     write_frame(folder / "predictions.parquet", predictions)
     RunFolder(folder).write("record.json", record.to_json())
     return record
+
+
+def metric(function, key="mine", **options) -> Metric:
+    return Metric(key, key, "", "a formula", "", "me", True, function, **options)
+
+
+def corrupt(run: Path) -> None:
+    """Flip a bit of its predictions."""
+    content = bytearray((run / "predictions.parquet").read_bytes())
+    content[200] ^= 1
+    (run / "predictions.parquet").write_bytes(content)

@@ -74,6 +74,7 @@ def test_the_first_schema_loads_and_writes_back(tmp_path):
         "weights": {},
         "execution": {},
         "calibration": {},
+        "classifier": "head",
         "tuning": {},
         "reused": [],
         "earlier": [],

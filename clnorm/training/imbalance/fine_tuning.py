@@ -55,10 +55,14 @@ class FineTuningTemplate(ResumingTemplate):
     _average: WeightAverage | None = None
 
     @property
+    def ends_epoch(self) -> bool:
+        """Whether all steps of the epoch are done."""
+        return bool(self.clock.train_epoch_iterations == self.lengths.steps_per_epoch(self.index))
+
+    @property
     def ends_training(self) -> bool:
         """Whether all steps of the experience are done, but for those of its fine-tuning."""
-        done = self.clock.train_epoch_iterations == self.lengths.steps_per_epoch(self.index)
-        return bool(done and self.epoch + 1 == self.recipe.epochs)
+        return self.ends_epoch and self.epoch + 1 == self.recipe.epochs
 
     def begin_steps(self, recipe: TrainConfig, *, steps: int) -> None:
         """Begin so many steps with a fresh optimizer and schedule, and a fresh average of the weights."""

@@ -54,8 +54,11 @@ def read_markdown(app, what, name, obj, options, lines):
 
 
 def shorten_signature(app, what, name, obj, options, signature, returned):
-    """A dataclass's signature with the defaults that a user writes."""
-    return (generated.dataclass_signature(obj), returned) if is_dataclass(obj) else None
+    """A signature with the defaults that a user writes: of a dataclass, and of a function those that it has by name."""
+    if is_dataclass(obj):
+        return generated.dataclass_signature(obj), returned
+    named = getattr(obj, "__globals__", {})
+    return re.sub(r"= (_[A-Z_]+)\b", lambda found: f"= {named[found[1]]!r}", signature or ""), returned
 
 
 def setup(app):

@@ -18,8 +18,10 @@ from clnorm.catalogue.option import Option
 _DESCRIBED = ("norms", "strategies", "protocols", "datasets", "imbalance")
 """Registries whose entries' docstrings are shown: formula, shapes, errors and source."""
 
-PAGED = ("strategies", "protocols")
-"""Registries each of whose entries has a page of its own."""
+PAGED = {"strategies": "--strategy {}", "protocols": "--set protocol={}"}
+"""Registries each of whose entries has a page of its own, and how one is chosen."""
+
+_STAR = re.compile(r"(?<!\w)(\*\w[^*]*\w\*)(?!\w)|\*")
 
 
 def create(what: str) -> str:
@@ -74,7 +76,9 @@ def _page_lines(plural: str) -> Iterator[str]:
 
 def _entry_lines(plural: str, name: str) -> Iterator[str]:
     entry = REGISTRIES[plural]._entries[name]
-    yield from (_sentence(entry.summary), "")
+    needed = ",".join(f"{key}=..." for key, option in entry.options.items() if option.default is None)
+    chosen = PAGED[plural].format(f"{name}:{needed}" if needed else name)
+    yield from (f"{_sentence(entry.summary)} Chosen by `{chosen}`.", "")
     if entry.recipe:
         yield from (f"Other defaults with it: {', '.join(f'`{k}={v}`' for k, v in entry.recipe.items())}.", "")
     if entry.options:
@@ -93,9 +97,9 @@ def _entry_lines(plural: str, name: str) -> Iterator[str]:
 
 
 def _docstring_lines(module: object) -> Iterator[str]:
-    """A module's docstring as Markdown: indented lines are formulas as they stand, in all others stars are stars."""
+    """A module's docstring as Markdown: formulas, which are indented, as they stand, and other stars as stars."""
     for line in (inspect.getdoc(module) or "").splitlines():
-        yield line if line.startswith("    ") else line.replace("*", r"\*")
+        yield line if line.startswith("    ") else _STAR.sub(lambda found: found[1] or r"\*", line)
 
 
 def _options(options: Mapping[str, Option]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """How the documentation is built: `make docs` fails on a warning, a dead link or a page outside of the navigation."""
 
+import inspect
 import re
 import sys
 from dataclasses import is_dataclass
@@ -57,8 +58,10 @@ def shorten_signature(app, what, name, obj, options, signature, returned):
     """A signature with the defaults that a user writes: of a dataclass, and of a function those that it has by name."""
     if is_dataclass(obj):
         return generated.dataclass_signature(obj), returned
-    named = getattr(obj, "__globals__", {})
-    return re.sub(r"= (_[A-Z_]+)\b", lambda found: f"= {named[found[1]]!r}", signature or ""), returned
+    if not signature or not inspect.isfunction(obj):
+        return None
+    named = obj.__globals__
+    return re.sub(r"= (_[A-Z_]+)\b", lambda found: f"= {named[found[1]]!r}", signature), returned
 
 
 def setup(app):

@@ -51,10 +51,7 @@ def keep_plasticity(strategy: ClipStrategy, folder: RunFolder, index: int) -> No
 
 def probe_ids(strategy: ClipStrategy) -> np.ndarray:
     """The clips of the fixed batch, ascending."""
-    whole, trained = strategy.setup.stream, strategy.training_stream
-    # A strategy may train on other clips than an experience brings; joint training has one experience of all.
-    stream = whole if len(whole.experiences) == len(trained.experiences) else trained
-    ids = stream.experiences[0].train_ids
+    ids = strategy.given_stream.experiences[0].train_ids
     generator = numpy_generator(strategy.setup.config.seed, "probe")
     return np.sort(generator.choice(ids, size=min(CLIPS, len(ids)), replace=False))
 

@@ -151,6 +151,12 @@ class ClipStrategy(FineTuningTemplate):
             share_model(self._average.module, self.ranks)
 
     @property
+    def given_stream(self) -> ClipStream:
+        """The experiences that are trained with all clips that they bring, of which a strategy may train on others."""
+        whole, trained = self.setup.stream, self.training_stream
+        return whole if len(whole.experiences) == len(trained.experiences) else trained
+
+    @property
     def methods(self) -> list[MethodPlugin]:
         """The plug-ins of the method that keep what they hold with the run."""
         return [plugin for plugin in self._given if isinstance(plugin, MethodPlugin)]

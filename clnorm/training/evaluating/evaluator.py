@@ -115,10 +115,7 @@ class Evaluator:
         """The features of all training clips of the experiences so far, where something needs them."""
         if index == UNTRAINED or not (self._asked.probe or self._asked.nearest in COLUMNS["ncm"]):
             return None
-        whole, trained = self._setup.stream, self._strategy.training_stream
-        # A strategy may train on other clips than an experience brings; joint training has one experience of all.
-        stream = whole if len(whole.experiences) == len(trained.experiences) else trained
-        parts = stream.experiences[: index + 1]
+        parts = self._strategy.given_stream.experiences[: index + 1]
         ids = np.unique(np.concatenate([part.train_ids for part in parts]))
         return TrainingClips(_features(self._run(ids, "training clips", index)), self._setup.stream.targets[ids])
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clnorm.config.config import Config
+from clnorm.config.tuned import TUNED_FILE, copy_tuning
 from clnorm.data.open import decide_automatic, leave_automatic, open_store, present_content, read_table
 from clnorm.errors import ClnormError
 from clnorm.progress import Reporter
@@ -188,8 +189,11 @@ def _prepare(
     )
     if ranks.first:
         write_clips(folder.path, table.frame, table.classes)
+        if config.tuned is not None:
+            copy_tuning(config.tuned, folder.path)
     kept = decide_automatic(config, table)
-    folder.write("config.yaml", replace(kept, data=replace(kept.data, clips=CLIPS_FILE)).to_yaml())
+    beside = replace(kept, data=replace(kept.data, clips=CLIPS_FILE), tuned=config.tuned and TUNED_FILE)
+    folder.write("config.yaml", beside.to_yaml())
     folder.write("record.json", record.to_json())
     return strategy, record
 

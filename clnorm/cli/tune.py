@@ -49,8 +49,9 @@ def _tune(options: argparse.Namespace) -> None:
     check_fits(configs)
     from clnorm.cli.show.sweep import show_status
     from clnorm.cli.show.tuning import print_tuning
+    from clnorm.config.tuned import TUNED_FILE
     from clnorm.console import ConsoleReporter, LiveView
-    from clnorm.tuning.tune import TUNED_FILE, tune
+    from clnorm.tuning.tune import tune
 
     out = configs[0].out
     with ConsoleReporter() as reporter, LiveView(sys.stderr) as view:

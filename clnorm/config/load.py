@@ -11,7 +11,7 @@ from clnorm import reading
 from clnorm.catalogue.plugins import mark_foreign, parse_allowed
 from clnorm.config.config import Config
 from clnorm.config.fields import build_section, list_keys
-from clnorm.config.tuned import take_tuned
+from clnorm.config.tuned import TUNED_FILE, take_tuned
 from clnorm.errors import Mistakes, UserError
 
 
@@ -90,10 +90,12 @@ def read_yaml(path: str | Path, *, allowed: frozenset[str]) -> dict[str, Any]:
         raise UserError(
             f"holds a {type(loaded).__name__}, not keys with values", where=str(path), legal=list_keys(Config)
         )
-    data = loaded.get("data")
+    # A run's folder may be moved: its table of clips and its tuned values lie beside its configuration.
+    data, folder = loaded.get("data"), Path(path).absolute().parent
     if isinstance(data, dict) and isinstance(data.get("clips"), str) and data["clips"]:
-        # A run's folder may be moved: its table of clips lies beside its configuration.
-        data["clips"] = str(Path(path).absolute().parent / Path(data["clips"]).expanduser())
+        data["clips"] = str(folder / Path(data["clips"]).expanduser())
+    if loaded.get("tuned") == TUNED_FILE:
+        loaded["tuned"] = str(folder / TUNED_FILE)
     marked: dict[str, Any] = mark_foreign(loaded, allowed, str(path))
     return marked
 

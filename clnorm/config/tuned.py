@@ -12,13 +12,15 @@ from clnorm.catalogue import STRATEGIES
 from clnorm.catalogue.option import Value
 from clnorm.catalogue.registry import Spec, format_spec
 from clnorm.errors import ClnormError, Mistakes, UserError
-from clnorm.files import UNSEALED, check_seal, seal
+from clnorm.files import UNSEALED, check_seal, replace_file, seal
 from clnorm.reading import check_types, read_yaml
 
 if TYPE_CHECKING:
     from clnorm.config.config import Config
 
 SCHEMA = 1
+TUNED_FILE = "tuned.yaml"
+"""The name of the file, where it is written and beside each run that takes it."""
 SECTION = "train."
 """What begins a searched key of the configuration; any other is an option, such as `ewc.lam`."""
 
@@ -158,6 +160,12 @@ def take_tuned(config: "Config", given: Collection[str]) -> "Config":
     options = {option: values[f"{strategy.name}.{option}"] for option in tuning.options_of(strategy.name)}
     train = {key.removeprefix(SECTION): values[key] for key in tuning.keys}
     return replace(config, train=replace(config.train, **train), strategy=with_options(strategy, options))
+
+
+def copy_tuning(path: str | Path, folder: Path) -> None:
+    """Put the result of a search into a run's folder, which then says all that made it; raises as `read_tuning`."""
+    content = read_tuning(path).to_yaml()
+    replace_file(folder / TUNED_FILE, lambda target: target.write(content))
 
 
 def read_tuning(path: str | Path) -> Tuning:

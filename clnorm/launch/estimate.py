@@ -21,6 +21,9 @@ from clnorm.training.imbalance.fine_tuning import plan_fine_tuning
 from clnorm.training.states.prefixes import describe_options
 
 _MOST = 30.0  # seconds of the probes of one model and norm, all strategies together
+_RATES = ("lr", "head_scale", "motion_scale", "layer_decay", "weight_decay", "warmup", "label_smoothing", "balanced_lr")
+_NO_TIME = {"seed", "protocol", "data.validation", "tuned", *(f"train.{rate}" for rate in _RATES)}
+"""Keys that do not decide how long a step takes; a search tries many values of some of them."""
 _PREDICTION = 40  # bytes of a predicted clip in a run's folder
 
 
@@ -171,7 +174,7 @@ def _probe_all(cells: Sequence[Cell], tables: dict[str, ClipTable], reporter: Re
 
 def _probe_key(config: Config, *, strategy: bool = True) -> str:
     """What decides how long a step takes."""
-    leave_out = {*NOT_IDENTITY, "seed", "protocol", *([] if strategy else ["strategy"])}
+    leave_out = {*NOT_IDENTITY, *_NO_TIME, *([] if strategy else ["strategy"])}
     return json.dumps([describe(config, leave_out=leave_out), config.train.device], sort_keys=True)
 
 

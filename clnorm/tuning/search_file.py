@@ -90,12 +90,23 @@ def _refuse_undefined(metric: str, experiences: int, cells: Sequence[Config], *,
         hint = "more experiences, eval.unseen for FWT, or another metric; see: clnorm list metrics"
         what = f"{metric} is undefined in a run with experiences={experiences}: {reason}"
         raise UserError(what, where=where, hint=hint)
+    has_joint = any(config.strategy.name == "joint" for config in cells)
+    if has_joint and (reason := evaluate(METRICS[metric], _imagine_run(experiences, cells, at_once=True))[1]):
+        hint = "leave joint out of the grid, or take another metric; see: clnorm list metrics"
+        raise UserError(f"{metric} is undefined in joint training: {reason}", where=where, hint=hint)
 
 
-def _imagine_run(experiences: int, cells: Sequence[Config]) -> RunData:
-    """What any run of the cells keeps: of a class and a test clip for each experience, half of them right."""
+def _imagine_run(experiences: int, cells: Sequence[Config], *, at_once: bool = False) -> RunData:
+    """What any run of the cells keeps: of a class and a test clip for each experience, half of them right.
+
+    Args:
+        experiences: of the run, learned in turn.
+        cells: their configurations.
+        at_once: the experiences are learned together, and tested once.
+    """
     asked = [config.eval for config in cells]
-    seen = [(after, label) for after in range(experiences) for label in range(after + 1)]
+    tested = np.ones((1, experiences), dtype=bool) if at_once else np.tri(experiences, dtype=bool)
+    seen = list(zip(*np.nonzero(tested), strict=True))
     after, labels = (np.array(column) for column in zip(*seen, strict=True))
     clips = {"after": after, "clip": labels, "label": labels, "predicted": labels, "rank": 0, "confidence": 0.5}
     for column, words in (("nme", ("exemplars", "both")), ("ncm", ("all", "both"))):
@@ -109,7 +120,7 @@ def _imagine_run(experiences: int, cells: Sequence[Config]) -> RunData:
     if measured := {column: 0.5 for column, given in columns.items() if given}:
         kept["probes"] = pd.DataFrame({"after": after, "tested": labels, **measured})
     unseen = all(each.unseen for each in asked)
-    matrix = np.where(np.tri(experiences, dtype=bool) | unseen, 0.5, np.nan)
+    matrix = np.where(tested | unseen, 0.5, np.nan)
     return RunData(
         matrix=matrix,
         test_clips=[1] * experiences,

@@ -10,7 +10,7 @@ from typing import Any
 from clnorm.catalogue import LAUNCHERS
 from clnorm.catalogue.option import Value
 from clnorm.config.identity import NOT_IDENTITY, flatten
-from clnorm.config.tuned import Tuning, read_tuning
+from clnorm.config.tuned import TUNED_FILE, Tuning, read_tuning
 from clnorm.errors import ClnormError
 from clnorm.evaluation.metrics import METRICS
 from clnorm.files import replace_file
@@ -24,7 +24,6 @@ from clnorm.results.folder import RunFolder
 from clnorm.tuning.axis import SAMPLER
 from clnorm.tuning.search import Search, Trial
 
-TUNED_FILE = "tuned.yaml"
 TRIALS_FILE = "trials.csv"
 _FEWEST = 4  # trials with a value, of which the lowest or highest says anything
 _VARIES = {*NOT_IDENTITY, "norm", "strategy", "seed", "tuned", "train.experiences", "data.validation"}

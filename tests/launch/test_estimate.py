@@ -83,6 +83,13 @@ def test_finished_runs_cost_nothing(plan, estimate, write_record):
     assert estimate({"norm": "bn"}, {"norm": "cn"}).cells == 1
 
 
+@pytest.mark.usefixtures("estimate")
+def test_runs_whose_steps_take_as_long_are_probed_once(plan, notes):
+    cells = plan(*({"strategy": "naive", "train.lr": lr} for lr in (0.1, 0.2, 0.3)), {"train.batch_size": 2}).cells
+    assert estimate_cells(cells, reporter=notes).cells == 4
+    assert sum("probed" in text for text in notes.texts) == 2
+
+
 def test_too_many_hours_are_refused():
     found = Estimate(seconds={"train": 7200.0})
     found.refuse_over(2.0)

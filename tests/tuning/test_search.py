@@ -55,6 +55,10 @@ def test_every_cell_gets_the_same_points_of_the_keys_that_it_has(write_search):
         ({"metric": "forgetting", "experiences": 1}, "forgetting is undefined in a run with experiences=1"),
         ({"metric": "retention"}, "retention is undefined"),
         ({"metric": "fwt"}, "fwt is undefined in a run with experiences=2: .*eval.unseen"),
+        (
+            {"metric": "forgetting", "grid": {"strategy": ["ewc", "joint"]}},
+            "forgetting is undefined in joint training: it did not learn two or more .*; leave joint out",
+        ),
     ],
 )
 def test_a_search_that_cannot_be_is_refused_with_one_reason(write_search, changes, word):

@@ -142,9 +142,9 @@ STRATEGIES.add(
     Entry(
         "lwf",
         "clnorm.strategies.lwf:lwf",
-        "Learning without Forgetting: distillation from the model before the experience",
+        "Learning without Forgetting: distillation from the model before the experience, and a softmax of its classes",
         {
-            "lam": Option(3.0, "weight lambda of the distillation", low=0.0),
+            "lam": Option(1.0, "weight lambda of the distillation", low=0.0),
             "temperature": Option(2.0, "temperature T of the softened outputs", low=0.01),
         },
         title="LwF",

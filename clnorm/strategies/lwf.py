@@ -1,26 +1,32 @@
 """Learning without Forgetting: the model before the experience teaches its outputs for the experience's own clips.
 
-From the second experience on, over the classes that the old model knows, with y' = softmax(z / T) of the old model's
-logits and of the new one's:
+From the second experience on, with y' = softmax(z / T) over the classes that the old model knows, of its logits and of
+the new ones:
 
-    L + lam 1/n sum_clips - sum_c y'_old,c log y'_new,c
+    L(new classes) + lam 1/n sum_clips - sum_c y'_old,c log y'_new,c
 
-Where tasks are known, each has a softmax of its own, and the sum is over them, as in the paper.
+L is the mean cross-entropy whose softmax is over the classes that the experience's clips have, so that these push away
+no other class: what is not new in the paper's sense, in streams where classes come again, is among them. Where tasks
+are known, each has a softmax of its own, and the sum is over them, as in the paper.
 
 The clips are those of the batch as they are trained, augmented and mixed. The old model is the one that was evaluated
 before the experience began. It is in evaluation mode: running statistics are its own, and stay. A norm by statistics
 of each clip's experience (`bn_task`) takes those of the experience before for clips of the one in training, which the
-old model does not know. The paper's new-task loss is over the new classes; here L is that of `train.loss`.
+old model does not know.
 
 Source: Li and Hoiem, "Learning without Forgetting", ECCV 2016 and TPAMI 2018, whose loss has no factor T^2.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from clnorm.strategies.halves import refuse_other_losses
 from clnorm.strategies.old_model import OldModel
+from clnorm.training.loss import classification_loss
 from clnorm.training.norms.options import require_estimated
 from clnorm.training.plugin import MethodPlugin, Training
 from clnorm.training.setup import Setup
@@ -34,7 +40,7 @@ def distillation(logits: Tensor, old: Tensor, *, temperature: float) -> Tensor:
 
 
 class LwFPlugin(MethodPlugin, supports_distributed=True):
-    """Adds the distillation from the model before the experience to the loss.
+    """Gives the loss over the experience's classes, and adds the distillation from the model before it.
 
     Args:
         model: the run's; the old one is a copy of it.
@@ -47,10 +53,23 @@ class LwFPlugin(MethodPlugin, supports_distributed=True):
     def __init__(self, model: nn.Module, *, lam: float, temperature: float) -> None:
         super().__init__()
         self._old = OldModel(model)
+        self._own = torch.empty(0, dtype=torch.int64)
         self._lam, self._temperature = lam, temperature
 
     def before_train_dataset_adaptation(self, strategy: Training, **kwargs: Any) -> None:
         self._old.renew(strategy)
+
+    def before_training_exp(self, strategy: Training, **kwargs: Any) -> None:
+        self._own = strategy.balancing.shown.nonzero()[:, 0]  # also what a flip makes of a clip's class
+
+    def loss(self, strategy: Training, logits: Tensor) -> Tensor:
+        if not self._old.knows or strategy.training_stream.knows_tasks:
+            return strategy.classify(logits, strategy.batch)
+        return classification_loss(logits, strategy.batch, classify=partial(self._classify_own, strategy))
+
+    def _classify_own(self, strategy: Training, logits: Tensor, targets: Tensor) -> Tensor:
+        place, smoothing = torch.searchsorted(self._own, targets), strategy.setup.config.train.label_smoothing
+        return F.cross_entropy(logits[:, self._own], place, label_smoothing=smoothing)
 
     def before_backward(self, strategy: Training, **kwargs: Any) -> None:
         if not (known := self._old.knows):
@@ -75,7 +94,8 @@ def _tasks(strategy: Training, known: int) -> list[slice]:
     return [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-def lwf(setup: Setup, *, lam: float = 3.0, temperature: float = 2.0) -> ClipStrategy:
+def lwf(setup: Setup, *, lam: float = 1.0, temperature: float = 2.0) -> ClipStrategy:
     """Learning without Forgetting, by distillation from the model before each experience."""
     require_estimated(setup.model, setup.config)
-    return ClipStrategy(setup=setup, plugins=[LwFPlugin(setup.model, lam=lam, temperature=temperature)])
+    method = LwFPlugin(setup.model, lam=lam, temperature=temperature)
+    return refuse_other_losses(ClipStrategy(setup=setup, plugins=[method], loss=method.loss), setup.config)

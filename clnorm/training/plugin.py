@@ -14,6 +14,7 @@ from clnorm.memory.memory import Memory
 from clnorm.ranks import Ranks
 from clnorm.streams.stream import ClipStream
 from clnorm.training.batch import Batch
+from clnorm.training.imbalance.base import Balancing
 from clnorm.training.setup import Setup
 
 
@@ -33,6 +34,7 @@ class Training(Protocol):
         fine_tuning: whether it is at the class-balanced fine-tuning that follows, in which methods take no part.
         seen_classes: how many outputs stand for classes trained on so far, this experience included.
         memory: (m,) ids of the clips kept from earlier experiences.
+        balancing: what is done about unequal classes, and the clips of each that the experience shows.
         exemplars: these with what a method keeps beside each, where clnorm's memory keeps them.
         statistics: what tells norms of a batch.
         batch: the clips in the step, or the piece of it that passes the model.
@@ -48,6 +50,7 @@ class Training(Protocol):
     model: nn.Module
     device: torch.device
     memory: np.ndarray
+    balancing: Balancing
     exemplars: Memory | None
     mb_output: Tensor
     loss: Tensor

@@ -1,7 +1,7 @@
 """Methods as their papers write them: plain loops over clips and parameters, every past experience kept.
 
-Nothing here is shared with clnorm but the optimizer and its schedule. A method is an `extra` loss, and what it does
-around a step and after an experience.
+Nothing here is shared with clnorm but the optimizer and its schedule. A method is a loss of classes, an
+`extra` one, and what it does around a step and after an experience.
 """
 
 import copy
@@ -24,11 +24,14 @@ THREE = {
 
 
 class Method:
-    """What a method adds to fine-tuning; the largest extra loss that there was is kept in `most`."""
+    """What a method changes of fine-tuning; the largest extra loss that there was is kept in `most`."""
 
     most = 0.0
 
     def begin(self, model, index): ...
+    def classify(self, logits, targets):
+        return F.cross_entropy(logits, targets)
+
     def extra(self, model, clips, index): ...
     def stepped(self, model, gradients, before): ...
     def end(self, model, clips, targets, seen): ...
@@ -89,7 +92,7 @@ def _train_experience(model, batches, method, recipe, *, index, seen):
     method.begin(model, index)
     for clips, targets, partners, share in batches:
         logits = model(clips)[:, :seen]
-        loss = share * F.cross_entropy(logits, targets) + (1 - share) * F.cross_entropy(logits, partners)
+        loss = share * method.classify(logits, targets) + (1 - share) * method.classify(logits, partners)
         named = dict(model.named_parameters())
         gradients = dict(zip(named, torch.autograd.grad(loss, list(named.values()), retain_graph=True), strict=True))
         before = {name: parameter.detach().clone() for name, parameter in named.items()}

@@ -97,7 +97,7 @@ STRATEGIES.add(
         "clnorm.strategies.ewc:ewc",
         "Elastic Weight Consolidation with a per-sample Fisher",
         {
-            "lam": Option(100.0, "weight lambda of the quadratic penalty", low=0.0),
+            "lam": Option(1e7, "weight lambda of the quadratic penalty", low=0.0),
             "fisher": Option(
                 "empirical",
                 "labels of the Fisher: the clip's own, or the model's; avalanche squares gradients of batches, so that "
@@ -144,7 +144,7 @@ STRATEGIES.add(
         "clnorm.strategies.lwf:lwf",
         "Learning without Forgetting: distillation from the model before the experience, and a softmax of its classes",
         {
-            "lam": Option(1.0, "weight lambda of the distillation", low=0.0),
+            "lam": Option(10.0, "weight lambda of the distillation", low=0.0),
             "temperature": Option(2.0, "temperature T of the softened outputs", low=0.01),
         },
         title="LwF",

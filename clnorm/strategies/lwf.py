@@ -94,7 +94,7 @@ def _tasks(strategy: Training, known: int) -> list[slice]:
     return [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-def lwf(setup: Setup, *, lam: float = 1.0, temperature: float = 2.0) -> ClipStrategy:
+def lwf(setup: Setup, *, lam: float = 10.0, temperature: float = 2.0) -> ClipStrategy:
     """Learning without Forgetting, by distillation from the model before each experience."""
     require_estimated(setup.model, setup.config)
     method = LwFPlugin(setup.model, lam=lam, temperature=temperature)

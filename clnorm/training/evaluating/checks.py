@@ -1,11 +1,13 @@
 """Evaluations that a run cannot make, refused before anything is decoded."""
 
+import numpy as np
 from torch import nn
 
 from clnorm.config.config import Config
 from clnorm.errors import UserError
 from clnorm.execution.features import has_features
 
+_SAME, _COMPILED = 1e-6, 0.02  # of the largest output, by which two ways of computing the same may differ
 _VIEWS = {"T": 1, "2T": 2}  # of which no two are the same
 
 
@@ -51,6 +53,27 @@ def check_evaluation(model: nn.Module, config: Config, *, classifier: str, has_m
             legal="a backbone with both",
             hint="see: docs/extend/backbone.md",
         )
+
+
+def refuse_other_outputs(cut: np.ndarray, whole: np.ndarray, config: Config, *, is_compiled: bool) -> None:
+    """Refuse a backbone whose forward pass is not its head after `forward_features`: its outputs would be others.
+
+    Args:
+        cut: (n, classes) outputs of the one after the other.
+        whole: those of its forward pass.
+        config: of the run.
+        is_compiled: whether both are compiled, each for itself, and so round otherwise.
+
+    Raises:
+        UserError: they differ.
+    """
+    apart, largest = float(np.abs(cut - whole).max()), float(np.abs(whole).max())
+    if not apart <= (_COMPILED if is_compiled else _SAME) * largest:
+        what = f"its outputs and those of `head` after `forward_features` differ by {apart:.2g} of {largest:.2g}"
+        hint = (
+            "have its forward pass be head(forward_features(clips)), or ask for no features (eval.nearest, probe, cka)"
+        )
+        raise UserError(what, where=f"backbone {config.backbone.short}", hint=hint)
 
 
 def needs_features(config: Config, *, classifier: str) -> bool:

@@ -16,7 +16,7 @@ from clnorm.execution.features import Pair, cut_at_head
 from clnorm.execution.predictions import ClipOutputs, rank_by_means, rank_clips, run_clips
 from clnorm.norms.running import evaluate_by_batch, statistics_of
 from clnorm.seeding import numpy_generator
-from clnorm.training.evaluating.checks import needs_features
+from clnorm.training.evaluating.checks import needs_features, refuse_other_outputs
 from clnorm.training.evaluating.findings import Findings
 from clnorm.training.evaluating.probe import TrainingClips, fit_probe
 from clnorm.training.trainer import ClipStrategy
@@ -39,6 +39,7 @@ class Evaluator:
         self._strategy, self._setup, self._asked = strategy, strategy.setup, strategy.setup.config.eval
         self._with_features = needs_features(strategy.setup.config, classifier=strategy.classifier)
         self._pairs: dict[int, Pair] = {}
+        self._is_cut_known = not strategy.setup.config.backbone.entry.source  # that of clnorm's own is tested
         self.findings = Findings()
 
     def after_experience(self, index: int) -> pd.DataFrame:
@@ -180,6 +181,10 @@ class Evaluator:
         setup, model = self._setup, self._strategy.evaluated_model
         stats, inputs = statistics_of(model).eval, self._strategy.inputs
         with_features = self._with_features if with_features is None else with_features
+        if with_features and not self._is_cut_known:
+            self._is_cut_known, some = True, ids[: self._asked.batch_size]
+            cut, whole = (self._run(some, purpose, *place, with_features=given).logits for given in (True, False))
+            refuse_other_outputs(cut, whole, setup.config, is_compiled=setup.execution.compile)
         with compile_errors(setup.execution), evaluate_by_batch(model):
             return run_clips(
                 model,

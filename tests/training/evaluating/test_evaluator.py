@@ -245,6 +245,36 @@ def test_a_backbone_without_a_cut_is_refused_where_features_are_asked_for(tiny, 
     assert clnorm.run(tiny(backbone="headless:Whole", eval__every=4)).status == "finished"
 
 
+SCALED = """
+from torch import nn
+
+class Scaled(nn.Module):
+    def __init__(self, num_classes, *, image_size, num_frames, by=1.0):
+        super().__init__()
+        self.by, self.input_shape = by, (num_frames, 3, image_size, image_size)
+        self.norm, self.head = nn.LayerNorm(3), nn.Linear(3, num_classes)
+    def forward(self, clips):
+        return self.by * self.head(self.forward_features(clips))
+    def forward_features(self, clips):
+        return self.norm(clips.mean((1, 3, 4))[:, None])[:, 0]
+    def init_weights(self, generator):
+        nn.init.normal_(self.head.weight, generator=generator)
+"""
+
+
+@pytest.mark.parametrize("asked", [{"eval__probe": True}, {"eval__nearest": "all"}, {"strategy": "icarl"}])
+def test_a_backbone_that_does_more_after_its_head_is_refused_where_features_are_asked_for(
+    tiny, tmp_path, monkeypatch, asked
+):
+    (tmp_path / "scaled.py").write_text(SCALED)
+    monkeypatch.syspath_prepend(tmp_path)
+    message = r"backbone scaled:Scaled:by=2\.0: its outputs and those of `head` after `forward_features` differ by"
+    with pytest.raises(clnorm.UserError, match=message):
+        clnorm.run(tiny(backbone="scaled:Scaled:by=2.0", **asked))
+    assert clnorm.run(tiny(backbone="scaled:Scaled", **asked)).status == "finished"
+    assert clnorm.run(tiny(backbone="scaled:Scaled:by=2.0")).status == "finished"
+
+
 def test_findings_of_an_older_versions_state_are_none():
     findings = Findings()
     findings.load_state_dict({})

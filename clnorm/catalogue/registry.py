@@ -38,6 +38,7 @@ class Spec:
         options: all of them with their values, sorted by name.
         short: the text that leaves out the options with default values.
         entry: what the name stands for.
+        given: the options that do not merely have their defaults, but were written.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Spec:
     options: tuple[tuple[str, Value], ...]
     short: str = field(compare=False)
     entry: Entry = field(compare=False, repr=False)
+    given: frozenset[str] = field(compare=False, repr=False)
 
     def __str__(self) -> str:
         return self._full
@@ -211,7 +213,8 @@ class Registry:
                 decided[key] = option.default
         mistakes.refuse()
         changed = {key: decided[key] for key, option in entry.options.items() if decided[key] != option.default}
-        return Spec(self.kind, name, tuple(sorted(decided.items())), format_spec(name, changed), entry)
+        options = tuple(sorted(decided.items()))
+        return Spec(self.kind, name, options, format_spec(name, changed), entry, frozenset(given))
 
     def parse_own(self, text: str) -> Spec | None:
         """What `parse` gives for a registered name; None for a plug-in's, which is not imported, or no legal text."""

@@ -142,8 +142,7 @@ def take_tuned(config: "Config", given: Collection[str]) -> "Config":
 
     Args:
         config: which names the file.
-        given: the dotted keys that do not merely have their defaults; an option of a strategy counts as given where it
-            has not its default.
+        given: the dotted keys that do not merely have their defaults; of a strategy's options its name knows.
 
     Raises:
         UserError: the file has no values for it, or others than those given.
@@ -151,9 +150,7 @@ def take_tuned(config: "Config", given: Collection[str]) -> "Config":
     """
     tuning, strategy = read_tuning(str(config.tuned)), config.strategy
     defaults = [
-        f"{strategy.name}.{option}"
-        for option in tuning.options_of(strategy.name)
-        if strategy.kwargs.get(option) == strategy.entry.options[option].default
+        f"{strategy.name}.{option}" for option in tuning.options_of(strategy.name) if option not in strategy.given
     ]
     tuning.refuse_other_values(config, unless={*defaults, *(key for key in tuning.keys if key not in given)})
     values = tuning.cell_of(config)["values"]

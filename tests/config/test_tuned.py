@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from clnorm.catalogue import STRATEGIES
 from clnorm.config.identity import run_id, setting_id
 from clnorm.config.load import load_config, merge_config
 from clnorm.config.tuned import Tuning, read_tuning
@@ -29,6 +30,8 @@ TUNING = Tuning(
         ]
     ],
 )
+
+DEFAULT = STRATEGIES.parse("ewc").kwargs["lam"]
 
 
 @pytest.fixture
@@ -101,6 +104,7 @@ def test_another_result_is_another_setting_and_another_place_is_not(build, file,
         ({"strategy": "ewc:fisher=exact"}, "has no values for bn with ewc:fisher=exact"),
         ({"train.lr": "0.01"}, "train.lr: 0.01 is given, and 0.002 is tuned; leave it out"),
         ({"strategy": "ewc:lam=5"}, "ewc.lam: 5.0 is given, and 1.0 is tuned"),
+        ({"strategy": f"ewc:lam={DEFAULT:g}"}, "ewc.lam: .* is given, and 1.0 is tuned"),
     ],
 )
 def test_what_does_not_fit_the_file_is_refused(build, keys, word):

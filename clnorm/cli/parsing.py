@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from clnorm.cli.output import print_text
 from clnorm.errors import UserError
@@ -11,8 +11,24 @@ _AGAIN = ("resume", "continue", "restart")
 _LISTS = ("seed", "norm", "strategy", "backbone", "dataset", "protocol")
 
 
+class _Once(argparse._StoreAction):
+    """A flag with one value, which is given once: of two, argparse would silently take the last."""
+
+    def __call__(self, parser, namespace, values, option_string=None):  # type: ignore[no-untyped-def]  # as argparse's
+        given = vars(namespace).setdefault("given_flags", set())
+        if option_string is not None and self.dest in given:
+            raise UserError(f"{option_string} is given twice", where=parser.prog, hint="give it once")
+        given.add(self.dest)
+        super().__call__(parser, namespace, values, option_string)
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are a `UserError`, with the nearest flag or key."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name in (None, "store"):
+            self.register("action", name, _Once)
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # as argparse's, overloaded
         found, unknown = super().parse_known_args(args, namespace)

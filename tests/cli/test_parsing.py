@@ -47,6 +47,8 @@ def test_a_wrong_word_names_what_to_write(line, said, capsys):
         ("sweep grid.yaml --epochs 1", "write --set train.epochs=1"),
         ("data", "the following arguments are required: prepare|check|audit"),
         ("data check synthetic --split 2", "unknown flag --split"),
+        ("run --norm bn --seed 1 --norm cn", "clnorm run: --norm is given twice; give it once"),
+        ("table runs --format csv --format=latex", "clnorm table: --format is given twice"),
     ],
 )
 def test_so_does_every_command(line, said, capsys):

@@ -97,7 +97,7 @@ STRATEGIES.add(
         "clnorm.strategies.ewc:ewc",
         "Elastic Weight Consolidation with a per-sample Fisher",
         {
-            "lam": Option(1e7, "weight lambda of the quadratic penalty", low=0.0),
+            "lam": Option(1e6, "weight lambda of the quadratic penalty", low=0.0),
             "fisher": Option(
                 "empirical",
                 "labels of the Fisher: the clip's own, or the model's; avalanche squares gradients of batches, so that "
@@ -121,7 +121,7 @@ STRATEGIES.add(
         "clnorm.strategies.si:si",
         "Synaptic Intelligence: weights matter by what their path has done for the loss",
         {
-            "c": Option(100.0, "weight c of the quadratic penalty", low=0.0),
+            "c": Option(10.0, "weight c of the quadratic penalty", low=0.0),
             "xi": Option(0.001, "damping xi, added to a weight's squared change", low=1e-12),
         },
         title="SI",
@@ -133,7 +133,7 @@ STRATEGIES.add(
         "mas",
         "clnorm.strategies.mas:mas",
         "Memory Aware Synapses: weights matter by how the outputs change with them, of each clip alone",
-        {"lam": Option(10.0, "weight lambda of the quadratic penalty", low=0.0)},
+        {"lam": Option(1.0, "weight lambda of the quadratic penalty", low=0.0)},
         title="MAS",
         papers=(papers.MAS,),
     )

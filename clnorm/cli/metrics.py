@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from clnorm.cli.output import print_text
 from clnorm.errors import ClnormError, UserError
+from clnorm.results.percent import percent
 
 if TYPE_CHECKING:
     from clnorm.results.measure import Addition
@@ -87,11 +88,11 @@ def _find_runs(given: Iterable[str], problems: list[ClnormError]) -> list[Path]:
 
 def _describe(addition: "Addition") -> str:
     """What became of it, in words."""
-    was = "" if addition.before is None else f"{100 * addition.before:.1f} %"
+    was = "" if addition.before is None else f"{percent(addition.before)} %"
     if addition.value is None:
         kept = f"; its record keeps {was}" if was else ""
         return f"no number: {addition.reason}{kept}"
-    value = f"{100 * addition.value:.1f} %"
+    value = f"{percent(addition.value)} %"
     if not addition.written:
         return f"{value}, as its record says"
     return f"{value}, written in place of {was}" if was else f"{value}, written"

@@ -20,6 +20,7 @@ from clnorm.execution.execution import Execution, prepare_model
 from clnorm.execution.inputs import Inputs
 from clnorm.execution.precision import resolve_device
 from clnorm.explain.parts import Floats, best_before
+from clnorm.models.heads import RandomFeatureHead
 from clnorm.norms.context import StepContext
 from clnorm.norms.running import statistics_of
 from clnorm.progress import Reporter
@@ -159,7 +160,11 @@ def _refuse_other_predictions(record: RunRecord, folder: Path) -> None:
 
 
 def _refuse_without_head(model: nn.Module, folder: Path) -> None:
-    if not isinstance(getattr(model, "head", None), nn.Linear) or not hasattr(model, "forward_features"):
+    head = getattr(model, "head", None)
+    if isinstance(head, RandomFeatureHead):
+        what = "its head is linear in random features, and no linear layer, which could be fitted anew"
+        raise UserError(what, where=str(folder), legal="runs of other strategies")
+    if not isinstance(head, nn.Linear) or not hasattr(model, "forward_features"):
         what = f"{type(model).__name__} has no linear layer `head` on `forward_features`, which could be fitted anew"
         raise UserError(what, where=str(folder), legal="clnorm's own backbones, and plug-ins with both")
 

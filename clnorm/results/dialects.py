@@ -4,13 +4,13 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
 
 from clnorm.catalogue.reference import Reference
 from clnorm.console import visible
 from clnorm.evaluation.metrics import Metric
 from clnorm.evaluation.stats import FEWEST
-from clnorm.results.grid import SIGNIFICANT, Cell, Grid, rounded
+from clnorm.results.grid import SIGNIFICANT, Cell, Grid
+from clnorm.results.percent import percent
 
 MISSING = "--"
 
@@ -154,7 +154,7 @@ def write_mean(cell: Cell, dialect: Dialect) -> str:
     if cell.interval is None:
         return MISSING
     style = {"best": dialect.best, "second": dialect.second, "": _same}[cell.mark]
-    mean = style(_percent(cell.interval.mean))
+    mean = style(percent(cell.interval.mean))
     return dialect.number(mean + _half_width(cell.interval.half_width, dialect))
 
 
@@ -164,7 +164,7 @@ def write_difference(cell: Cell, dialect: Dialect) -> str:
     if found is None:
         return MISSING
     star = dialect.star if cell.p_holm < SIGNIFICANT and found.n >= FEWEST else ""
-    return dialect.number(_percent(found.mean, sign="+") + _half_width(found.half_width, dialect) + star)
+    return dialect.number(percent(found.mean, sign="+") + _half_width(found.half_width, dialect) + star)
 
 
 def write_heading(metric: Metric, dialect: Dialect) -> str:
@@ -191,11 +191,5 @@ def write_versus(grid: Grid, dialect: Dialect) -> str:
     return f"{dialect.delta} {write_name(grid, 'norm', grid.versus or '', dialect)}"
 
 
-def _percent(share: float, *, sign: str = "") -> str:
-    """A share in per cent with one decimal; a half is rounded away from zero, as by hand: 0.6655 is 66.6."""
-    percent = Decimal(repr(rounded(share))).scaleb(2).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)
-    return f"{percent + 0:{sign}.1f}"  # adding 0 makes of -0.0 a plain zero
-
-
 def _half_width(share: float, dialect: Dialect) -> str:
-    return "" if math.isnan(share) else f"{dialect.pm}{_percent(share)}"
+    return "" if math.isnan(share) else f"{dialect.pm}{percent(share)}"

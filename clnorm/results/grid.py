@@ -14,6 +14,7 @@ from clnorm.errors import UserError
 from clnorm.evaluation.metrics import METRICS, Metric, find_metric
 from clnorm.evaluation.stats import FEWEST, Interval, PairedDifference, holm, paired_difference, t_interval
 from clnorm.results.names import Place, cite_metrics, name_all
+from clnorm.results.percent import rounded
 from clnorm.results.record import NOTES, label_norm
 from clnorm.results.selection import EXPERIMENT, SETTING, check_one_setting, plain_text
 
@@ -216,11 +217,6 @@ def _marked(column: Mapping[str, Cell], *, higher_is_better: bool) -> dict[str, 
             break
         marked |= {norm: replace(column[norm], mark=mark) for norm in first}
     return marked
-
-
-def rounded(value: float) -> float:
-    """A mean without the noise of its last digits, so that equal means are equal and print alike."""
-    return round(value, 12)
 
 
 def _told_apart(column: Mapping[str, Cell], norm: str, worse: Iterable[str]) -> bool:

@@ -165,7 +165,9 @@ def _experiment(record: RunRecord) -> dict[str, Any]:
         "weights": _start(record),
         # Older versions had no others.
         "imbalance": flat.get("train.imbalance", "none"),
-        "fine_tuning": f"{epochs} epochs" if (epochs := flat.get("train.balanced_epochs", 0)) else "none",
+        "fine_tuning": f"{epochs} epoch{'s' * (epochs != 1)}"
+        if (epochs := flat.get("train.balanced_epochs", 0))
+        else "none",
         "forward": flat.get("train.forward", "joint"),
         "eval.views": flat.get("eval.views", 1),
         "train.experiences": flat.get("train.experiences", 0),

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from shlex import quote
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from clnorm.console import csv_text
 from clnorm.errors import UserError
 from clnorm.evaluation.metrics import find_metric
 from clnorm.results.dialects import MISSING
+from clnorm.results.percent import percent
 from clnorm.results.record import label_norm
 from clnorm.results.selection import plain_text, tells_settings_apart
 
@@ -103,14 +105,14 @@ def _check_alike(df: pd.DataFrame) -> None:
         raise UserError(
             f"the runs differ in protocol: {' | '.join(sorted(plain['protocol'].unique()))}",
             where="table --orders",
-            hint=f"narrow with: {' '.join(f'--where protocol={text}' for text in alike)}",
+            hint=f"narrow with: {' '.join('--where ' + quote(f'protocol={text}') for text in alike)}",
         )
     for column in (name for name in plain.columns if name != "order" and tells_settings_apart(plain, name)):
         values = sorted(map(plain_text, plain[column].unique()))
         raise UserError(
             f"the runs differ in {column}: {' | '.join(values)}",
             where="table --orders",
-            hint=f"narrow with: --where {column}={values[0]}",
+            hint=f"narrow with: --where {quote(f'{column}={values[0]}')}",
         )
     if df["order"].nunique() < _FEWEST:
         raise UserError(
@@ -163,7 +165,7 @@ def _rows(ranges: Sequence[OrderRange]) -> Iterator[list[str]]:
             yield [*head, MISSING, *[MISSING] * 5]
             continue
         values = list(each.values.values())
-        shown = [f"{100 * value:.1f}" for value in (min(values), float(np.median(values)), max(values))]
+        shown = [percent(value) for value in (min(values), float(np.median(values)), max(values))]
         ends = [choose(each.values, key=each.values.__getitem__) for choose in (min, max)]
         yield [*head, str(len(values)), *shown, *ends]
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from shlex import quote
 
 import pandas as pd
 
@@ -109,7 +110,7 @@ def check_one_setting(df: pd.DataFrame) -> None:
     raise UserError(
         "the runs differ in " + "; ".join(differ),
         where="table",
-        hint=f"narrow with: --where {column}={values[0]}{unsaid}",
+        hint=f"narrow with: --where {quote(f'{column}={values[0]}')}{unsaid}",
     )
 
 

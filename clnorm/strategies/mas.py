@@ -50,7 +50,7 @@ class MASPlugin(QuadraticPlugin, supports_distributed=True):
         self.penalty.replace(importance, dict(strategy.model.named_parameters()))
 
 
-def mas(setup: Setup, *, lam: float = 10.0) -> ClipStrategy:
+def mas(setup: Setup, *, lam: float = 1.0) -> ClipStrategy:
     """Memory Aware Synapses."""
     require_estimated(setup.model, setup.config)
     return ClipStrategy(setup=setup, plugins=[MASPlugin(lam)])

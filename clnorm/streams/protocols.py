@@ -264,7 +264,7 @@ def _noted(groups: Experiences) -> Cut:
     sizes = Counter(map(len, groups))
     if len(sizes) == 1:
         return Cut(groups)
-    counted = " and ".join(f"{count} experiences of {size}" for size, count in sorted(sizes.items()))
+    counted = " and ".join(f"{count} experience{'s' * (count != 1)} of {size}" for size, count in sorted(sizes.items()))
     total = sum(map(len, groups))
     return Cut(groups, note=f"{total} classes are not {len(groups)} equal experiences: they are {counted}")
 

@@ -108,6 +108,6 @@ def test_a_remainder_is_stated(tiny):
 
     notes = Notes()
     record = clnorm.run(tiny(protocol="vclimb:experiences=3", train__epochs=1), reporter=notes)
-    said = "4 classes are not 3 equal experiences: they are 2 experiences of 1 and 1 experiences of 2"
+    said = "4 classes are not 3 equal experiences: they are 2 experiences of 1 and 1 experience of 2"
     assert record.data["note"] == said
     assert said in notes.texts

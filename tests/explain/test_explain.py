@@ -215,6 +215,12 @@ def test_the_command_prints_tables_or_json(made, tmp_path, capsys):
     assert "with the head made anew first" in out
 
 
+def test_a_head_in_random_features_is_named(tiny):
+    config = tiny(train__epochs=1, strategy="ranpac:features=20")
+    with pytest.raises(UserError, match="its head is linear in random features, and no linear layer"):
+        explain(Path(config.out) / clnorm.run(config).run)
+
+
 @pytest.mark.parametrize(
     ("options", "words", "note"),
     [

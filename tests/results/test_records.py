@@ -186,6 +186,14 @@ def test_a_norm_of_an_older_record_is_named_as_it_is_written_now(tmp_path, norm,
     assert read_record(file).names["norm"] == norm, "a record itself stays what it is"
 
 
+def test_the_words_that_narrow_are_quoted_where_a_shell_would_part_them(tmp_path):
+    for epochs in (1, 2):
+        config = {"train": {"balanced_epochs": epochs}}
+        save(tmp_path, f"r{epochs}", run=f"r{epochs}", setting=f"s{epochs}", config=config)
+    with pytest.raises(UserError, match=r"narrow with: --where 'fine_tuning=1 epoch'$"):
+        make_table(load_results(tmp_path))
+
+
 def test_runs_that_differ_in_any_key_are_told_by_it_and_chosen_by_it(tmp_path):
     for index, (epochs, lr) in enumerate([(10, 0.002), (2, 0.002), (2, 0.002)]):
         config = {"train": {"epochs": epochs, "lr": lr, "ema": index == 0, "device": f"d{index}"}, "out": f"o{index}"}

@@ -88,7 +88,7 @@ def test_tcd_by_name_is_for_51_classes(cut, classes):
 def test_vclimb_states_a_remainder_and_has_one_order_for_all_seeds():
     cut = vclimb(51, seed=1, experiences=10)
     assert [len(group) for group in cut.classes] == [5] * 9 + [6]
-    assert cut.note == "51 classes are not 10 equal experiences: they are 9 experiences of 5 and 1 experiences of 6"
+    assert cut.note == "51 classes are not 10 equal experiences: they are 9 experiences of 5 and 1 experience of 6"
     assert vclimb(51, seed=2, experiences=10) == cut
     assert vclimb(100, seed=2, experiences=20).note == ""
     assert vclimb(51, seed=1, order="seed") != vclimb(51, seed=2, order="seed")

@@ -61,7 +61,7 @@ def test_clips_that_are_not_known_cannot_be_divided():
 def test_real_clips_are_counted(shared_data):
     found = view("vclimb:experiences=4", "hmdb51", shared_data / "data" / "hmdb21")
     assert [len(part.classes) for part in found.experiences] == [5, 5, 5, 6]
-    assert found.said == ("21 classes are not 4 equal experiences: they are 3 experiences of 5 and 1 experiences of 6",)
+    assert found.said == ("21 classes are not 4 equal experiences: they are 3 experiences of 5 and 1 experience of 6",)
     assert sum(part.train_clips for part in found.experiences) == 665
     sources = view("domain-incremental:change=source,experiences=2", "hmdb51", shared_data / "data" / "hmdb21")
     assert sum(part.test_clips for part in sources.experiences) == 257

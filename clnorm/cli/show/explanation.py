@@ -8,6 +8,7 @@ from rich.table import Table
 from clnorm.cli.output import rich_stdout
 from clnorm.console import as_text
 from clnorm.results.explanation import PARTS, Explanation
+from clnorm.results.percent import percent
 
 _COLUMNS = ("best", "final", "forgetting", *PARTS)
 _WIDTH = 120  # of a pipe
@@ -59,4 +60,4 @@ def _notes(explanation: Explanation) -> Iterable[str]:
 
 
 def _points(share: float) -> str:
-    return f"{100 * share:.1f}".replace("-0.0", "0.0")
+    return percent(share)

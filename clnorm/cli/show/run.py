@@ -8,6 +8,7 @@ from rich.text import Text
 from clnorm.cli.output import rich_stdout
 from clnorm.console import as_text
 from clnorm.evaluation.metrics import METRICS
+from clnorm.results.percent import percent
 from clnorm.results.record import NOTES, RunRecord, label_norm
 
 SHOWN = ("accuracy", "average_incremental_accuracy", "forgetting", "bwt", "learning_accuracy")
@@ -57,7 +58,7 @@ def _metrics(record: RunRecord) -> Table:
     table.add_column("definition")
     for name in SHOWN:
         value, metric = record.metrics[name], METRICS[name]
-        shown = "--" if value is None else f"{100 * value:.1f}"
+        shown = "--" if value is None else percent(value)
         table.add_row(metric.title, shown, escape(f"{metric.formula} ({metric.source})"))
     return table
 

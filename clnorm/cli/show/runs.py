@@ -10,6 +10,7 @@ from clnorm.cli.output import rich_stdout
 from clnorm.cli.show.run import render_summary
 from clnorm.console import as_text
 from clnorm.results.inspect import Comparison, RunView
+from clnorm.results.percent import percent
 from clnorm.results.selection import plain_text
 
 if TYPE_CHECKING:
@@ -124,4 +125,4 @@ def _pairs(title: str, headings: tuple[str, str, str], pairs: dict[str, tuple[An
 
 
 def _percent(value: float | None) -> str:
-    return "--" if value is None or math.isnan(value) else f"{100 * value:.1f}"
+    return "--" if value is None or math.isnan(value) else percent(value)

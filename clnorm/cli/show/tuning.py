@@ -9,6 +9,7 @@ from clnorm.cli.output import rich_stdout
 from clnorm.config.tuned import Tuning
 from clnorm.console import as_text
 from clnorm.evaluation.metrics import METRICS
+from clnorm.results.percent import percent
 
 
 def print_tuning(tuning: Tuning, *, path: str) -> None:
@@ -19,7 +20,7 @@ def print_tuning(tuning: Tuning, *, path: str) -> None:
         shown.add_column(as_text(column), justify="left" if column in ("norm", "strategy") else "right")
     for cell in tuning.cells:
         values = [_write_value(cell, key) for key in tuning.search]
-        found = [f"{100 * cell['value']:.1f}", str(cell["trial"]), str(cell["failed"] or "")]
+        found = [percent(cell["value"]), str(cell["trial"]), str(cell["failed"] or "")]
         shown.add_row(*map(as_text, [cell["norm"], cell["strategy"], *values, *found]))
     with rich_stdout(width=100) as console:
         console.print(shown)

@@ -93,7 +93,7 @@ def import_target(target: str) -> Any:
     try:
         return getattr(module, attribute)
     except AttributeError:
-        match = nearest(attribute, vars(module))
+        match = nearest(attribute, [name for name, each in vars(module).items() if not isinstance(each, ModuleType)])
         hint = f"did you mean {match!r}?" if match else None
         raise UserError(f"module {module_name!r} has no {attribute!r}", where=target, hint=hint) from None
 

@@ -106,13 +106,13 @@ def compute_outputs(
             with autocast(inputs.device, precision):
                 outputs = forward(clips)
                 if not torch.isfinite(outputs).all():
-                    raise _not_finite(find_nonfinite_site(model, partial(forward, clips)))
+                    raise _not_finite(find_nonfinite_site(model, partial(forward, clips)), precision)
             rows.append(outputs.float().cpu().numpy())
     return np.concatenate(rows)
 
 
-def _not_finite(site: str | None) -> ClnormError:
+def _not_finite(site: str | None, precision: str) -> ClnormError:
     return ClnormError(
         "the model's outputs are not finite" + ("" if site is None else f", first at {site}"),
-        hint="lower train.lr, or use train.precision=fp32",
+        hint="lower train.lr" + ", or use train.precision=fp32" * (precision != "fp32"),
     )

@@ -6,6 +6,7 @@ from typing import Any
 from avalanche.core import BasePlugin
 
 from clnorm.errors import ClnormError, UserError
+from clnorm.training.plugin import MethodPlugin
 from clnorm.training.setup import Setup
 from clnorm.training.trainer import ClipStrategy
 
@@ -35,6 +36,12 @@ def with_plugin(plugin: type[BasePlugin[Any]], setup: Setup, /, **options: Any) 
         reason = f": {error}" if str(error) else ""
         what = f"{plugin.__name__} refuses its arguments: {type(error).__name__}{reason}"
         raise UserError(what, where=f"strategy {setup.config.strategy.short}") from error
+    if isinstance(made, MethodPlugin) and hasattr(made, "loss"):
+        what = (
+            f"{plugin.__name__} gives a loss in place of that of classification, for which its name alone is not enough"
+        )
+        hint = "name a function that returns ClipStrategy(setup=setup, plugins=[plugin], loss=plugin.loss)"
+        raise UserError(what, where=f"strategy {setup.config.strategy.short}", hint=hint)
     return ClipStrategy(setup=setup, plugins=[made])
 
 

@@ -94,10 +94,16 @@ def build_strategy(setup: Setup) -> ClipStrategy:
     """The strategy that a run's configuration names.
 
     Raises:
-        UserError: it refuses the run's parts, or what a plug-in has made is no `ClipStrategy`.
+        UserError: it refuses the run's parts, or a plug-in fails, or what it has made is no `ClipStrategy`.
     """
     spec = setup.config.strategy
-    made = spec.build(setup)
+    try:
+        made = spec.build(setup)
+    except Exception as error:
+        if isinstance(error, ClnormError | _NeedsClipsError) or not spec.entry.source:
+            raise
+        what = f"{spec.name!r} cannot be made ({type(error).__name__}: {error})"
+        raise UserError(what, where="strategy", hint="see docs/extend/strategy.md; --debug shows where") from error
     if not isinstance(made, ClipStrategy):
         what = f"{spec.name!r} has returned a {type(made).__name__}, and must return a ClipStrategy"
         hint = "return ClipStrategy(setup=setup, plugins=[...]); see docs/extend/strategy.md"

@@ -11,8 +11,6 @@ from clnorm.errors import ClnormError
 from clnorm.norms.finite import find_nonfinite_site
 from clnorm.training.plugin import Training
 
-_HINT = "lower train.lr, or use --set train.precision=fp32"
-
 
 class MonitorPlugin(SupervisedPlugin, supports_distributed=True):  # type: ignore[call-arg]
     """Counts clips and averages the loss of each epoch without reading it from the device at every step.
@@ -51,7 +49,7 @@ class MonitorPlugin(SupervisedPlugin, supports_distributed=True):  # type: ignor
             raise ClnormError(
                 f"the loss is {loss.item()} in {_name_epoch(strategy)}"
                 + (f": {site} gave values that are not finite" if site else ""),
-                hint="try the norm: clnorm norms check NAME" if site else _HINT,
+                hint="try the norm: clnorm norms check NAME" if site else _hint(strategy),
             )
 
     def after_training_iteration(self, strategy: Training, **kwargs: Any) -> None:
@@ -75,7 +73,7 @@ class MonitorPlugin(SupervisedPlugin, supports_distributed=True):  # type: ignor
         if not math.isfinite(record["loss"]):
             raise ClnormError(
                 f"the loss is {record['loss']} in {_name_epoch(strategy)}",
-                hint=_HINT,
+                hint=_hint(strategy),
             )
         strategy.setup.log(record)
         strategy.setup.reporter.epoch(
@@ -88,6 +86,10 @@ def _count_epochs(strategy: Training) -> int:
     """The epochs of the experience in training, those of fine-tuning included, which follow its own."""
     recipe = strategy.setup.config.train
     return recipe.epochs + (recipe.balanced_epochs if strategy.index else 0)
+
+
+def _hint(strategy: Training) -> str:
+    return "lower train.lr" + ", or use --set train.precision=fp32" * (strategy.setup.execution.precision != "fp32")
 
 
 def _name_epoch(strategy: Training) -> str:

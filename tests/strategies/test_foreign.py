@@ -6,13 +6,13 @@ import torch
 from clnorm.catalogue import STRATEGIES
 from clnorm.errors import UserError
 from clnorm.training.fit import build_strategy
+from clnorm.training.plugin import MethodPlugin
 from clnorm.training.trainer import ClipStrategy
 from tests.strategies.plainly import THREE, distance
 from tests.training.foreign import plugins
 
 HOME = "avalanche.training.plugins"
 PAIRS = {
-    "lwf:lam=3,temperature=2": "LwFPlugin:alpha=3,temperature=2",
     "ewc:lam=50,fisher=avalanche": "EWCPlugin:ewc_lambda=50",
     "ewc:lam=50,fisher=avalanche,mode=online,gamma=0.5": "EWCPlugin:ewc_lambda=50,mode=online,decay_factor=0.5",
 }
@@ -83,6 +83,14 @@ class NoStrategy:
         pass
 
 
+class Stateless(MethodPlugin):
+    """Keeps nothing, and does not say so."""
+
+
+def stateless(setup):
+    return ClipStrategy(setup=setup, plugins=[Stateless()])
+
+
 def test_a_class_derived_from_clip_strategy(build_setup):
     strategy = build_strategy(build_setup(strategy=f"{__name__}:ByName:keep=5"))
     assert (type(strategy), strategy.keep) == (ByName, 5)
@@ -90,8 +98,20 @@ def test_a_class_derived_from_clip_strategy(build_setup):
 
 
 def test_a_plugin_of_a_method_by_its_class(build_setup):
-    strategy = build_strategy(build_setup(strategy="clnorm.strategies.lwf:LwFPlugin:lam=1,temperature=2"))
-    assert [type(method).__name__ for method in strategy.methods] == ["LwFPlugin"]
+    strategy = build_strategy(build_setup(strategy="clnorm.strategies.mas:MASPlugin:lam=1"))
+    assert [type(method).__name__ for method in strategy.methods] == ["MASPlugin"]
+
+
+def test_a_plugin_with_a_loss_of_its_own_is_not_taken_without_it(build_setup):
+    with pytest.raises(UserError, match=r"LwFPlugin gives a loss in place of .*plugins=\[plugin\], loss=plugin.loss"):
+        build_strategy(build_setup(strategy="clnorm.strategies.lwf:LwFPlugin:lam=1,temperature=2"))
+
+
+def test_what_fails_when_it_is_made_is_named(build_setup):
+    with pytest.raises(
+        UserError, match=r"strategy: '.*:stateless' cannot be made \(TypeError: Can't instantiate abstract"
+    ):
+        build_strategy(build_setup(strategy=f"{__name__}:stateless"))
 
 
 def test_what_is_no_strategy_is_refused_by_name(build_setup):

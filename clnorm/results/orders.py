@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from shlex import quote
@@ -17,7 +17,7 @@ from clnorm.console import csv_text
 from clnorm.errors import UserError
 from clnorm.evaluation.metrics import find_metric
 from clnorm.results.dialects import MISSING
-from clnorm.results.percent import percent
+from clnorm.results.percent import percent, rounded
 from clnorm.results.record import label_norm
 from clnorm.results.selection import plain_text, tells_settings_apart
 
@@ -47,7 +47,8 @@ def make_orders_table(df: pd.DataFrame, *, metrics: Sequence[str], format: str =
 
     Under each order the value is the mean over its seeds. Where a norm lacks a finished run that another norm has under
     a strategy, its cells are empty. Below, for each strategy and metric: Kendall's tau-b between the norms' values
-    under two orders, as mean and least over all pairs of orders, over the norms without empty cells.
+    under two orders, as mean and least over the pairs of orders that have one, over the norms without empty
+    cells.
 
     Sources: the range over orders is asked for by Lai et al., "The Lie of the Average: How Class Incremental Learning
     Evaluation Deceives You?", arXiv 2509.22580 (EDGE); tau: Kendall, "A New Measure of Rank Correlation", Biometrika
@@ -73,24 +74,25 @@ def make_orders_table(df: pd.DataFrame, *, metrics: Sequence[str], format: str =
     ranges = list(_collect(df.assign(norm=list(map(label_norm, df["norm"], df["label"]))), metrics))
     if format == "csv":
         return _to_csv(ranges)
-    return _to_text(ranges, markdown=format == "markdown")
+    seeds = df["seed"].nunique()
+    setting = f"Dataset {df['dataset'].iloc[0]}, backbone {df['backbone'].iloc[0]}, {seeds} seed{'s' * (seeds != 1)}."
+    return _to_text(ranges, setting, markdown=format == "markdown")
 
 
-def rank_agreement(values: np.ndarray) -> tuple[float, float]:
-    """Kendall's tau-b of the columns' ranking between two rows, over all pairs of rows: mean and least.
+def rank_agreements(values: np.ndarray) -> list[float]:
+    """Kendall's tau-b of the columns' ranking between two rows, for each pair of rows.
 
     Args:
         values: (orders, norms).
 
     Returns:
-        NaN where there are fewer than two rows or columns, or where all columns of a row are equal.
+        NaN for a pair of which one row has equal columns; nothing where there are fewer than two rows or columns.
     """
     if min(values.shape) < _FEWEST:
-        return math.nan, math.nan
+        return []
     from scipy.stats import kendalltau
 
-    taus = [float(kendalltau(one, other).statistic) for one, other in combinations(values, 2)]
-    return float(np.mean(taus)), float(np.min(taus))
+    return [float(kendalltau(one, other).statistic) for one, other in combinations(values, 2)]
 
 
 def _check_alike(df: pd.DataFrame) -> None:
@@ -166,8 +168,13 @@ def _rows(ranges: Sequence[OrderRange]) -> Iterator[list[str]]:
             continue
         values = list(each.values.values())
         shown = [percent(value) for value in (min(values), float(np.median(values)), max(values))]
-        ends = [choose(each.values, key=each.values.__getitem__) for choose in (min, max)]
+        ends = [", ".join(_reached(each.values, choose(values))) for choose in (min, max)]
         yield [*head, str(len(values)), *shown, *ends]
+
+
+def _reached(values: Mapping[str, float], end: float) -> list[str]:
+    """The orders under which a value is the given one, but for rounding."""
+    return [order for order, value in values.items() if rounded(value) == rounded(end)]
 
 
 def _agreements(ranges: Sequence[OrderRange]) -> Iterator[str]:
@@ -175,13 +182,16 @@ def _agreements(ranges: Sequence[OrderRange]) -> Iterator[str]:
         full = [each for each in ranges if (each.strategy, each.metric) == (strategy, metric) and each.values]
         orders = list(full[0].values) if full else []
         values = np.array([[each.values[order] for each in full] for order in orders]).reshape(len(orders), len(full))
-        mean, least = rank_agreement(values)
-        told = "undefined" if math.isnan(mean) else f"{mean:.2f}, least {least:.2f}"
+        taus = rank_agreements(values)
+        known = [tau for tau in taus if not math.isnan(tau)]
+        told = f"mean {np.mean(known):.2f}, least {min(known):.2f}" if known else "undefined"
+        if known and len(known) < len(taus):
+            told += f" (undefined for {len(taus) - len(known)} of {len(taus)} pairs, where all norms are equal)"
         said = f"Kendall's tau of the ranking of {len(full)} norms between two orders"
-        yield f"{strategy}, {find_metric(metric).title}: {said}, mean {told}."
+        yield f"{strategy}, {find_metric(metric).title}: {said}, {told}."
 
 
-def _to_text(ranges: Sequence[OrderRange], *, markdown: bool) -> str:
+def _to_text(ranges: Sequence[OrderRange], setting: str, *, markdown: bool) -> str:
     rows = [list(_HEADINGS), *_rows(ranges)]
     widths = [max(len(row[place]) for row in rows) for place in range(len(_HEADINGS))]
     numeric = range(3, 7)
@@ -200,7 +210,9 @@ def _to_text(ranges: Sequence[OrderRange], *, markdown: bool) -> str:
     missing = (
         f" {MISSING}: without a finished run for every order and seed." if any(not e.values for e in ranges) else ""
     )
-    said = [caption + missing, *_agreements(ranges)]
+    metrics = (find_metric(name) for name in dict.fromkeys(each.metric for each in ranges))
+    defined = " ".join(f"{metric.title}: {metric.formula} ({metric.source})." for metric in metrics)
+    said = [f"{setting} {caption}{missing}", defined, *_agreements(ranges)]
     return "\n".join([*table, "", ("\n\n" if markdown else "\n").join(said)]) + "\n"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import clnorm
 from clnorm.errors import UserError
-from clnorm.results.orders import make_orders_table, rank_agreement
+from clnorm.results.orders import make_orders_table, rank_agreements
 from tests.results.frames import runs
 
 # Under each order, by norm, one value a seed.
@@ -48,18 +48,31 @@ def test_tau_by_hand():
     hard_easy = -1 / 3
     hard_random = 2 / math.sqrt(3 * 2)
     easy_random = (1 - 1) / math.sqrt(3 * 2)
-    mean, least = rank_agreement(values)
-    assert mean == pytest.approx((hard_easy + hard_random + easy_random) / 3)
-    assert least == pytest.approx(hard_easy)
+    assert rank_agreements(values) == pytest.approx([hard_easy, hard_random, easy_random])
     text = make_orders_table(frame(), metrics=["accuracy"])
-    assert f"3 norms between two orders, mean {mean:.2f}, least -0.33." in text
+    assert f"3 norms between two orders, mean {(hard_easy + hard_random + easy_random) / 3:.2f}, least -0.33." in text
+    assert "Dataset synthetic" in text
+    assert "ACC: " in text
 
 
 def test_orders_that_rank_alike_and_opposite():
-    assert rank_agreement(np.array([[1, 2, 3], [4, 6, 9]])) == (1, 1)
-    assert rank_agreement(np.array([[1, 2, 3], [9, 6, 4]])) == (-1, -1)
-    assert all(map(math.isnan, rank_agreement(np.array([[1.0, 2, 3]]))))
-    assert all(map(math.isnan, rank_agreement(np.array([[1.0], [2]]))))
+    assert rank_agreements(np.array([[1, 2, 3], [4, 6, 9]])) == [1]
+    assert rank_agreements(np.array([[1, 2, 3], [9, 6, 4]])) == [-1]
+    assert rank_agreements(np.array([[1.0, 2, 3]])) == rank_agreements(np.array([[1.0], [2]])) == []
+
+
+def test_pairs_without_a_ranking_are_left_out_and_told_and_orders_that_tie_are_all_named():
+    hard, easy, random = ORDERS
+    equal = {name: [0.5, 0.5] for name in ("ln", "bn", "cn")}
+    text = make_orders_table(frame({**ORDERS, hard: equal}), metrics=["accuracy"], format="markdown")
+    assert "(undefined for 2 of 3 pairs, where all norms are equal)." in text
+    same = {name: [0.3, 0.3] for name in ("ln", "bn", "cn")}
+    text = make_orders_table(frame({hard: same, easy: same, random: equal}), metrics=["accuracy"], format="markdown")
+    assert rows_of(text)["bn"][-2:] == [f"{easy}, {hard}", random] or rows_of(text)["bn"][-2:] == [
+        f"{hard}, {easy}",
+        random,
+    ]
+    assert "between two orders, undefined." in text
 
 
 def test_a_missing_run_makes_empty_cells_and_is_left_out_of_tau():

@@ -16,4 +16,4 @@ def percent(share: float, *, sign: str = "") -> str:
 
 def rounded(value: float) -> float:
     """A mean without the noise of its last digits, so that equal means are equal and print alike."""
-    return round(value, 12)
+    return round(float(value), 12)

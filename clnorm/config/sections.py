@@ -7,6 +7,9 @@ from clnorm.catalogue.registry import Spec
 from clnorm.config.fields import ContradictionError, Section, name_field, path_field, value_field
 
 
+_BALANCED_LR = 0.1
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(Section):
     """What a clip is, and where clips come from."""
@@ -113,7 +116,7 @@ class TrainConfig(Section):
     balanced_epochs: int = value_field(
         0, "epochs of fine-tuning on the memory, all classes alike, after each experience but the first", low=0
     )
-    balanced_lr: float = value_field(0.1, "peak learning rate of that fine-tuning over train.lr", low=0.0)
+    balanced_lr: float = value_field(_BALANCED_LR, "peak learning rate of that fine-tuning over train.lr", low=0.0)
     ema: float = value_field(
         0.0,
         "decay of an average of the weights, which is what is evaluated; 0 is off",
@@ -144,6 +147,9 @@ class TrainConfig(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_kernels(self.device, where="kernels")  # a section's errors get its name
+        if self.balanced_lr != _BALANCED_LR and not self.balanced_epochs:
+            what = f"{self.balanced_lr:g} does nothing with train.balanced_epochs=0"
+            raise ContradictionError(what, where="balanced_lr", hint="set train.balanced_epochs, or leave it out")
 
     def check_kernels(self, device: str, *, where: str = "train.kernels") -> None:
         """Refuse native passes where they would not be used; `device` may be `auto` still.

@@ -83,7 +83,8 @@ def check_frozen(setup: Setup, *, adapt: str) -> None:
 
     Raises:
         UserError: precision below fp32, in which its outputs would be rounded away; a method for unequal classes that
-            trains the head, or any where nothing is trained; or statistics that nothing has estimated.
+            trains the head, or any where nothing is trained; tests within an experience; or statistics that nothing has
+            estimated.
     """
     config, where = setup.config, f"strategy {setup.config.strategy.name}"
     if setup.execution.precision != "fp32":
@@ -91,6 +92,9 @@ def check_frozen(setup: Setup, *, adapt: str) -> None:
             f"its head is solved in float64, of whose outputs {setup.execution.precision} would round differences away"
         )
         raise UserError(what, where=where, legal="train.precision=fp32")
+    if config.eval.every:
+        what = "its head is computed when an experience ends, and predicts nothing within it"
+        raise UserError(f"{what} ({config.strategy.name})", where="eval.every", legal="0")
     imbalance = config.train.imbalance.name
     if imbalance == "feature_smote" or (imbalance != "none" and adapt == "none"):
         what = "the head is computed from features" if adapt == "first" else "nothing is trained"

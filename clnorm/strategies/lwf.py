@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from clnorm.errors import UserError
 from clnorm.strategies.halves import refuse_other_losses
 from clnorm.strategies.old_model import OldModel
 from clnorm.training.loss import classification_loss
@@ -95,7 +96,14 @@ def _tasks(strategy: Training, known: int) -> list[slice]:
 
 
 def lwf(setup: Setup, *, lam: float = 10.0, temperature: float = 2.0) -> ClipStrategy:
-    """Learning without Forgetting, by distillation from the model before each experience."""
+    """Learning without Forgetting, by distillation from the model before each experience.
+
+    Raises:
+        UserError: `train.loss=all`, a loss of `train.imbalance`, or statistics that nothing has estimated.
+    """
     require_estimated(setup.model, setup.config)
+    if setup.config.train.loss == "all":
+        what = "the softmax of lwf is over the classes of the experience's own clips"
+        raise UserError(what, where="train.loss", legal="seen")
     method = LwFPlugin(setup.model, lam=lam, temperature=temperature)
     return refuse_other_losses(ClipStrategy(setup=setup, plugins=[method], loss=method.loss), setup.config)

@@ -114,3 +114,10 @@ def test_a_run_counts_what_it_trained_and_its_model_predicts_the_same(tiny, name
         shown = model(pixels_to_input(pixels)).argmax(dim=1).numpy()
     order = [label for part in record.experiences for label in part]
     assert [order[output] for output in shown] == kept["predicted"].tolist()
+
+
+@pytest.mark.parametrize("name", ["ncm", "slda", "ranpac:features=20"])
+def test_tests_within_an_experience_are_refused_since_the_head_comes_later(build_setup, name):
+    setup = build_setup(strategy=name, eval__every=2)
+    with pytest.raises(clnorm.UserError, match=r"eval.every: its head is computed when an experience ends"):
+        setup.config.strategy.build(setup)

@@ -130,3 +130,9 @@ def test_a_strong_distillation_keeps_the_old_outputs(tiny):
     runs = [clnorm.run(tiny(strategy=strategy, **THREE)) for strategy in ("naive", "lwf:lam=1000000")]
     assert runs[0].run != runs[1].run
     assert runs[0].matrix[0] == runs[1].matrix[0]
+
+
+def test_a_loss_over_all_classes_is_refused(build_setup):
+    setup = build_setup(strategy="lwf", train__loss="all")
+    with pytest.raises(clnorm.UserError, match=r"train.loss: the softmax of lwf is over .*; legal: seen"):
+        setup.config.strategy.build(setup)

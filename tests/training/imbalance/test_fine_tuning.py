@@ -148,6 +148,12 @@ def test_what_it_cannot_go_with_is_refused(build_setup, changes, words):
         create(build_setup(**{"strategy": "replay", "train__balanced_epochs": 1, **changes}))
 
 
+def test_its_rate_without_its_epochs_is_refused(tiny):
+    with pytest.raises(UserError, match=r"train.balanced_lr: 0.5 does nothing with train.balanced_epochs=0"):
+        tiny(train__balanced_lr=0.5)
+    assert tiny(train__balanced_lr=0.5, train__balanced_epochs=1).train.balanced_lr == 0.5
+
+
 def test_runs_without_it_keep_their_names(tiny):
     assert run_id(tiny(train__balanced_epochs=0, train__balanced_lr=0.1)) == run_id(tiny())
     assert run_id(tiny(train__balanced_epochs=1)) != run_id(tiny())

@@ -6,7 +6,6 @@ from clnorm.catalogue import AUGMENTATIONS, IMBALANCE, MIXES
 from clnorm.catalogue.registry import Spec
 from clnorm.config.fields import ContradictionError, Section, name_field, path_field, value_field
 
-
 _BALANCED_LR = 0.1
 
 

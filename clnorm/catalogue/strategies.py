@@ -97,7 +97,7 @@ STRATEGIES.add(
         "clnorm.strategies.ewc:ewc",
         "Elastic Weight Consolidation with a per-sample Fisher",
         {
-            "lam": Option(1e6, "weight lambda of the quadratic penalty", low=0.0),
+            "lam": Option(1e7, "weight lambda of the quadratic penalty", low=0.0),
             "fisher": Option(
                 "empirical",
                 "labels of the Fisher: the clip's own, or the model's; avalanche squares gradients of batches, so that "

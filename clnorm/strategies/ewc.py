@@ -90,7 +90,7 @@ class EWCPlugin(QuadraticPlugin, supports_distributed=True):
 def ewc(
     setup: Setup,
     *,
-    lam: float = 1e6,
+    lam: float = 1e7,
     fisher: str = "empirical",
     mode: str = "accumulated",
     gamma: float = _GAMMA,

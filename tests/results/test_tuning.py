@@ -39,7 +39,7 @@ def test_an_option_of_a_strategy_that_is_not_shown_is_not_named():
 def test_runs_that_are_not_tuned_say_nothing_of_it():
     plain = runs(VALUES, **{"train.lr": "0.1", "tuning": "none", "tuning.keys": "none"})
     assert "uned" not in caption(plain)
-    assert "lam 1000000" in caption(plain)
+    assert "lam 10000000" in caption(plain)
     assert "uned" not in caption(runs(VALUES)), "a frame made by hand has no such column"
 
 

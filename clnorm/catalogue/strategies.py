@@ -121,7 +121,7 @@ STRATEGIES.add(
         "clnorm.strategies.si:si",
         "Synaptic Intelligence: weights matter by what their path has done for the loss",
         {
-            "c": Option(10.0, "weight c of the quadratic penalty", low=0.0),
+            "c": Option(3.0, "weight c of the quadratic penalty", low=0.0),
             "xi": Option(0.001, "damping xi, added to a weight's squared change", low=1e-12),
         },
         title="SI",

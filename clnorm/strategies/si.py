@@ -82,6 +82,6 @@ class SIPlugin(QuadraticPlugin, supports_distributed=True):
         self.path = moved_to(self.device, state["path"])
 
 
-def si(setup: Setup, *, c: float = 10.0, xi: float = 0.001) -> ClipStrategy:
+def si(setup: Setup, *, c: float = 3.0, xi: float = 0.001) -> ClipStrategy:
     """Synaptic Intelligence."""
     return ClipStrategy(setup=setup, plugins=[SIPlugin(c, xi=xi)])

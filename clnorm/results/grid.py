@@ -108,13 +108,13 @@ def create_grid(
     own, titles, papers = name_all(df, names or {})
     df = df.assign(norm=[label_norm(norm, label) for norm, label in zip(df["norm"], df["label"], strict=True)])
     _refuse_doubles(df)
-    norms = _ordered(set(df["norm"]), NORMS)
+    norms = ordered_names(set(df["norm"]), NORMS)
     if versus is not None and versus not in norms:
         raise UserError(f"no run has the norm {versus!r}", where="table", legal=norms, given=versus)
     grid = Grid(
         norms=norms,
         labels=labels,
-        strategies=_ordered(set(df["strategy"]), STRATEGIES),
+        strategies=ordered_names(set(df["strategy"]), STRATEGIES),
         metrics=shown,
         seeds=tuple(sorted(int(seed) for seed in df["seed"].unique())),
         setting={column: str(df[column].iloc[0]) for column in SETTING},
@@ -170,7 +170,7 @@ def _refuse_doubles(df: pd.DataFrame) -> None:
         )
 
 
-def _ordered(names: set[str], registry: Registry) -> tuple[str, ...]:
+def ordered_names(names: set[str], registry: Registry) -> tuple[str, ...]:
     """Built-in names in the order of the catalogue, then the others by alphabet."""
     position = {name: index for index, name in enumerate(registry.names())}
     return tuple(sorted(names, key=lambda name: (position.get(re.split("[: ]", name)[0], len(position)), name)))

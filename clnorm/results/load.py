@@ -65,17 +65,14 @@ def load_results(
     for group in columns:
         if group not in GROUPS:
             raise UserError(f"unknown columns {group!r}", where="load_results", legal=GROUPS, given=group)
-    root = Path(folder)
-    if not root.is_dir():
-        raise UserError("there is no such folder", where=str(root), hint="give the --out of your runs")
-    read = _read_records(root, on_unreadable)
-    files, records = [file for file, _ in read], [_named_anew(record) for _, record in read]
+    read = read_records(Path(folder), on_unreadable)
+    files, records = [file for file, _ in read], [record for _, record in read]
     joint = {
         _pair(record): record.matrix
         for record in records
         if record.names["strategy"] == "joint" and record.status == "finished"
     }
-    wide = [_wide(record, file, columns) for record, file in zip(records, files, strict=True)]
+    wide = [widen(record, file, columns) for record, file in zip(records, files, strict=True)]
     names = dict.fromkeys(name for values in wide for name in values)  # of all, so that a missing one is unknown
     return pd.DataFrame(
         [
@@ -86,7 +83,7 @@ def load_results(
     )
 
 
-def _wide(record: RunRecord, file: Path, columns: Sequence[str]) -> dict[str, Any]:
+def widen(record: RunRecord, file: Path, columns: Sequence[str]) -> dict[str, Any]:
     """The values of a run in the groups of columns that were asked for."""
     values: dict[str, Any] = {}
     if "config" in columns:
@@ -106,12 +103,19 @@ def _wide(record: RunRecord, file: Path, columns: Sequence[str]) -> dict[str, An
     return values
 
 
-def _read_records(root: Path, on_unreadable: Callable[[ClnormError], None] | None) -> list[tuple[Path, RunRecord]]:
-    """Each record with its file, one at least."""
+def read_records(root: Path, on_unreadable: Callable[[ClnormError], None] | None) -> list[tuple[Path, RunRecord]]:
+    """Each record with its file, one at least; its norm is named as it is written now.
+
+    Raises:
+        UserError: there is no such folder, or no run in it.
+        ClnormError: a record is damaged and nobody is to be told of it, or none can be read.
+    """
+    if not root.is_dir():
+        raise UserError("there is no such folder", where=str(root), hint="give the --out of your runs")
     read, problems = list[tuple[Path, RunRecord]](), list[ClnormError]()
     for file in find_records(root, problems.append):
         try:
-            read.append((file, read_record(file)))
+            read.append((file, _named_anew(read_record(file))))
         except ClnormError as error:
             problems.append(error)
     if problems and on_unreadable is None:
@@ -211,8 +215,9 @@ def _start(record: RunRecord) -> str:
     return f"from {Path(str(source)).name}"
 
 
-def _rows(record: RunRecord) -> list[dict[str, Any]]:
-    shared = {
+def describe_record(record: RunRecord) -> dict[str, Any]:
+    """What stands in every row of a run: its names, its setting and what else a caption tells."""
+    return {
         "run": record.run,
         "setting": record.setting,
         **record.names,
@@ -222,5 +227,9 @@ def _rows(record: RunRecord) -> list[dict[str, Any]]:
         "seed": record.seed,
         "status": record.status,
     }
+
+
+def _rows(record: RunRecord) -> list[dict[str, Any]]:
+    shared = describe_record(record)
     values = record.metrics.items() or [(None, None)]
     return [{**shared, "metric": name, "value": math.nan if value is None else value} for name, value in values]

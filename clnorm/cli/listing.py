@@ -36,14 +36,23 @@ def list_names(what: str) -> str:
         return _list_config()
     if what == "metrics":
         return _list_metrics()
-    raise UserError(f"cannot list {what!r}", legal=[*REGISTRIES, "config", "metrics"], given=what)
+    if what == "figures":
+        return _list_figures()
+    raise UserError(f"cannot list {what!r}", legal=[*REGISTRIES, "config", "figures", "metrics"], given=what)
 
 
 def _list_kinds() -> str:
     """What can be listed, with the command for each."""
     told = {plural: ", ".join(registry.names()) for plural, registry in REGISTRIES.items()}
-    told |= {"metrics": "what a table shows, with formulas and sources", "config": "every key of a configuration"}
+    told |= {"metrics": "what a table shows, with formulas and sources", "figures": "what clnorm plot draws"}
+    told |= {"config": "every key of a configuration"}
     return "\n".join(f"clnorm list {what:<15}{text}" for what, text in told.items())
+
+
+def _list_figures() -> str:
+    from clnorm.figures.figures import FIGURES
+
+    return "\n".join(f"{name:<20}{kind.text}" for name, kind in FIGURES.items())
 
 
 def _list_registry(registry: Registry) -> str:

@@ -23,6 +23,7 @@ from clnorm.cli.metrics import add_metrics
 from clnorm.cli.norms import add_norms
 from clnorm.cli.output import print_note
 from clnorm.cli.parsing import Parser
+from clnorm.cli.plot import add_plot
 from clnorm.cli.protocol import add_protocol
 from clnorm.cli.run import add_run
 from clnorm.cli.runs import add_runs
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     add_sweep(verbs, common)
     add_tune(verbs, common)
     add_table(verbs, common)
+    add_plot(verbs, common)
     add_runs(verbs, common)
     add_explain(verbs, common)
     add_inference(verbs, common)

@@ -121,6 +121,19 @@ def add_legend(figure: "Figure", axes: "Axes", *, columns: int) -> None:
         figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 3 * columns))
 
 
+def check_format(path: str | Path) -> str:
+    """The format that a file's name ends with.
+
+    Raises:
+        UserError: it ends with none.
+    """
+    ending = Path(path).suffix[1:].lower()
+    if ending not in FORMATS:
+        legal = [f".{each}" for each in FORMATS]
+        raise UserError(f"{str(path)!r} ends with no format", where="figure", legal=legal, given=f".{ending}")
+    return ending
+
+
 def save_figure(figure: "Figure", path: str | Path) -> None:
     """Write a figure in the format that its file's name ends with, the same bytes for the same figure.
 
@@ -128,12 +141,9 @@ def save_figure(figure: "Figure", path: str | Path) -> None:
         UserError: another ending, or the file cannot be replaced.
         ClnormError: the disk is full or the folder cannot be written.
     """
-    file = Path(path)
-    ending = file.suffix[1:].lower()
-    if ending not in FORMATS:
-        raise UserError(f"{file.name!r} names no format", where="figure", legal=[f".{each}" for each in FORMATS])
+    ending = check_format(path)
     dates: dict[str, Mapping[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
     buffer = BytesIO()
     with styled():
         figure.savefig(buffer, format=ending, metadata=dict(dates[ending]))
-    replace_file(file, lambda target: target.write(buffer.getvalue()))
+    replace_file(Path(path), lambda target: target.write(buffer.getvalue()))

@@ -35,7 +35,8 @@ _TUNED = {"tuned", "tuning.keys"}
 """What `tuning` tells too: the file, and what was searched."""
 _FINGERPRINT = 12
 """Digits of a fingerprint that tell it from another."""
-COLUMNS = ("run", "setting", *SETTING, "norm", "strategy", "label", "seed", "status", "metric", "value")
+OF_RUNS = ("run", "setting", *SETTING, "norm", "strategy", "label", "seed", "status")
+COLUMNS = (*OF_RUNS, "metric", "value")
 
 
 def select(df: pd.DataFrame, conditions: Iterable[str]) -> pd.DataFrame:
@@ -84,16 +85,20 @@ def _is_meant(given: str, text: str) -> bool:
         return False
 
 
-def check_one_setting(df: pd.DataFrame) -> None:
+def check_one_setting(df: pd.DataFrame, *, where: str = "table") -> None:
     """Refuse rows that differ in more than norm, strategy and seed: their means would mix what is not comparable.
+
+    Args:
+        df: of `load_results`, or of another loader of runs.
+        where: what they are for.
 
     Raises:
         UserError: there is no row, a column is missing, or there are several settings.
     """
-    if missing := [column for column in COLUMNS if column not in df.columns]:
-        raise UserError(f"columns {', '.join(missing)} are missing", where="table", legal=", ".join(COLUMNS))
+    if missing := [column for column in OF_RUNS if column not in df.columns]:
+        raise UserError(f"columns {', '.join(missing)} are missing", where=where, legal=", ".join(OF_RUNS))
     if df.empty:
-        raise UserError("there is no run", where="table", hint="train one with: clnorm run")
+        raise UserError("there is no run", where=where, hint="train one with: clnorm run")
     if df["setting"].nunique(dropna=False) == 1:
         return
     # Fingerprints come last: a name or a number is easier to choose by. Tuning decides other keys, and comes first.
@@ -109,7 +114,7 @@ def check_one_setting(df: pd.DataFrame) -> None:
     differ = (f"{name}: {' | '.join(map(_shorten, found))}" for name, found in shown.items())
     raise UserError(
         "the runs differ in " + "; ".join(differ),
-        where="table",
+        where=where,
         hint=f"narrow with: --where {quote(f'{column}={values[0]}')}{unsaid}",
     )
 

@@ -1,0 +1,41 @@
+"""`clnorm plot`."""
+
+import argparse
+
+from clnorm.cli.flags import Verbs
+from clnorm.cli.output import print_note, refuse_unreadable
+from clnorm.errors import ClnormError, UserError
+
+
+def add_plot(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+    plot = verbs.add_parser("plot", parents=[common], help="a figure for a paper, from finished runs")
+    plot.add_argument("folder", help="folder of run folders")
+    plot.add_argument("--figure", metavar="NAME", required=True, help="which; see: clnorm list figures")
+    plot.add_argument("--out", metavar="FILE", required=True, help="file to write: .pdf, .svg or .png")
+    plot.add_argument("--columns", type=int, default=2, help="how many of a paper it is wide: 1 or 2 (default: 2)")
+    plot.add_argument("--metric", metavar="NAME", help="for ranks: the metric that decides (default: accuracy)")
+    plot.add_argument(
+        "--where", action="append", default=[], metavar="KEY=VALUE", help="take only these runs, by a column or any key"
+    )
+    plot.set_defaults(verb=_plot)
+
+
+def _plot(options: argparse.Namespace) -> None:
+    from clnorm.figures.figures import FIGURES
+    from clnorm.figures.style import check_format, save_figure
+    from clnorm.results.selection import check_one_setting, select
+
+    if (kind := FIGURES.get(options.figure)) is None:
+        hint = "see: clnorm list figures"
+        what = f"there is no {options.figure!r}"
+        raise UserError(what, where="--figure", legal=FIGURES, given=options.figure, hint=hint)
+    if options.metric is not None and not kind.by_metric:
+        raise UserError(f"{options.figure} is of no one metric", where="--metric", hint="leave it out")
+    check_format(options.out)
+    unreadable: list[ClnormError] = []
+    frame = select(kind.load(options.folder, on_unreadable=unreadable.append), options.where)
+    check_one_setting(frame, where="plot")
+    of_metric = {"metric": options.metric} if options.metric is not None else {}
+    save_figure(kind.draw(frame, columns=options.columns, **of_metric), options.out)
+    print_note(f"wrote {options.out}")
+    refuse_unreadable(unreadable)

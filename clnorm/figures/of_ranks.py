@@ -1,0 +1,57 @@
+"""Figures of ranks: where norms stand, and how sure that is."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from clnorm.catalogue import NORMS, STRATEGIES
+from clnorm.evaluation.metrics import find_metric
+from clnorm.evaluation.ranks import rank_with_intervals
+from clnorm.figures.style import create_panels, looks_of, styled
+from clnorm.results.grid import ordered_names
+from clnorm.results.record import label_norm
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def plot_ranks(results: pd.DataFrame, *, metric: str = "accuracy", columns: int = 2) -> "Figure":
+    """The rank of each norm under each strategy, with the ranks that it may truly have at 95 %, all of them together.
+
+    Args:
+        results: of `load_results`, of runs of one setting with the same three seeds or more for each norm.
+        metric: that decides.
+        columns: of the paper that it is wide, 1 or 2.
+
+    Raises:
+        UserError: there are too few norms or seeds, a seed without a partner, or more panels than fit a page.
+    """
+    decides = find_metric(metric, where="figure")
+    rows = results[(results["status"] == "finished") & (results["metric"] == metric)]
+    rows = rows.assign(norm=list(map(label_norm, rows["norm"], rows["label"])))
+    strategies, looks = (
+        ordered_names(set(rows["strategy"]), STRATEGIES),
+        looks_of(ordered_names(set(rows["norm"]), NORMS)),
+    )
+    rankings = {}
+    for strategy in strategies:
+        own = rows[rows["strategy"] == strategy]
+        values = {str(norm): dict(zip(each["seed"], each["value"], strict=True)) for norm, each in own.groupby("norm")}
+        rankings[strategy] = rank_with_intervals(values, higher_is_better=decides.higher_is_better)
+    most = max(len(ranking.ranks) for ranking in rankings.values())
+    with styled():
+        height = 0.55 + 0.17 * most
+        figure, panels = create_panels(strategies, columns=columns, height=height, least=2.0, share=False)
+        for axes, ranking in zip(panels, rankings.values(), strict=True):
+            for row, (norm, rank) in enumerate(ranking.ranks.items()):
+                look = looks[norm]
+                axes.plot([rank.best, rank.worst], [row, row], color=look.color, linewidth=1.6)
+                axes.plot(rank.place, row, marker=look.marker, color=look.color, markersize=4.5)
+            axes.set_yticks(range(len(ranking.ranks)), list(ranking.ranks))
+            axes.set_xticks(range(1, len(ranking.ranks) + 1))
+            axes.set_xlim(0.7, len(ranking.ranks) + 0.3)
+            axes.invert_yaxis()
+            axes.grid(visible=True, axis="x")
+            axes.grid(visible=False, axis="y")
+            axes.set_xlabel(f"rank by {decides.title}")
+    return figure

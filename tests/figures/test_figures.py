@@ -1,0 +1,188 @@
+"""What figures draw: the numbers of the frames that they are given, worked by hand; and how they are kept."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+from clnorm.cli.main import main
+from clnorm.errors import UserError
+from clnorm.figures.of_matrices import plot_accuracy, plot_forgetting, plot_matrix, plot_tradeoff
+from clnorm.figures.of_ranks import plot_ranks
+from clnorm.figures.style import looks_of, save_figure
+from clnorm.results.matrices import load_matrices
+from tests.results.frames import runs
+from tests.results.records import FINISHED
+
+# Two seeds of two experiences with one and three test clips: R = [[1, --], [0.5, 1]] and [[0.8, --], [0.4, 0.6]].
+SEEDS = {0: [(1, 1, 1.0), (2, 1, 0.5), (2, 2, 1.0)], 1: [(1, 1, 0.8), (2, 1, 0.4), (2, 2, 0.6)]}
+JOINT = {0: [(2, 1, 1.0), (2, 2, 1.0)], 1: [(2, 1, 0.8), (2, 2, 1.0)]}
+
+
+def matrices(**of_strategies):
+    rows = [
+        {
+            "norm": norm,
+            "label": "",
+            "strategy": strategy,
+            "seed": seed,
+            "after": after,
+            "on": on,
+            "accuracy": accuracy * scale,
+            "clips": {1: 1, 2: 3}[on],
+        }
+        for strategy, seeds in (of_strategies or {"naive": SEEDS, "joint": JOINT}).items()
+        for norm, scale in (("ln", 1.0), ("cn", 0.5))
+        for seed, entries in seeds.items()
+        for after, on, accuracy in entries
+    ]
+    return pd.DataFrame(rows)
+
+
+def lines(axes):
+    return {line.get_label(): line.get_xydata() for line in axes.lines}
+
+
+def test_the_accuracy_on_all_seen_is_weighted_by_clips_and_joint_training_is_a_line():
+    figure = plot_accuracy(matrices())
+    (axes,) = (each for each in figure.axes if each.get_title())
+    assert axes.get_title() == "naive"
+    # (0.5 + 3) / 4 and (0.4 + 1.8) / 4
+    np.testing.assert_allclose(lines(axes)["ln"], [[1, 90], [2, 100 * (0.875 + 0.55) / 2]])
+    np.testing.assert_allclose(lines(axes)["cn"], [[1, 45], [2, 50 * (0.875 + 0.55) / 2]])
+    levels = sorted({float(line.get_ydata()[0]) for line in axes.lines if len(set(line.get_ydata())) == 1})
+    assert levels == pytest.approx([48.75, 97.5])  # (1 + 0.95) / 2
+
+
+def test_a_band_is_the_interval_of_students_t_and_one_seed_has_none():
+    (band, _) = plot_accuracy(matrices()).axes[0].collections
+    low, high = band.get_paths()[0].get_extents().get_points()[:, 1]
+    # of the first experience: 90 +- t(0.975, 1) 14.142 / sqrt(2), of the second one 71.25 +- 12.706 x 16.25
+    assert (low, high) == pytest.approx((71.25 - 12.7062 * 16.25, 71.25 + 12.7062 * 16.25), rel=1e-4)
+    assert not plot_accuracy(matrices(naive={0: SEEDS[0]})).axes[0].collections
+
+
+def test_forgetting_is_from_the_best_before_the_end_for_each_experience_but_the_last():
+    axes = plot_forgetting(matrices()).axes[0]
+    heights = [bar.get_height() for bar in axes.patches]
+    assert heights == pytest.approx([45.0, 22.5])  # ln: (0.5 + 0.4) / 2; cn: half of it
+    assert list(axes.get_xticks()) == [1]
+
+
+def test_the_best_may_come_later_than_right_after_learning():
+    rising = {0: [(1, 1, 0.5), (2, 1, 0.9), (2, 2, 1.0), (3, 1, 0.3), (3, 2, 0.8), (3, 3, 1.0)]}
+    frame = (
+        matrices(naive={0: []})
+        if False
+        else pd.DataFrame(
+            [
+                {
+                    "norm": "ln",
+                    "label": "",
+                    "strategy": "naive",
+                    "seed": 0,
+                    "after": t,
+                    "on": j,
+                    "accuracy": a,
+                    "clips": 1,
+                }
+                for t, j, a in rising[0]
+            ]
+        )
+    )
+    assert [bar.get_height() for bar in plot_forgetting(frame).axes[0].patches] == pytest.approx([60.0, 20.0])
+
+
+def test_what_is_learned_against_what_is_kept():
+    axes = plot_tradeoff(matrices()).axes[0]
+    points = {tuple(np.round(container.lines[0].get_xydata()[0], 6)) for container in axes.containers}
+    # learned: (1 + 1) / 2 and (0.8 + 0.6) / 2; kept: 0.5 and 0.4
+    assert points == {(85.0, 45.0), (42.5, 22.5)}
+
+
+def test_a_matrix_is_the_mean_over_seeds_with_gaps_where_nothing_was_tested():
+    panels = {axes.get_title(): axes.images[0].get_array().filled(-1) for axes in plot_matrix(matrices()).axes}
+    np.testing.assert_allclose(panels["ln, naive"], [[0.9, -1], [0.45, 0.8]])
+    np.testing.assert_allclose(panels["cn, joint"], [[0.45, 0.5]])
+
+
+def test_ranks_have_their_intervals():
+    values = {
+        ("bn", "naive"): [0.10, 0.11, 0.12],
+        ("ln", "naive"): [0.5, 0.52, 0.51],
+        ("cn", "naive"): [0.50, 0.51, 0.53],
+    }
+    axes = plot_ranks(runs(values)).axes[0]
+    named = [text.get_text() for text in axes.get_yticklabels()]
+    spans = {name: tuple(line.get_xdata()) for name, line in zip(named, axes.lines[::2], strict=True)}
+    assert spans == {"ln": (1, 2), "cn": (1, 2), "bn": (3, 3)} or spans == {"cn": (1, 2), "ln": (1, 2), "bn": (3, 3)}
+
+
+def test_every_look_differs_also_without_colour():
+    looks = looks_of([str(index) for index in range(16)])
+    assert len({(look.color, look.marker, str(look.linestyle)) for look in looks.values()}) == 16
+    assert len({(look.marker, str(look.linestyle)) for look in looks.values()}) == 16
+
+
+@pytest.mark.parametrize("ending", ["pdf", "svg", "png"])
+def test_the_same_figure_is_the_same_file_and_the_settings_outside_stay(tmp_path, ending):
+    before = dict(mpl.rcParams)
+    for name in ("a", "b"):
+        save_figure(plot_accuracy(matrices()), tmp_path / f"{name}.{ending}")
+    assert (tmp_path / f"a.{ending}").read_bytes() == (tmp_path / f"b.{ending}").read_bytes()
+    assert dict(mpl.rcParams) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"a.{ending}", f"b.{ending}"]
+
+
+REFUSED = [
+    (lambda: plot_accuracy(matrices(joint=JOINT)), "all runs are joint training"),
+    (lambda: plot_forgetting(matrices(joint=JOINT)), "no run has learned two experiences in turn"),
+    (lambda: plot_tradeoff(matrices(joint=JOINT)), "no run has learned two experiences in turn"),
+    (lambda: plot_accuracy(matrices(), columns=3), "columns: 3 is not legal; legal: 1, 2"),
+    (lambda: plot_accuracy(matrices(**{f"s{i}": SEEDS for i in range(13)})), "13 panels; legal: 1 to 12; .*--where"),
+    (lambda: plot_ranks(runs({("bn", "naive"): [0.1, 0.2], ("ln", "naive"): [0.1, 0.2]})), "3 or more to compare"),
+    (lambda: save_figure(plot_accuracy(matrices()), "figure"), "'figure' ends with no format"),
+]
+
+
+@pytest.mark.parametrize(("draw", "words"), REFUSED, ids=[words for _, words in REFUSED])
+def test_what_cannot_be_drawn_is_refused(draw, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=words):
+        draw()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A folder with two finished runs and one that is not."""
+    from dataclasses import replace
+
+    from clnorm.results.folder import RunFolder
+
+    folder = tmp_path / "runs"
+    for seed, status in ((0, "finished"), (1, "finished"), (2, "unfinished")):
+        path = folder / f"r{seed}"
+        path.mkdir(parents=True)
+        names = {**FINISHED.names, "norm": "ln", "strategy": "naive"}
+        record = replace(FINISHED, run=path.name, seed=seed, status=status, names=names)
+        RunFolder(path).write("record.json", record.to_json())
+    return folder
+
+
+def test_matrices_of_all_finished_runs_and_the_command(kept, capsys):
+    frame = load_matrices(kept)
+    assert frame[frame["seed"] == 0][["after", "on", "accuracy", "clips"]].to_numpy().tolist() == [
+        [1, 1, 0.5, 4],
+        [2, 1, 0.25, 4],
+        [2, 2, 0.75, 4],
+    ]
+    assert set(frame["seed"]) == {0, 1}
+    out = kept.parent / "figure.svg"
+    assert main(["plot", str(kept), "--figure", "accuracy", "--out", str(out)]) == 0
+    assert "experiences learned" in out.read_text()
+    assert main(["plot", str(kept), "--figure", "ranks", "--out", str(out), "--metric", "accuracy"]) == 2
+    assert main(["plot", str(kept), "--figure", "matrix", "--out", str(out), "--metric", "accuracy"]) == 2
+    said = capsys.readouterr().err
+    assert "wrote" in said
+    assert "--metric: matrix is of no one metric" in said

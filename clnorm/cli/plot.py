@@ -14,6 +14,7 @@ def add_plot(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     plot.add_argument("--out", metavar="FILE", required=True, help="file to write: .pdf, .svg or .png")
     plot.add_argument("--columns", type=int, default=2, help="how many of a paper it is wide: 1 or 2 (default: 2)")
     plot.add_argument("--metric", metavar="NAME", help="for ranks: the metric that decides (default: accuracy)")
+    plot.add_argument("--measure", metavar="NAME", help="for sites: what was measured (default: effective_rank)")
     plot.add_argument(
         "--where", action="append", default=[], metavar="KEY=VALUE", help="take only these runs, by a column or any key"
     )
@@ -29,13 +30,14 @@ def _plot(options: argparse.Namespace) -> None:
         hint = "see: clnorm list figures"
         what = f"there is no {options.figure!r}"
         raise UserError(what, where="--figure", legal=FIGURES, given=options.figure, hint=hint)
-    if options.metric is not None and not kind.by_metric:
-        raise UserError(f"{options.figure} is of no one metric", where="--metric", hint="leave it out")
+    chosen = {name: value for name in ("metric", "measure") if (value := getattr(options, name)) is not None}
+    for name in chosen:
+        if name != kind.option:
+            raise UserError(f"{options.figure} is of no one {name}", where=f"--{name}", hint="leave it out")
     check_format(options.out)
     unreadable: list[ClnormError] = []
     frame = select(kind.load(options.folder, on_unreadable=unreadable.append), options.where)
     check_one_setting(frame, where="plot")
-    of_metric = {"metric": options.metric} if options.metric is not None else {}
-    save_figure(kind.draw(frame, columns=options.columns, **of_metric), options.out)
+    save_figure(kind.draw(frame, columns=options.columns, **chosen), options.out)
     print_note(f"wrote {options.out}")
     refuse_unreadable(unreadable)

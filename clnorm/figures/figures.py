@@ -5,10 +5,18 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from clnorm.figures.of_confusion import plot_confusion
+from clnorm.figures.of_explanations import plot_explanation
+from clnorm.figures.of_losses import plot_losses
 from clnorm.figures.of_matrices import plot_accuracy, plot_forgetting, plot_matrix, plot_tradeoff
 from clnorm.figures.of_ranks import plot_ranks
+from clnorm.figures.of_sites import plot_sites
+from clnorm.results.frames.confusion import load_confusion
+from clnorm.results.frames.explanations import load_explanations
+from clnorm.results.frames.losses import load_losses
+from clnorm.results.frames.matrices import load_matrices
+from clnorm.results.frames.sites import load_sites
 from clnorm.results.load import load_results
-from clnorm.results.matrices import load_matrices
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,13 +31,14 @@ class Kind:
         text: what it shows, in a line.
         load: from a folder of runs to the frame that it is drawn from.
         draw: from that frame and the paper's columns, 1 or 2, to the figure.
-        by_metric: whether it is of one metric, which `draw` takes by that name.
+        option: what it is of, `metric` or `measure`, which `draw` takes by that name; empty where there is nothing to
+            choose.
     """
 
     text: str
     load: "Callable[..., pd.DataFrame]"
     draw: "Callable[..., Figure]"
-    by_metric: bool = False
+    option: str = ""
 
 
 def _results(folder: str, **given: Any) -> "pd.DataFrame":
@@ -39,9 +48,13 @@ def _results(folder: str, **given: Any) -> "pd.DataFrame":
 FIGURES = MappingProxyType(
     {
         "accuracy": Kind("accuracy on all experiences so far, after each one", load_matrices, plot_accuracy),
+        "confusion": Kind("which class is taken for which in the end", load_confusion, plot_confusion),
+        "explain": Kind("where forgetting lives: statistics, head, features", load_explanations, plot_explanation),
         "forgetting": Kind("what each experience has lost in the end", load_matrices, plot_forgetting),
+        "loss": Kind("the training loss of each epoch", load_losses, plot_losses),
         "matrix": Kind("the accuracy matrix as a heat map", load_matrices, plot_matrix),
-        "ranks": Kind("ranks of the norms with their intervals", _results, plot_ranks, by_metric=True),
+        "ranks": Kind("ranks of the norms with their intervals", _results, plot_ranks, option="metric"),
+        "sites": Kind("plasticity and drift at the norm sites, by depth", load_sites, plot_sites, option="measure"),
         "tradeoff": Kind("what is learned against what is kept", load_matrices, plot_tradeoff),
     }
 )

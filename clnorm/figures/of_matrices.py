@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from clnorm.catalogue import NORMS, STRATEGIES
 from clnorm.errors import UserError
 from clnorm.evaluation.stats import Interval, t_interval
-from clnorm.figures.style import Look, add_legend, create_panels, looks_of, styled
-from clnorm.results.grid import ordered_names
-from clnorm.results.record import label_norm
+from clnorm.figures.names import label_norms, list_norms, list_strategies
+from clnorm.figures.style import Look, add_legend, create_panels, label_left, looks_of, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +36,7 @@ def plot_accuracy(matrices: pd.DataFrame, *, columns: int = 2) -> "Figure":
     weighted = seen.assign(right=seen["accuracy"] * seen["clips"])
     sums = weighted.groupby(["norm", "label", "strategy", "seed", "after"], sort=False)[["right", "clips"]].sum()
     values = (sums["right"] / sums["clips"]).rename("value").reset_index()
-    values = values.assign(norm=list(map(label_norm, values["norm"], values["label"])))
+    values = label_norms(values)
     norms, strategies = _names(values)
     looks, joint = looks_of(norms), values[values["strategy"] == "joint"]
     with styled():
@@ -55,7 +53,7 @@ def plot_accuracy(matrices: pd.DataFrame, *, columns: int = 2) -> "Figure":
             axes.set_xlabel("experiences learned")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_ylim(0, 102)
-        _label_left(panels, "accuracy on all seen (%)")
+        label_left(panels, "accuracy on all seen (%)")
         add_legend(figure, panels[0], columns=columns)
     return figure
 
@@ -97,7 +95,7 @@ def plot_forgetting(matrices: pd.DataFrame, *, columns: int = 2) -> "Figure":
                     )
             axes.set_xlabel("experience")
             axes.set_xticks(sorted(lost["on"].unique()))
-        _label_left(panels, "forgetting (points)")
+        label_left(panels, "forgetting (points)")
         add_legend(figure, panels[0], columns=columns)
     return figure
 
@@ -120,7 +118,7 @@ def plot_tradeoff(matrices: pd.DataFrame, *, columns: int = 1) -> "Figure":
     kept = runs[last & (runs["on"] < runs["after"])].groupby(keys, sort=False)["accuracy"].mean()
     values = pd.DataFrame({"learned": learned, "kept": kept}).reset_index()
     _require(values)
-    values = values.assign(norm=list(map(label_norm, values["norm"], values["label"])))
+    values = label_norms(values)
     norms, strategies = _names(values)
     looks = looks_of(norms)
     with styled():
@@ -141,7 +139,7 @@ def plot_tradeoff(matrices: pd.DataFrame, *, columns: int = 1) -> "Figure":
                     label=norm,
                 )
             axes.set_xlabel("learned (%)")
-        _label_left(panels, "kept in the end (%)")
+        label_left(panels, "kept in the end (%)")
         add_legend(figure, panels[0], columns=columns)
     return figure
 
@@ -156,7 +154,7 @@ def plot_matrix(matrices: pd.DataFrame, *, columns: int = 2) -> "Figure":
     Raises:
         UserError: there are more panels than fit a page.
     """
-    named = matrices.assign(norm=list(map(label_norm, matrices["norm"], matrices["label"])))
+    named = label_norms(matrices)
     norms, strategies = _names(named, with_joint=True)
     present = set(zip(named["norm"], named["strategy"], strict=True))
     cells = [(norm, strategy) for strategy in strategies for norm in norms if (norm, strategy) in present]
@@ -189,7 +187,7 @@ def _forgotten(matrices: pd.DataFrame) -> pd.DataFrame:
     best = old[~final].groupby([*keys, "on"], sort=False)["accuracy"].max()
     lost = (best - old[final].set_index([*keys, "on"])["accuracy"]).dropna().rename("value").reset_index()
     _require(lost)
-    return lost.assign(norm=list(map(label_norm, lost["norm"], lost["label"])))
+    return label_norms(lost)
 
 
 def _require(values: pd.DataFrame) -> None:
@@ -200,12 +198,12 @@ def _require(values: pd.DataFrame) -> None:
 
 def _names(values: pd.DataFrame, *, with_joint: bool = False) -> tuple[list[str], list[str]]:
     """Norms and strategies in the order of tables; joint training has no course of its own."""
-    strategies = list(ordered_names(set(values["strategy"]), STRATEGIES))
+    strategies = list_strategies(values)
     chosen = strategies if with_joint else [name for name in strategies if name != "joint"]
     if not chosen:
         what = "all runs are joint training, which learns at once"
         raise UserError(what, where="figure", hint="train another, such as: clnorm run --strategy naive")
-    return list(ordered_names(set(values["norm"]), NORMS)), chosen
+    return list_norms(values), chosen
 
 
 def _by_norm(values: pd.DataFrame, norms: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -226,10 +224,3 @@ def _draw_band(axes: "Axes", steps: Sequence[int], found: Sequence[Interval], lo
     axes.plot(steps, mean, color=look.color, marker=look.marker, linestyle=look.linestyle, label=label)
     if not np.isnan(half).any():
         axes.fill_between(steps, mean - half, mean + half, color=look.color, alpha=0.15, linewidth=0)
-
-
-def _label_left(panels: "Sequence[Axes]", text: str) -> None:
-    """The scale of a row is named where the row begins."""
-    for axes in panels:
-        if (place := axes.get_subplotspec()) is not None and place.is_first_col():
-            axes.set_ylabel(text)

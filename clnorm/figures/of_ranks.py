@@ -4,12 +4,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from clnorm.catalogue import NORMS, STRATEGIES
 from clnorm.evaluation.metrics import find_metric
 from clnorm.evaluation.ranks import rank_with_intervals
+from clnorm.figures.names import label_norms, list_norms, list_strategies
 from clnorm.figures.style import create_panels, looks_of, styled
-from clnorm.results.grid import ordered_names
-from clnorm.results.record import label_norm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,11 +26,8 @@ def plot_ranks(results: pd.DataFrame, *, metric: str = "accuracy", columns: int 
     """
     decides = find_metric(metric, where="figure")
     rows = results[(results["status"] == "finished") & (results["metric"] == metric)]
-    rows = rows.assign(norm=list(map(label_norm, rows["norm"], rows["label"])))
-    strategies, looks = (
-        ordered_names(set(rows["strategy"]), STRATEGIES),
-        looks_of(ordered_names(set(rows["norm"]), NORMS)),
-    )
+    rows = label_norms(rows)
+    strategies, looks = list_strategies(rows), looks_of(list_norms(rows))
     rankings = {}
     for strategy in strategies:
         own = rows[rows["strategy"] == strategy]

@@ -134,6 +134,13 @@ def check_format(path: str | Path) -> str:
     return ending
 
 
+def label_left(panels: "Sequence[Axes]", text: str) -> None:
+    """The scale of a row is named where the row begins."""
+    for axes in panels:
+        if (place := axes.get_subplotspec()) is not None and place.is_first_col():
+            axes.set_ylabel(text)
+
+
 def save_figure(figure: "Figure", path: str | Path) -> None:
     """Write a figure in the format that its file's name ends with, the same bytes for the same figure.
 

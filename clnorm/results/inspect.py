@@ -77,7 +77,7 @@ def inspect_run(folder: str | Path) -> RunView:
         UserError, ClnormError: as `read_run`, or the predictions cannot be read.
     """
     path, record = Path(folder), read_run(folder)
-    classes, confusion = _count_classes(path / "predictions.parquet", record)
+    classes, confusion = count_classes(path / "predictions.parquet", record)
     changed, file = _differ(_defaults(record.config), record.config), path / PLASTICITY_FILE
     plasticity = read_frame(file, hint="delete it to show the rest") if file.exists() else None
     return RunView(path, record, changed, classes, confusion, plasticity)
@@ -115,7 +115,12 @@ def _differ(usual: dict[str, Any], found: dict[str, Any]) -> dict[str, tuple[Any
     return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def _count_classes(file: Path, record: RunRecord) -> "tuple[pd.DataFrame | None, pd.DataFrame | None]":
+def count_classes(file: Path, record: RunRecord) -> "tuple[pd.DataFrame | None, pd.DataFrame | None]":
+    """`classes` and `confusion` of a `RunView`, from the predictions of a run; None where it left none.
+
+    Raises:
+        ClnormError: the predictions are damaged, or those of another run.
+    """
     if not file.exists():
         return None, None
     import pandas as pd

@@ -10,7 +10,7 @@ from clnorm.errors import UserError
 from clnorm.figures.of_matrices import plot_accuracy, plot_forgetting, plot_matrix, plot_tradeoff
 from clnorm.figures.of_ranks import plot_ranks
 from clnorm.figures.style import looks_of, save_figure
-from clnorm.results.matrices import load_matrices
+from clnorm.results.frames.matrices import load_matrices
 from tests.results.frames import runs
 from tests.results.records import FINISHED
 

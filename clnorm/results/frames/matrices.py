@@ -1,19 +1,18 @@
-"""The accuracy matrices of all runs under a folder, as one long table, for figures and for one's own questions."""
+"""The accuracy matrices of all runs under a folder, as one long table."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clnorm.errors import ClnormError, UserError
-from clnorm.results.load import describe_record, read_records, widen
+from clnorm.results.frames.finished import OnUnreadable, read_finished
 from clnorm.results.record import RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def load_matrices(folder: str | Path, *, on_unreadable: Callable[[ClnormError], None] | None = None) -> "pd.DataFrame":
+def load_matrices(folder: str | Path, *, on_unreadable: OnUnreadable = None) -> "pd.DataFrame":
     """One row for each accuracy that a finished run under a folder has.
 
     Args:
@@ -26,22 +25,12 @@ def load_matrices(folder: str | Path, *, on_unreadable: Callable[[ClnormError], 
         `clips`, how many it is of. Joint training is tested after the last experience alone.
 
     Raises:
-        UserError: there is no such folder, or no finished run in it.
-        ClnormError: a record is damaged, or none can be read.
+        UserError, ClnormError: as `read_finished`.
     """
     import pandas as pd
 
-    read = read_records(Path(folder), on_unreadable)
-    rows = [
-        {**shared, **entry}
-        for file, record in read
-        if record.status == "finished"
-        for shared in [{**describe_record(record), **widen(record, file, ["config"])}]
-        for entry in _entries(record)
-    ]
-    if not rows:
-        raise UserError("holds no finished run", where=str(folder), hint=f"go on with them: clnorm runs {folder}")
-    return pd.DataFrame(rows)
+    runs = read_finished(folder, on_unreadable=on_unreadable)
+    return pd.DataFrame([{**shared, **entry} for _, record, shared in runs for entry in _entries(record)])
 
 
 def _entries(record: RunRecord) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,62 @@
+"""Figures of confusion: which class is taken for which, and what is old and new."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from clnorm.errors import UserError
+from clnorm.figures.names import label_norms, list_norms
+from clnorm.figures.style import create_panels, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MOST_NAMED = 26  # classes whose names fit beside a panel
+
+
+def plot_confusion(confusion: pd.DataFrame, *, columns: int = 2) -> "Figure":
+    """The share of each class's test clips that are taken for each other in the end, over all seeds with one order.
+
+    Classes stand in the order in which they were learned; lines part the experiences, so that what is taken for classes
+    of a later one stands right of the diagonal's blocks. A panel for each norm and strategy.
+
+    Args:
+        confusion: of `load_confusion`, of runs of one setting.
+        columns: of the paper that it is wide, 1 or 2.
+
+    Raises:
+        UserError: the runs have their classes in several orders, or there are more panels than fit a page.
+    """
+    rows = label_norms(confusion)
+    orders = {tuple(own["class"]) for _, own in rows.drop_duplicates(["run", "place"]).groupby("run")}
+    if len(orders) > 1:
+        what, hint = f"the runs have {len(orders)} orders of their classes", "choose one with --where seed=0"
+        raise UserError(what, where="figure", hint=hint)
+    (names,) = orders
+    begins = rows.drop_duplicates("place").sort_values("place").groupby("experience", sort=True)["place"].min().tolist()
+    cells = [
+        (norm, strategy)
+        for strategy in dict.fromkeys(rows["strategy"])
+        for norm in list_norms(rows)
+        if ((rows["norm"] == norm) & (rows["strategy"] == strategy)).any()
+    ]
+    with styled():
+        least = 3.0 if len(names) <= _MOST_NAMED else 2.0
+        figure, panels = create_panels(
+            [f"{norm}, {strategy}" for norm, strategy in cells], columns=columns, height=least, least=least, share=False
+        )
+        for axes, (norm, strategy) in zip(panels, cells, strict=True):
+            own = rows[(rows["norm"] == norm) & (rows["strategy"] == strategy)]
+            counts = own.pivot_table(index="place", columns="taken", values="clips", aggfunc="sum").to_numpy(float)
+            axes.imshow(counts / counts.sum(axis=1, keepdims=True), vmin=0, vmax=1, cmap="Blues")
+            axes.grid(visible=False)
+            for begin in begins[1:]:
+                axes.axhline(begin - 0.5, color="black", linewidth=0.5)
+                axes.axvline(begin - 0.5, color="black", linewidth=0.5)
+            if len(names) <= _MOST_NAMED:
+                axes.set_yticks(range(len(names)), names, fontsize=5)
+                axes.set_xticks(np.arange(len(names)), names, rotation=90, fontsize=5)
+            axes.set_xlabel("taken for")
+            axes.set_ylabel("class")
+    return figure

@@ -1,0 +1,61 @@
+"""Figures of where forgetting lives."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from clnorm.figures.names import label_norms, list_norms
+from clnorm.figures.style import create_panels, label_left, styled
+from clnorm.results.explanation import PARTS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_COLOURS = dict(zip(PARTS, ("#56B4E9", "#E69F00", "#0072B2"), strict=True))
+_HATCHES = dict(zip(PARTS, ("", "///", "..."), strict=True))
+
+
+def plot_explanation(explanations: pd.DataFrame, *, columns: int = 2) -> "Figure":
+    """The parts of forgetting in points, stacked, as means over old experiences and seeds; a panel for each strategy.
+
+    A part below zero hangs below the line, so that the sum of the bars above it less those below is the forgetting,
+    which a mark shows.
+
+    Args:
+        explanations: of `load_explanations`, of runs of one setting.
+        columns: of the paper that it is wide, 1 or 2.
+
+    Raises:
+        UserError: there are more panels than fit a page.
+    """
+    rows = label_norms(explanations)
+    means = 100 * rows.groupby(["strategy", "norm", "part"])["value"].mean()
+    norms, strategies = list_norms(rows), list(dict.fromkeys(rows["strategy"]))
+    with styled():
+        figure, panels = create_panels(strategies, columns=columns)
+        for axes, strategy in zip(panels, strategies, strict=True):
+            present = [norm for norm in norms if (strategy, norm, PARTS[0]) in means]
+            above, below = np.zeros(len(present)), np.zeros(len(present))
+            for part in PARTS:
+                values = np.array([means[strategy, norm, part] for norm in present])
+                axes.bar(
+                    present,
+                    values,
+                    0.6,
+                    bottom=np.where(values >= 0, above, below),
+                    color=_COLOURS[part],
+                    hatch=_HATCHES[part],
+                    edgecolor="white",
+                    linewidth=0.4,
+                    label=part,
+                )
+                above, below = above + values.clip(min=0), below + values.clip(max=0)
+            axes.plot(
+                present, above + below, linestyle="", marker="_", markersize=12, color="black", label="forgetting"
+            )
+            axes.axhline(0, color="black", linewidth=0.6)
+        label_left(panels, "forgetting (points)")
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4 if columns == 2 else 2)
+    return figure

@@ -1,0 +1,49 @@
+"""Figures of the training itself."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from clnorm.figures.names import label_norms, list_norms
+from clnorm.figures.style import add_legend, create_panels, label_left, looks_of, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def plot_losses(losses: pd.DataFrame, *, columns: int = 2) -> "Figure":
+    """The training loss of each epoch, one thin line a seed and their mean; lines part the experiences.
+
+    A panel for each strategy. Losses of several strategies are of other sums, and compare within one alone.
+
+    Args:
+        losses: of `load_losses`, of runs of one setting.
+        columns: of the paper that it is wide, 1 or 2.
+
+    Raises:
+        UserError: there are more panels than fit a page.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    rows = label_norms(losses)
+    norms, strategies = list_norms(rows), list(dict.fromkeys(rows["strategy"]))
+    looks = looks_of(norms)
+    with styled():
+        figure, panels = create_panels(strategies, columns=columns, least=2.2, share=False)
+        for axes, strategy in zip(panels, strategies, strict=True):
+            of_strategy = rows[rows["strategy"] == strategy]
+            for norm in norms:
+                own, look = of_strategy[of_strategy["norm"] == norm], looks[norm]
+                for _, of_seed in own.groupby("run"):
+                    axes.plot(of_seed["passed"], of_seed["loss"], color=look.color, linewidth=0.4, alpha=0.5)
+                mean = own.groupby("passed")["loss"].mean()
+                if len(mean):
+                    axes.plot(mean.index, mean, color=look.color, linestyle=look.linestyle, label=norm)
+            for begin in of_strategy.groupby("experience")["passed"].min().iloc[1:]:
+                axes.axvline(begin - 0.5, color="#7F7F7F", linewidth=0.5, linestyle=":")
+            axes.set_xlabel("epochs passed")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.set_ylim(bottom=0)
+        label_left(panels, "training loss")
+        add_legend(figure, panels[0], columns=columns)
+    return figure

@@ -1,0 +1,43 @@
+"""Where the forgetting of all runs under a folder lives, as one long table."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clnorm.errors import UserError
+from clnorm.results.explanation import EXPLANATION_FILE, PARTS, read_explanation
+from clnorm.results.frames.finished import OnUnreadable, read_finished
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def load_explanations(folder: str | Path, *, on_unreadable: OnUnreadable = None) -> "pd.DataFrame":
+    """One row for each part of the forgetting of each old experience of the finished runs that were explained.
+
+    Args:
+        folder: where the folders of runs lie, at any depth.
+        on_unreadable: as of `load_results`.
+
+    Returns:
+        The columns of `load_results` with those of its group `config`, but for metric and value; instead `on`, the old
+        experience, counted from 1, `part`, which is statistics, head or features, and `value` of it (-1 to 1); the
+        three sum to the forgetting of the experience.
+
+    Raises:
+        UserError: no run was explained; or as `read_finished`.
+        ClnormError: a file is damaged; or as `read_finished`.
+    """
+    import pandas as pd
+
+    rows = []
+    for path, _, shared in read_finished(folder, on_unreadable=on_unreadable):
+        if (found := read_explanation(path)) is not None:
+            rows += [
+                {**shared, "on": tested, "part": part, "value": value}
+                for part in PARTS
+                for tested, value in enumerate(getattr(found, part), start=1)
+            ]
+    if not rows:
+        what, hint = f"no finished run has {EXPLANATION_FILE}", "make it with: clnorm explain RUN"
+        raise UserError(what, where=str(folder), hint=hint)
+    return pd.DataFrame(rows)

@@ -3,15 +3,33 @@
 import pandas as pd
 
 from clnorm.catalogue import NORMS, STRATEGIES
+from clnorm.errors import UserError
 from clnorm.results.grid import ordered_names
 from clnorm.results.record import label_norm
 
 
 def label_norms(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the label of a run in its norm's name, ordered by strategy as tables are."""
+    """The rows with the label of a run in its norm's name, ordered by strategy as tables are.
+
+    Raises:
+        UserError: a norm under a strategy lacks a seed that others have, so that means would be of other seeds, or has
+            two runs with one.
+    """
     named = rows.assign(norm=list(map(label_norm, rows["norm"], rows["label"])))
+    _refuse_gaps(named)
     place = {name: index for index, name in enumerate(ordered_names(set(rows["strategy"]), STRATEGIES))}
     return named.sort_values("strategy", key=lambda names: names.map(place), kind="stable")
+
+
+def _refuse_gaps(rows: pd.DataFrame) -> None:
+    wanted = set(rows["seed"])
+    for (norm, strategy), own in rows.groupby(["norm", "strategy"], sort=False):
+        name = f"{norm} with {strategy}"
+        if lacking := sorted(wanted - set(own["seed"])):
+            what = f"{name} has no finished run with seed {', '.join(map(str, lacking))}, which others have"
+            raise UserError(what, where="figure", hint="run it, or choose seeds or norms with --where")
+        if "run" in own and (several := own.groupby("seed")["run"].nunique()).max() > 1:
+            raise UserError(f"{name} has several runs with seed {several.idxmax()}", where="figure")
 
 
 def list_norms(rows: pd.DataFrame) -> list[str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_KEYS = ["norm", "strategy", "seed"]  # of a run among those of one setting
 _DARK = 0.55  # accuracies above which a heat map's numbers are white
 
 
@@ -32,11 +33,11 @@ def plot_accuracy(matrices: pd.DataFrame, *, columns: int = 2) -> "Figure":
     """
     from matplotlib.ticker import MaxNLocator
 
+    matrices = label_norms(matrices)
     seen = matrices[matrices["on"] <= matrices["after"]]
     weighted = seen.assign(right=seen["accuracy"] * seen["clips"])
-    sums = weighted.groupby(["norm", "label", "strategy", "seed", "after"], sort=False)[["right", "clips"]].sum()
+    sums = weighted.groupby([*_KEYS, "after"], sort=False)[["right", "clips"]].sum()
     values = (sums["right"] / sums["clips"]).rename("value").reset_index()
-    values = label_norms(values)
     norms, strategies = _names(values)
     looks, joint = looks_of(norms), values[values["strategy"] == "joint"]
     with styled():
@@ -111,14 +112,13 @@ def plot_tradeoff(matrices: pd.DataFrame, *, columns: int = 1) -> "Figure":
     Raises:
         UserError: no run has learned two experiences in turn, or there are more panels than fit a page.
     """
-    keys = ["norm", "label", "strategy", "seed"]
-    runs = matrices[matrices.groupby(keys)["after"].transform("nunique") > 1]
-    learned = runs[runs["after"] == runs["on"]].groupby(keys, sort=False)["accuracy"].mean()
-    last = runs["after"] == runs.groupby(keys)["after"].transform("max")
-    kept = runs[last & (runs["on"] < runs["after"])].groupby(keys, sort=False)["accuracy"].mean()
+    matrices = label_norms(matrices)
+    runs = matrices[matrices.groupby(_KEYS)["after"].transform("nunique") > 1]
+    learned = runs[runs["after"] == runs["on"]].groupby(_KEYS, sort=False)["accuracy"].mean()
+    last = runs["after"] == runs.groupby(_KEYS)["after"].transform("max")
+    kept = runs[last & (runs["on"] < runs["after"])].groupby(_KEYS, sort=False)["accuracy"].mean()
     values = pd.DataFrame({"learned": learned, "kept": kept}).reset_index()
     _require(values)
-    values = label_norms(values)
     norms, strategies = _names(values)
     looks = looks_of(norms)
     with styled():
@@ -180,14 +180,14 @@ def plot_matrix(matrices: pd.DataFrame, *, columns: int = 2) -> "Figure":
 
 def _forgotten(matrices: pd.DataFrame) -> pd.DataFrame:
     """max_{j <= t < T} R[t, j] - R[T, j] of each run and experience j < T, in column `value`."""
-    keys = ["norm", "label", "strategy", "seed"]
-    end = matrices.groupby(keys)["after"].transform("max")
+    matrices = label_norms(matrices)
+    end = matrices.groupby(_KEYS)["after"].transform("max")
     old = matrices[(matrices["on"] < end) & (matrices["on"] <= matrices["after"])]
     final = old["after"] == end[old.index]
-    best = old[~final].groupby([*keys, "on"], sort=False)["accuracy"].max()
-    lost = (best - old[final].set_index([*keys, "on"])["accuracy"]).dropna().rename("value").reset_index()
+    best = old[~final].groupby([*_KEYS, "on"], sort=False)["accuracy"].max()
+    lost = (best - old[final].set_index([*_KEYS, "on"])["accuracy"]).dropna().rename("value").reset_index()
     _require(lost)
-    return label_norms(lost)
+    return lost
 
 
 def _require(values: pd.DataFrame) -> None:

@@ -117,10 +117,23 @@ def test_the_same_figure_is_the_same_file_and_the_settings_outside_stay(tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"a.{ending}", f"b.{ending}"]
 
 
+def lacking():
+    frame = matrices()
+    return frame[~((frame["norm"] == "ln") & (frame["strategy"] == "naive") & (frame["seed"] == 1))]
+
+
+def twice():
+    frame = matrices()
+    own = (frame["norm"] == "cn") & (frame["seed"] == 0) & (frame["strategy"] == "naive")
+    return pd.concat([frame.assign(run="a"), frame[own].assign(run="b")], ignore_index=True)
+
+
 REFUSED = [
     (lambda: plot_accuracy(matrices(joint=JOINT)), "all runs are joint training"),
     (lambda: plot_forgetting(matrices(joint=JOINT)), "no run has learned two experiences in turn"),
     (lambda: plot_tradeoff(matrices(joint=JOINT)), "no run has learned two experiences in turn"),
+    (lambda: plot_accuracy(lacking()), "ln with naive has no finished run with seed 1, which others have; run it"),
+    (lambda: plot_accuracy(twice()), "cn with naive has several runs with seed 0"),
     (lambda: plot_accuracy(matrices(), columns=3), "columns: 3 is not legal; legal: 1, 2"),
     (lambda: plot_accuracy(matrices(**{f"s{i}": SEEDS for i in range(13)})), "13 panels; legal: 1 to 12; .*--where"),
     (lambda: plot_ranks(runs({("bn", "naive"): [0.1, 0.2], ("ln", "naive"): [0.1, 0.2]})), "3 or more to compare"),

@@ -112,7 +112,7 @@ def test_confusion_is_the_share_of_each_class_over_all_seeds(kept):
     # After the last step both clips of the first class are taken for the second, and one of the second for the first.
     assert axes.images[0].get_array().tolist() == [[0.0, 1.0], [0.5, 0.5]]
     assert len(axes.lines) == 2, "a line each way between the experiences"
-    other = frame.assign(place=1 - frame["place"]).sort_values("place").assign(run="other")
+    other = frame.assign(place=1 - frame["place"]).sort_values("place").assign(run="other", seed=frame["seed"] + 2)
     with pytest.raises(UserError, match="2 orders of their classes; choose one with --where seed=0"):
         plot_confusion(pd.concat([frame, other], ignore_index=True))
 

@@ -36,6 +36,12 @@ def add_table(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         help="of runs under several orders of the classes, the range over orders, and Kendall's tau of the norms' "
         "ranking between them; rich, markdown or csv",
     )
+    table.add_argument(
+        "--explain",
+        nargs=3,
+        metavar=("NORM", "STRATEGY", "METRIC"),
+        help="instead of the table, one of its numbers with the runs behind it",
+    )
     table.add_argument("--bib", metavar="FILE", help="for latex: cite papers, and write their BibTeX entries to FILE")
     table.set_defaults(verb=_table)
 
@@ -46,13 +52,19 @@ def _table(options: argparse.Namespace) -> None:
     from clnorm.files import replace_file
     from clnorm.results.load import load_results
     from clnorm.results.names import parse_names
+    from clnorm.results.provenance import explain_cell
     from clnorm.results.selection import select
     from clnorm.results.tables import make_bibliography, make_table
 
     unreadable: list[ClnormError] = []
-    columns = ["config", *(["order"] if options.orders else [])]
+    columns = ["config", *(["order"] if options.orders else []), *(["folder"] if options.explain else [])]
     loaded = load_results(options.folder, columns=columns, on_unreadable=unreadable.append)
     results = select(loaded, options.where)
+    if options.explain is not None:
+        _refuse_beside(options, "explain", ("versus", "name", "bib", "orders"))
+        print_text(explain_cell(results, *options.explain))
+        refuse_unreadable(unreadable)
+        return
     metrics = [name.strip() for name in options.metrics.split(",") if name.strip()]
     if options.orders:
         _print_orders(options, results, metrics)
@@ -84,10 +96,14 @@ def _note_unheld(results: "pd.DataFrame", metrics: Sequence[str], folder: str) -
             print_note(f"no run holds {name}: compute it from what they keep with clnorm metrics add {name} {folder}")
 
 
+def _refuse_beside(options: argparse.Namespace, flag: str, others: Sequence[str]) -> None:
+    for other in others:
+        if getattr(options, other):
+            raise UserError(f"--{other} does nothing with it", where=f"--{flag}", hint="leave out one of the two")
+
+
 def _print_orders(options: argparse.Namespace, results: "pd.DataFrame", metrics: list[str]) -> None:
     from clnorm.results.orders import make_orders_table
 
-    for flag in ("versus", "name", "bib"):
-        if getattr(options, flag):
-            raise UserError(f"--{flag} is for a table of one order", where="--orders", hint="leave out one of the two")
+    _refuse_beside(options, "orders", ("versus", "name", "bib"))
     print_text(make_orders_table(results, metrics=metrics, format=options.format))

@@ -1,0 +1,50 @@
+"""The runs behind the numbers of a table."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from clnorm.errors import UserError
+from clnorm.evaluation.metrics import find_metric
+from clnorm.results.grid import create_grid
+from clnorm.results.percent import percent
+from clnorm.results.record import label_norm
+
+
+def explain_cell(df: pd.DataFrame, norm: str, strategy: str, metric: str) -> str:
+    """One number of a table, and each run that it comes from, with its seed, its value and where it lies.
+
+    Args:
+        df: as for `make_table`; with a column `folder` it says where runs lie.
+        norm: a row's name, with its label where it has one.
+        strategy: a column group's name.
+        metric: its key.
+
+    Returns:
+        The text, ending in a newline.
+
+    Raises:
+        UserError: there is no such cell, or no table could be made of the runs.
+    """
+    grid = create_grid(df, metrics=[metric])
+    for name, legal, where in ((norm, grid.norms, "norm"), (strategy, grid.strategies, "strategy")):
+        if name not in legal:
+            raise UserError(f"no run has {where} {name!r}", where="--explain", legal=legal, given=name)
+    cell, title = grid.cells[norm, strategy, metric], find_metric(metric).title
+    rows = df.assign(norm=[label_norm(*pair) for pair in zip(df["norm"], df["label"], strict=True)])
+    own = rows[(rows["norm"] == norm) & (rows["strategy"] == strategy)].sort_values("seed", kind="stable")
+    if cell.interval is None:
+        lacking = sorted(set(grid.seeds) - set(cell.values))
+        told = f"--, since seed {', '.join(map(str, lacking))} has no finished run with a value"
+    else:
+        told = f"{percent(cell.interval.mean)} %, the mean over {cell.interval.n} seeds"
+        if cell.interval.n > 1:
+            told += f" ± {percent(cell.interval.half_width)}, half of the 95 % Student-t interval"
+    return "\n".join([f"{title} of {norm} with {strategy}: {told}", *_list_runs(own, metric)]) + "\n"
+
+
+def _list_runs(rows: pd.DataFrame, metric: str) -> Iterator[str]:
+    for run, of_run in rows.groupby("run", sort=False):
+        first, found = of_run.iloc[0], of_run.loc[of_run["metric"] == metric, "value"].dropna()
+        value = f"{100 * float(found.iloc[0])!r} %" if len(found) else f"no value ({first['status']})"
+        yield f"  seed {first['seed']}: {value}  {first.get('folder', run)}"

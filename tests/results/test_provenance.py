@@ -1,0 +1,49 @@
+"""What stands behind a number of a table."""
+
+import pytest
+
+from clnorm.cli.main import main
+from clnorm.errors import UserError
+from clnorm.results.provenance import explain_cell
+from tests.results.frames import runs
+
+VALUES = {("cn", "naive"): [0.5, 0.6, 0.7], ("bn", "naive"): [0.1, 0.2, 0.3], ("cn", "replay"): [0.9]}
+
+
+def test_a_number_is_told_with_each_run_behind_it():
+    df = runs(VALUES)
+    text = explain_cell(df, "cn", "naive", "accuracy")
+    head, *lines = text.splitlines()
+    assert head == "ACC of cn with naive: 60.0 %, the mean over 3 seeds ± 24.8, half of the 95 % Student-t interval"
+    wanted = df[(df["norm"] == "cn") & (df["strategy"] == "naive") & (df["metric"] == "accuracy")]
+    assert [line.split() for line in lines] == [
+        ["seed", f"{seed}:", f"{100 * float(value)!r}", "%", run]
+        for seed, value, run in wanted[["seed", "value", "run"]].itertuples(index=False, name=None)
+    ]
+
+
+def test_an_empty_cell_says_which_seeds_it_lacks():
+    text = explain_cell(runs(VALUES), "cn", "replay", "accuracy")
+    assert "ACC of cn with replay: --, since seed 1, 2 has no finished run with a value" in text
+    assert text.count("seed 0: 90.0 %") == 1
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        (("cm", "naive", "accuracy"), "no run has norm 'cm'; did you mean 'cn'"),
+        (("cn", "naiv", "accuracy"), "no run has strategy 'naiv'; did you mean 'naive'"),
+        (("cn", "naive", "acuracy"), "unknown metric 'acuracy'; did you mean 'accuracy'"),
+    ],
+)
+def test_a_cell_that_is_not_there(cell, words):
+    with pytest.raises(UserError, match=words):
+        explain_cell(runs(VALUES), *cell)
+
+
+def test_flags_that_would_do_nothing_beside_it_are_refused(capsys):
+    words = ["table", "results/synthetic_cn", "--explain", "cn", "naive", "accuracy"]
+    assert main([*words, "--versus", "bn"]) == 2
+    assert "--explain: --versus does nothing with it" in capsys.readouterr().err
+    assert main(words) == 0
+    assert capsys.readouterr().out.count("results/synthetic_cn/synthetic-lsvit_nano-cn-naive") == 3

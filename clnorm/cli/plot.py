@@ -3,7 +3,7 @@
 import argparse
 
 from clnorm.cli.flags import Verbs
-from clnorm.cli.output import print_note, refuse_unreadable
+from clnorm.cli.output import print_text, refuse_unreadable
 from clnorm.errors import ClnormError, UserError
 
 
@@ -39,5 +39,5 @@ def _plot(options: argparse.Namespace) -> None:
     frame = select(kind.load(options.folder, on_unreadable=unreadable.append), options.where)
     check_one_setting(frame, where="plot")
     save_figure(kind.draw(frame, columns=options.columns, **chosen), options.out)
-    print_note(f"wrote {options.out}")
+    print_text(f"wrote {options.out}")
     refuse_unreadable(unreadable)

@@ -97,7 +97,7 @@ def test_the_same_flags_in_every_verb(tmp_path, capsys):
 def test_list_alone_lists_what_can_be_listed(capsys):
     assert main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[2] for line in lines] == [*REGISTRIES, "metrics", "config"]
+    assert [line.split()[2] for line in lines] == [*REGISTRIES, "metrics", "figures", "config"]
     assert all(main(line.split()[1:3]) == 0 for line in lines)
 
 

@@ -179,6 +179,6 @@ def test_matrices_of_all_finished_runs_and_the_command(kept, capsys):
     assert "experiences learned" in out.read_text()
     assert main(["plot", str(kept), "--figure", "ranks", "--out", str(out), "--metric", "accuracy"]) == 2
     assert main(["plot", str(kept), "--figure", "matrix", "--out", str(out), "--metric", "accuracy"]) == 2
-    said = capsys.readouterr().err
-    assert "wrote" in said
-    assert "--metric: matrix is of no one metric" in said
+    captured = capsys.readouterr()
+    assert captured.out == f"wrote {out}\n"
+    assert "--metric: matrix is of no one metric" in captured.err

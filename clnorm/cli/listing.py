@@ -50,7 +50,7 @@ def _list_kinds() -> str:
 
 
 def _list_figures() -> str:
-    from clnorm.figures.figures import FIGURES
+    from clnorm.figures.registry import FIGURES
 
     return "\n".join(f"{name:<20}{kind.text}" for name, kind in FIGURES.items())
 

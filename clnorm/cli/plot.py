@@ -1,10 +1,13 @@
 """`clnorm plot`."""
 
 import argparse
+from pathlib import Path
 
 from clnorm.cli.flags import Verbs
-from clnorm.cli.output import print_text, refuse_unreadable
+from clnorm.cli.output import print_note, print_text, refuse_unreadable
 from clnorm.errors import ClnormError, UserError
+
+_MOST = 5  # runs that are named where they are left out
 
 
 def add_plot(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -12,7 +15,7 @@ def add_plot(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     plot.add_argument("folder", help="folder of run folders")
     plot.add_argument("--figure", metavar="NAME", required=True, help="which; see: clnorm list figures")
     plot.add_argument("--out", metavar="FILE", required=True, help="file to write: .pdf, .svg or .png")
-    plot.add_argument("--columns", type=int, default=2, help="how many of a paper it is wide: 1 or 2 (default: 2)")
+    plot.add_argument("--columns", type=int, default=2, help="a paper's columns that it spans: 1 or 2 (default: 2)")
     plot.add_argument("--metric", metavar="NAME", help="for ranks: the metric that decides (default: accuracy)")
     plot.add_argument("--measure", metavar="NAME", help="for sites: what was measured (default: effective_rank)")
     plot.add_argument(
@@ -22,7 +25,7 @@ def add_plot(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 
 def _plot(options: argparse.Namespace) -> None:
-    from clnorm.figures.figures import FIGURES
+    from clnorm.figures.registry import FIGURES
     from clnorm.figures.style import check_format, save_figure
     from clnorm.results.selection import check_one_setting, select
 
@@ -36,8 +39,14 @@ def _plot(options: argparse.Namespace) -> None:
             raise UserError(f"{options.figure} is of no one {name}", where=f"--{name}", hint="leave it out")
     check_format(options.out)
     unreadable: list[ClnormError] = []
-    frame = select(kind.load(options.folder, on_unreadable=unreadable.append), options.where)
+    lacking: list[Path] = []
+    loaded = kind.load(options.folder, on_unreadable=unreadable.append, on_lacking=lacking.append)
+    frame = select(loaded, options.where)
     check_one_setting(frame, where="plot")
     save_figure(kind.draw(frame, columns=options.columns, **chosen), options.out)
     print_text(f"wrote {options.out}")
+    if lacking:
+        named = ", ".join(path.name for path in lacking[:_MOST])
+        more = f" and {len(lacking) - _MOST} more" if len(lacking) > _MOST else ""
+        print_note(f"left out, since they do not keep what it is drawn from: {named}{more}")
     refuse_unreadable(unreadable)

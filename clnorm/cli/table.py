@@ -61,7 +61,7 @@ def _table(options: argparse.Namespace) -> None:
     loaded = load_results(options.folder, columns=columns, on_unreadable=unreadable.append)
     results = select(loaded, options.where)
     if options.explain is not None:
-        _refuse_beside(options, "explain", ("versus", "name", "bib", "orders"))
+        _refuse_beside(options, "explain", ("versus", "name", "bib", "orders", "format", "metrics"))
         print_text(explain_cell(results, *options.explain))
         refuse_unreadable(unreadable)
         return
@@ -98,7 +98,8 @@ def _note_unheld(results: "pd.DataFrame", metrics: Sequence[str], folder: str) -
 
 def _refuse_beside(options: argparse.Namespace, flag: str, others: Sequence[str]) -> None:
     for other in others:
-        if getattr(options, other):
+        given = getattr(options, other)
+        if other in options.given_flags or given is True or (isinstance(given, list) and given):
             raise UserError(f"--{other} does nothing with it", where=f"--{flag}", hint="leave out one of the two")
 
 

@@ -9,7 +9,7 @@ from clnorm.results.record import label_norm
 
 
 def label_norms(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the label of a run in its norm's name, ordered by strategy as tables are.
+    """The rows with the label of a run in its norm's name.
 
     Raises:
         UserError: a norm under a strategy lacks a seed that others have, so that means would be of other seeds, or has
@@ -17,8 +17,7 @@ def label_norms(rows: pd.DataFrame) -> pd.DataFrame:
     """
     named = rows.assign(norm=list(map(label_norm, rows["norm"], rows["label"])))
     _refuse_gaps(named)
-    place = {name: index for index, name in enumerate(ordered_names(set(rows["strategy"]), STRATEGIES))}
-    return named.sort_values("strategy", key=lambda names: names.map(place), kind="stable")
+    return named
 
 
 def _refuse_gaps(rows: pd.DataFrame) -> None:
@@ -40,3 +39,9 @@ def list_norms(rows: pd.DataFrame) -> list[str]:
 def list_strategies(rows: pd.DataFrame) -> list[str]:
     """Strategies in the order of the catalogue, then the others by alphabet."""
     return list(ordered_names(set(rows["strategy"]), STRATEGIES))
+
+
+def list_cells(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """Each norm and strategy that has runs, strategy by strategy."""
+    present = set(zip(rows["norm"], rows["strategy"], strict=True))
+    return [(norm, name) for name in list_strategies(rows) for norm in list_norms(rows) if (norm, name) in present]

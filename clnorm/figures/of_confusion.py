@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from clnorm.errors import UserError
-from clnorm.figures.names import label_norms, list_norms
+from clnorm.figures.names import label_norms, list_cells
 from clnorm.figures.style import create_panels, styled
 
 if TYPE_CHECKING:
@@ -35,12 +35,7 @@ def plot_confusion(confusion: pd.DataFrame, *, columns: int = 2) -> "Figure":
         raise UserError(what, where="figure", hint=hint)
     (names,) = orders
     begins = rows.drop_duplicates("place").sort_values("place").groupby("experience", sort=True)["place"].min().tolist()
-    cells = [
-        (norm, strategy)
-        for strategy in dict.fromkeys(rows["strategy"])
-        for norm in list_norms(rows)
-        if ((rows["norm"] == norm) & (rows["strategy"] == strategy)).any()
-    ]
+    cells = list_cells(rows)
     with styled():
         least = 3.0 if len(names) <= _MOST_NAMED else 2.0
         figure, panels = create_panels(
@@ -48,8 +43,8 @@ def plot_confusion(confusion: pd.DataFrame, *, columns: int = 2) -> "Figure":
         )
         for axes, (norm, strategy) in zip(panels, cells, strict=True):
             own = rows[(rows["norm"] == norm) & (rows["strategy"] == strategy)]
-            counts = own.pivot_table(index="place", columns="taken", values="clips", aggfunc="sum").to_numpy(float)
-            axes.imshow(counts / counts.sum(axis=1, keepdims=True), vmin=0, vmax=1, cmap="Blues")
+            counts = own.pivot_table(index="place", columns="taken", values="clips", aggfunc="sum", fill_value=0)
+            axes.imshow(counts.div(counts.sum(axis=1), axis=0), vmin=0, vmax=1, cmap="Blues")
             axes.grid(visible=False)
             for begin in begins[1:]:
                 axes.axhline(begin - 0.5, color="black", linewidth=0.5)

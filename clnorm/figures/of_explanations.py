@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from clnorm.figures.names import label_norms, list_norms
-from clnorm.figures.style import create_panels, label_left, styled
+from clnorm.figures.names import label_norms, list_norms, list_strategies
+from clnorm.figures.style import add_legend, create_panels, label_left, styled
 from clnorm.results.explanation import PARTS
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def plot_explanation(explanations: pd.DataFrame, *, columns: int = 2) -> "Figure
     """
     rows = label_norms(explanations)
     means = 100 * rows.groupby(["strategy", "norm", "part"])["value"].mean()
-    norms, strategies = list_norms(rows), list(dict.fromkeys(rows["strategy"]))
+    norms, strategies = list_norms(rows), list_strategies(rows)
     with styled():
         figure, panels = create_panels(strategies, columns=columns)
         for axes, strategy in zip(panels, strategies, strict=True):
@@ -56,6 +56,5 @@ def plot_explanation(explanations: pd.DataFrame, *, columns: int = 2) -> "Figure
             )
             axes.axhline(0, color="black", linewidth=0.6)
         label_left(panels, "forgetting (points)")
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4 if columns == 2 else 2)
+        add_legend(figure, panels, columns=columns)
     return figure

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from clnorm.figures.names import label_norms, list_norms
+from clnorm.figures.names import label_norms, list_norms, list_strategies
 from clnorm.figures.style import add_legend, create_panels, label_left, looks_of, styled
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def plot_losses(losses: pd.DataFrame, *, columns: int = 2) -> "Figure":
     from matplotlib.ticker import MaxNLocator
 
     rows = label_norms(losses)
-    norms, strategies = list_norms(rows), list(dict.fromkeys(rows["strategy"]))
+    norms, strategies = list_norms(rows), list_strategies(rows)
     looks = looks_of(norms)
     with styled():
         figure, panels = create_panels(strategies, columns=columns, least=2.2, share=False)
@@ -45,5 +45,5 @@ def plot_losses(losses: pd.DataFrame, *, columns: int = 2) -> "Figure":
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_ylim(bottom=0)
         label_left(panels, "training loss")
-        add_legend(figure, panels[0], columns=columns)
+        add_legend(figure, panels, columns=columns)
     return figure

@@ -8,7 +8,7 @@ import pandas as pd
 
 from clnorm.errors import UserError
 from clnorm.evaluation.stats import Interval, t_interval
-from clnorm.figures.names import label_norms, list_norms, list_strategies
+from clnorm.figures.names import label_norms, list_cells, list_norms, list_strategies
 from clnorm.figures.style import Look, add_legend, create_panels, label_left, looks_of, styled
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def plot_accuracy(matrices: pd.DataFrame, *, columns: int = 2) -> "Figure":
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_ylim(0, 102)
         label_left(panels, "accuracy on all seen (%)")
-        add_legend(figure, panels[0], columns=columns)
+        add_legend(figure, panels, columns=columns)
     return figure
 
 
@@ -97,7 +97,7 @@ def plot_forgetting(matrices: pd.DataFrame, *, columns: int = 2) -> "Figure":
             axes.set_xlabel("experience")
             axes.set_xticks(sorted(lost["on"].unique()))
         label_left(panels, "forgetting (points)")
-        add_legend(figure, panels[0], columns=columns)
+        add_legend(figure, panels, columns=columns)
     return figure
 
 
@@ -140,7 +140,7 @@ def plot_tradeoff(matrices: pd.DataFrame, *, columns: int = 1) -> "Figure":
                 )
             axes.set_xlabel("learned (%)")
         label_left(panels, "kept in the end (%)")
-        add_legend(figure, panels[0], columns=columns)
+        add_legend(figure, panels, columns=columns)
     return figure
 
 
@@ -155,9 +155,7 @@ def plot_matrix(matrices: pd.DataFrame, *, columns: int = 2) -> "Figure":
         UserError: there are more panels than fit a page.
     """
     named = label_norms(matrices)
-    norms, strategies = _names(named, with_joint=True)
-    present = set(zip(named["norm"], named["strategy"], strict=True))
-    cells = [(norm, strategy) for strategy in strategies for norm in norms if (norm, strategy) in present]
+    cells = list_cells(named)
     with styled():
         figure, panels = create_panels([f"{n}, {s}" for n, s in cells], columns=columns, height=2.0, share=False)
         for axes, (norm, strategy) in zip(panels, cells, strict=True):
@@ -196,14 +194,13 @@ def _require(values: pd.DataFrame) -> None:
         raise UserError(what, where="figure", hint="train one, such as: clnorm run --strategy naive")
 
 
-def _names(values: pd.DataFrame, *, with_joint: bool = False) -> tuple[list[str], list[str]]:
-    """Norms and strategies in the order of tables; joint training has no course of its own."""
-    strategies = list_strategies(values)
-    chosen = strategies if with_joint else [name for name in strategies if name != "joint"]
-    if not chosen:
+def _names(values: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Norms and strategies in the order of tables, but for joint training, which has no course of its own."""
+    strategies = [name for name in list_strategies(values) if name != "joint"]
+    if not strategies:
         what = "all runs are joint training, which learns at once"
         raise UserError(what, where="figure", hint="train another, such as: clnorm run --strategy naive")
-    return list_norms(values), chosen
+    return list_norms(values), strategies
 
 
 def _by_norm(values: pd.DataFrame, norms: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from clnorm.errors import UserError
 from clnorm.evaluation.metrics import find_metric
 from clnorm.evaluation.ranks import rank_with_intervals
 from clnorm.figures.names import label_norms, list_norms, list_strategies
@@ -22,17 +23,23 @@ def plot_ranks(results: pd.DataFrame, *, metric: str = "accuracy", columns: int 
         columns: of the paper that it is wide, 1 or 2.
 
     Raises:
-        UserError: there are too few norms or seeds, a seed without a partner, or more panels than fit a page.
+        UserError: no run holds the metric, it is undefined in one, there are too few norms or seeds, a seed without a
+            partner, or more panels than fit a page.
     """
     decides = find_metric(metric, where="figure")
-    rows = results[(results["status"] == "finished") & (results["metric"] == metric)]
-    rows = label_norms(rows)
+    rows = label_norms(results[(results["status"] == "finished") & (results["metric"] == decides.key)])
+    if rows.empty:
+        hint = f"compute it from what they keep: clnorm metrics add {metric} FOLDER"
+        raise UserError(f"no finished run holds {metric}", where="figure", hint=hint)
     strategies, looks = list_strategies(rows), looks_of(list_norms(rows))
     rankings = {}
     for strategy in strategies:
         own = rows[rows["strategy"] == strategy]
         values = {str(norm): dict(zip(each["seed"], each["value"], strict=True)) for norm, each in own.groupby("norm")}
-        rankings[strategy] = rank_with_intervals(values, higher_is_better=decides.higher_is_better)
+        try:
+            rankings[strategy] = rank_with_intervals(values, higher_is_better=decides.higher_is_better)
+        except UserError as error:
+            raise error.within(f"{decides.title} under {strategy}") from error
     most = max(len(ranking.ranks) for ranking in rankings.values())
     with styled():
         height = 0.55 + 0.17 * most

@@ -6,7 +6,7 @@ import pandas as pd
 
 from clnorm.errors import UserError
 from clnorm.evaluation.stats import t_interval
-from clnorm.figures.names import label_norms, list_norms
+from clnorm.figures.names import label_norms, list_norms, list_strategies
 from clnorm.figures.style import add_legend, create_panels, label_left, looks_of, styled
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def plot_sites(sites: pd.DataFrame, *, measure: str = "effective_rank", columns:
     """A measure at each norm site along the depth of the model, after the first experience and after the last.
 
     A panel for each strategy and moment; lines are means over seeds, bands their 95 % Student-t intervals, which are
-    cut below 0 and where they would make the lines flat.
+    cut below 0 and where they would make the lines flat. Norms of which the measure is undefined are not drawn.
 
     Args:
         sites: of `load_sites`, of runs of one setting.
@@ -48,7 +48,7 @@ def plot_sites(sites: pd.DataFrame, *, measure: str = "effective_rank", columns:
     rows = label_norms(sites[sites[measure].notna()])
     if rows.empty:
         raise UserError(f"{measure} is defined at no site", where="measure", hint="drift needs a second experience")
-    norms, strategies = list_norms(rows), list(dict.fromkeys(rows["strategy"]))
+    norms, strategies = list_norms(rows), list_strategies(rows)
     looks, top = looks_of(norms), _ROOM * rows.groupby(["norm", "strategy", "after", "depth"])[measure].mean().max()
     moments = [(s, t) for s in strategies for t in sorted({rows["after"].min(), rows["after"].max()})]
     with styled():
@@ -72,5 +72,5 @@ def plot_sites(sites: pd.DataFrame, *, measure: str = "effective_rank", columns:
             if top > 0:
                 axes.set_ylim(0, top)
         label_left(panels, MEASURES[measure])
-        add_legend(figure, panels[0], columns=columns)
+        add_legend(figure, panels, columns=columns)
     return figure

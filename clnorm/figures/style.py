@@ -44,6 +44,7 @@ _RC: dict[str, Any] = {
     "savefig.dpi": 300,
     "pdf.fonttype": 42,  # letters stay letters, which publishers ask for
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a name is text, whatever signs it has
     "svg.hashsalt": "clnorm",
 }
 
@@ -114,11 +115,14 @@ def create_panels(
     return figure, grid[: len(titles)]
 
 
-def add_legend(figure: "Figure", axes: "Axes", *, columns: int) -> None:
-    """One legend for all panels, below them."""
-    handles, labels = axes.get_legend_handles_labels()
-    if len(labels) > 1:
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 3 * columns))
+def add_legend(figure: "Figure", panels: "Sequence[Axes]", *, columns: int) -> None:
+    """One legend below all panels, of what any of them shows."""
+    shown: dict[str, Any] = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            shown.setdefault(label, handle)
+    if len(shown) > 1:
+        figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=min(len(shown), 3 * columns))
 
 
 def check_format(path: str | Path) -> str:

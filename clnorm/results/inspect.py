@@ -77,7 +77,8 @@ def inspect_run(folder: str | Path) -> RunView:
         UserError, ClnormError: as `read_run`, or the predictions cannot be read.
     """
     path, record = Path(folder), read_run(folder)
-    classes, confusion = count_classes(path / "predictions.parquet", record)
+    predictions = path / "predictions.parquet"
+    classes, confusion = count_classes(predictions, record) if predictions.exists() else (None, None)
     changed, file = _differ(_defaults(record.config), record.config), path / PLASTICITY_FILE
     plasticity = read_frame(file, hint="delete it to show the rest") if file.exists() else None
     return RunView(path, record, changed, classes, confusion, plasticity)
@@ -115,14 +116,12 @@ def _differ(usual: dict[str, Any], found: dict[str, Any]) -> dict[str, tuple[Any
     return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def count_classes(file: Path, record: RunRecord) -> "tuple[pd.DataFrame | None, pd.DataFrame | None]":
-    """`classes` and `confusion` of a `RunView`, from the predictions of a run; None where it left none.
+def count_classes(file: Path, record: RunRecord) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """`classes` and `confusion` of a `RunView`, from the predictions of a run.
 
     Raises:
-        ClnormError: the predictions are damaged, or those of another run.
+        ClnormError: the predictions are missing, damaged, or those of another run.
     """
-    if not file.exists():
-        return None, None
     import pandas as pd
 
     frame = read_predictions(file, record)

@@ -164,14 +164,13 @@ def _experiment(record: RunRecord) -> dict[str, Any]:
     for key, registry in names.items():
         if isinstance(flat.get(key), str) and (spec := registry.parse_own(flat[key])) is not None:
             flat[key] = spec.short
+    epochs = flat.get("train.balanced_epochs", 0)
     known = {
         "experiences": _sizes(record),
         "weights": _start(record),
         # Older versions had no others.
         "imbalance": flat.get("train.imbalance", "none"),
-        "fine_tuning": f"{epochs} epoch{'s' * (epochs != 1)}"
-        if (epochs := flat.get("train.balanced_epochs", 0))
-        else "none",
+        "fine_tuning": f"{epochs} epoch{'s' * (epochs != 1)}" if epochs else "none",
         "forward": flat.get("train.forward", "joint"),
         "eval.views": flat.get("eval.views", 1),
         "train.experiences": flat.get("train.experiences", 0),

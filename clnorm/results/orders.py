@@ -47,8 +47,8 @@ def make_orders_table(df: pd.DataFrame, *, metrics: Sequence[str], format: str =
 
     Under each order the value is the mean over its seeds. Where a norm lacks a finished run that another norm has under
     a strategy, its cells are empty. Below, for each strategy and metric: Kendall's tau-b between the norms' values
-    under two orders, as mean and least over the pairs of orders that have one, over the norms without empty
-    cells.
+    under two orders, as mean and least over the pairs of orders that have one, over the norms without
+    empty cells.
 
     Sources: the range over orders is asked for by Lai et al., "The Lie of the Average: How Class Incremental Learning
     Evaluation Deceives You?", arXiv 2509.22580 (EDGE); tau: Kendall, "A New Measure of Rank Correlation", Biometrika

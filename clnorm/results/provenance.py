@@ -26,11 +26,12 @@ def explain_cell(df: pd.DataFrame, norm: str, strategy: str, metric: str) -> str
     Raises:
         UserError: there is no such cell, or no table could be made of the runs.
     """
+    shown = find_metric(metric, where="--explain")
     grid = create_grid(df, metrics=[metric])
     for name, legal, where in ((norm, grid.norms, "norm"), (strategy, grid.strategies, "strategy")):
         if name not in legal:
             raise UserError(f"no run has {where} {name!r}", where="--explain", legal=legal, given=name)
-    cell, title = grid.cells[norm, strategy, metric], find_metric(metric).title
+    cell = grid.cells[norm, strategy, shown.key]
     rows = df.assign(norm=[label_norm(*pair) for pair in zip(df["norm"], df["label"], strict=True)])
     own = rows[(rows["norm"] == norm) & (rows["strategy"] == strategy)].sort_values("seed", kind="stable")
     if cell.interval is None:
@@ -40,11 +41,11 @@ def explain_cell(df: pd.DataFrame, norm: str, strategy: str, metric: str) -> str
         told = f"{percent(cell.interval.mean)} %, the mean over {cell.interval.n} seeds"
         if cell.interval.n > 1:
             told += f" ± {percent(cell.interval.half_width)}, half of the 95 % Student-t interval"
-    return "\n".join([f"{title} of {norm} with {strategy}: {told}", *_list_runs(own, metric)]) + "\n"
+    return "\n".join([f"{shown.title} of {norm} with {strategy}: {told}", *_list_runs(own, shown.key)]) + "\n"
 
 
 def _list_runs(rows: pd.DataFrame, metric: str) -> Iterator[str]:
     for run, of_run in rows.groupby("run", sort=False):
         first, found = of_run.iloc[0], of_run.loc[of_run["metric"] == metric, "value"].dropna()
-        value = f"{100 * float(found.iloc[0])!r} %" if len(found) else f"no value ({first['status']})"
+        value = f"{100 * float(found.iloc[0]):.12g} %" if len(found) else f"no value ({first['status']})"
         yield f"  seed {first['seed']}: {value}  {first.get('folder', run)}"

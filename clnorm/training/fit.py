@@ -99,8 +99,10 @@ def build_strategy(setup: Setup) -> ClipStrategy:
     spec = setup.config.strategy
     try:
         made = spec.build(setup)
+    except (ClnormError, _NeedsClipsError, MemoryError, torch.OutOfMemoryError):
+        raise
     except Exception as error:
-        if isinstance(error, ClnormError | _NeedsClipsError) or not spec.entry.source:
+        if not spec.entry.source:
             raise
         what = f"{spec.name!r} cannot be made ({type(error).__name__}: {error})"
         raise UserError(what, where="strategy", hint="see docs/extend/strategy.md; --debug shows where") from error

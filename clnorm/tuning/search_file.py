@@ -106,8 +106,7 @@ def _imagine_run(experiences: int, cells: Sequence[Config], *, at_once: bool = F
     """
     asked = [config.eval for config in cells]
     tested = np.ones((1, experiences), dtype=bool) if at_once else np.tri(experiences, dtype=bool)
-    seen = list(zip(*np.nonzero(tested), strict=True))
-    after, labels = (np.array(column) for column in zip(*seen, strict=True))
+    after, labels = np.nonzero(tested)
     clips = {"after": after, "clip": labels, "label": labels, "predicted": labels, "rank": 0, "confidence": 0.5}
     for column, words in (("nme", ("exemplars", "both")), ("ncm", ("all", "both"))):
         if all(each.nearest in words for each in asked):

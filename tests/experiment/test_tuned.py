@@ -1,23 +1,20 @@
 """A run with tuned values keeps what they came from."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import clnorm
 from clnorm.config.load import load_config
-from clnorm.config.tuned import TUNED_FILE, Tuning
+from clnorm.config.tuned import TUNED_FILE
 from clnorm.errors import UserError
+from tests.config.tunings import TUNING
 
 pytestmark = pytest.mark.slow
 
-TUNING = Tuning(
-    metric="accuracy",
-    trials=2,
-    experiences=1,
-    validation=0.25,
-    seeds=[0],
-    sampler="a sampler",
+TUNED = replace(
+    TUNING,
     search={"train.lr": {"low": 0.001, "high": 0.1, "log": True}},
     config={},
     cells=[{"norm": "ln", "strategy": "naive", "values": {"train.lr": 0.02}, "failed": 0, "edges": {}}],
@@ -29,7 +26,7 @@ def kept(tiny, tmp_path):
     """The folder of a finished run with tuned values, and the file that they were taken from."""
     file = tmp_path / "search" / TUNED_FILE
     file.parent.mkdir()
-    file.write_bytes(TUNING.to_yaml())
+    file.write_bytes(TUNED.to_yaml())
     record = clnorm.run(tiny(norm="ln", strategy="naive", tuned=str(file)))
     return tmp_path / "runs" / record.run, file
 
@@ -39,7 +36,7 @@ def test_it_is_made_again_where_the_search_has_moved_on(kept, fate):
     folder, file = kept
     file.unlink()
     if fate == "another":
-        file.write_bytes(Tuning(**{**vars(TUNING), "trials": 3}).to_yaml())
+        file.write_bytes(replace(TUNED, trials=3).to_yaml())
     again = load_config(folder / "config.yaml")
     assert (again.train.lr, again.tuned) == (0.02, str(folder / TUNED_FILE))
     assert clnorm.run(again).run == folder.name

@@ -98,7 +98,21 @@ def test_ranks_have_their_intervals():
     axes = plot_ranks(runs(values)).axes[0]
     named = [text.get_text() for text in axes.get_yticklabels()]
     spans = {name: tuple(line.get_xdata()) for name, line in zip(named, axes.lines[::2], strict=True)}
-    assert spans == {"ln": (1, 2), "cn": (1, 2), "bn": (3, 3)} or spans == {"cn": (1, 2), "ln": (1, 2), "bn": (3, 3)}
+    assert spans == {"cn": (1, 2), "ln": (1, 2), "bn": (3, 3)}
+    assert named == ["cn", "ln", "bn"]
+
+
+def test_the_legend_names_what_any_panel_shows():
+    frame = matrices(naive=SEEDS, replay=SEEDS)
+    frame = frame[~((frame["norm"] == "cn") & (frame["strategy"] == "naive"))]
+    (legend,) = plot_accuracy(frame).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["ln", "cn"]
+
+
+def test_a_name_is_text_and_no_formula(tmp_path):
+    frame = matrices().assign(norm="$\\frac{$ <b>")
+    save_figure(plot_matrix(frame), tmp_path / "figure.svg")
+    assert "$\\frac{$ &lt;b&gt;" in (tmp_path / "figure.svg").read_text()
 
 
 def test_every_look_differs_also_without_colour():
@@ -137,6 +151,11 @@ REFUSED = [
     (lambda: plot_accuracy(matrices(), columns=3), "columns: 3 is not legal; legal: 1, 2"),
     (lambda: plot_accuracy(matrices(**{f"s{i}": SEEDS for i in range(13)})), "13 panels; legal: 1 to 12; .*--where"),
     (lambda: plot_ranks(runs({("bn", "naive"): [0.1, 0.2], ("ln", "naive"): [0.1, 0.2]})), "3 or more to compare"),
+    (lambda: plot_ranks(runs({("bn", "naive"): [0.1] * 3}), metric="fwt"), "no finished run holds fwt; compute it"),
+    (
+        lambda: plot_ranks(runs({(norm, "joint"): [float("nan")] * 3 for norm in ("bn", "ln")})),
+        "ACC under joint: ranks: bn has a value that is undefined",
+    ),
     (lambda: save_figure(plot_accuracy(matrices()), "figure"), "'figure' ends with no format"),
 ]
 

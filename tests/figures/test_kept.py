@@ -7,35 +7,28 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from clnorm.cli.main import main
 from clnorm.errors import ClnormError, UserError
 from clnorm.figures.of_confusion import plot_confusion
 from clnorm.figures.of_explanations import plot_explanation
 from clnorm.figures.of_losses import plot_losses
 from clnorm.figures.of_sites import plot_sites
-from clnorm.results.explanation import Explanation, write_explanation
+from clnorm.results.explanation import write_explanation
 from clnorm.results.folder import PLASTICITY_FILE, RunFolder, write_frame
 from clnorm.results.frames.confusion import load_confusion
 from clnorm.results.frames.explanations import load_explanations
 from clnorm.results.frames.losses import load_losses
 from clnorm.results.frames.sites import load_sites
-from tests.results.kept import keep_run
+from tests.results.kept import EXPLANATION, keep_run
 
-EXPLAINED = Explanation(
-    run="r",
-    model="m",
+EXPLAINED = replace(
+    EXPLANATION,
     best=[0.9],
     final=[0.5],
     statistics=[-0.1],
     head=[0.3],
     features=[0.2],
     head_before_statistics=[0.3],
-    sites=1,
-    train_clips=4,
-    test_clips=4,
-    differing=0,
-    l2=1.0,
-    converged=True,
-    seconds=1.0,
 )
 SITES = pd.DataFrame(
     {
@@ -118,7 +111,7 @@ def test_confusion_is_the_share_of_each_class_over_all_seeds(kept):
 
 
 LOADERS = {
-    load_explanations: "explain.json; make it with: clnorm explain RUN",
+    load_explanations: "keeps explain.json; make it with: clnorm explain RUN",
     load_sites: "plasticity.parquet; make them with --set eval.plasticity=true",
     load_losses: "no finished run keeps log.jsonl",
     load_confusion: "no finished run keeps predictions.parquet",
@@ -134,9 +127,14 @@ def test_what_no_run_keeps_is_named(kept, load):
         load(kept)
 
 
-def test_a_run_that_lacks_them_is_left_out_and_a_damaged_file_is_named(kept):
+def test_a_run_that_lacks_them_is_left_out_and_named_and_so_is_a_damaged_file(kept, capsys):
     (kept / "r0" / "explain.json").unlink()
-    assert set(load_explanations(kept)["seed"]) == {1}
+    lacking = []
+    assert set(load_explanations(kept, on_lacking=lacking.append)["seed"]) == {1}
+    assert lacking == [kept / "r0"]
+    out = str(kept.parent / "explain.svg")
+    assert main(["plot", str(kept), "--figure", "explain", "--out", out]) == 0
+    assert "left out, since they do not keep what it is drawn from: r0" in capsys.readouterr().err
     (kept / "r1" / "explain.json").write_text("{}")
     with pytest.raises(ClnormError, match=r"r1/explain.json"):
         load_explanations(kept)

@@ -6,10 +6,29 @@ from pathlib import Path
 import pandas as pd
 
 from clnorm.evaluation.metrics import Metric
+from clnorm.results.explanation import Explanation
 from clnorm.results.folder import RunFolder, write_frame
 from clnorm.results.measure import measure
 from clnorm.results.record import RunRecord
 from tests.results.records import FINISHED
+
+EXPLANATION = Explanation(
+    run="a run",
+    model="0" * 64,
+    best=[0.9, 1.0],
+    final=[0.1, 0.5],
+    statistics=[0.2, 0.0],
+    head=[0.5, 0.25],
+    features=[0.1, 0.25],
+    head_before_statistics=[0.6, 0.25],
+    sites=13,
+    train_clips=8,
+    test_clips=4,
+    differing=0,
+    l2=0.001,
+    converged=True,
+    seconds=1.5,
+)
 
 ROWS = [
     (0, 0, 0, 0, 0, 0.9),

@@ -7,25 +7,8 @@ import pytest
 
 from clnorm.errors import ClnormError
 from clnorm.files import UNSEALED, seal
-from clnorm.results.explanation import EXPLANATION_FILE, Explanation, read_explanation, write_explanation
-
-EXPLANATION = Explanation(
-    run="a run",
-    model="0" * 64,
-    best=[0.9, 1.0],
-    final=[0.1, 0.5],
-    statistics=[0.2, 0.0],
-    head=[0.5, 0.25],
-    features=[0.1, 0.25],
-    head_before_statistics=[0.6, 0.25],
-    sites=13,
-    train_clips=8,
-    test_clips=4,
-    differing=0,
-    l2=0.001,
-    converged=True,
-    seconds=1.5,
-)
+from clnorm.results.explanation import EXPLANATION_FILE, read_explanation, write_explanation
+from tests.results.kept import EXPLANATION
 
 
 def test_what_is_written_is_read(tmp_path):

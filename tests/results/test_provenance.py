@@ -17,15 +17,19 @@ def test_a_number_is_told_with_each_run_behind_it():
     assert head == "ACC of cn with naive: 60.0 %, the mean over 3 seeds ± 24.8, half of the 95 % Student-t interval"
     wanted = df[(df["norm"] == "cn") & (df["strategy"] == "naive") & (df["metric"] == "accuracy")]
     assert [line.split() for line in lines] == [
-        ["seed", f"{seed}:", f"{100 * float(value)!r}", "%", run]
+        ["seed", f"{seed}:", f"{100 * value:g}", "%", run]
         for seed, value, run in wanted[["seed", "value", "run"]].itertuples(index=False, name=None)
     ]
+
+
+def test_a_share_is_told_without_the_noise_of_its_last_digits():
+    assert "seed 0: 28.75 %" in explain_cell(runs({("cn", "naive"): [0.2875]}), "cn", "naive", "accuracy")
 
 
 def test_an_empty_cell_says_which_seeds_it_lacks():
     text = explain_cell(runs(VALUES), "cn", "replay", "accuracy")
     assert "ACC of cn with replay: --, since seed 1, 2 has no finished run with a value" in text
-    assert text.count("seed 0: 90.0 %") == 1
+    assert text.count("seed 0: 90 %") == 1
 
 
 @pytest.mark.parametrize(
@@ -43,7 +47,8 @@ def test_a_cell_that_is_not_there(cell, words):
 
 def test_flags_that_would_do_nothing_beside_it_are_refused(capsys):
     words = ["table", "results/synthetic_cn", "--explain", "cn", "naive", "accuracy"]
-    assert main([*words, "--versus", "bn"]) == 2
-    assert "--explain: --versus does nothing with it" in capsys.readouterr().err
+    for flag in ("versus", "format", "metrics"):
+        assert main([*words, f"--{flag}", "bn"]) == 2
+        assert f"--explain: --{flag} does nothing with it" in capsys.readouterr().err
     assert main(words) == 0
     assert capsys.readouterr().out.count("results/synthetic_cn/synthetic-lsvit_nano-cn-naive") == 3

@@ -38,9 +38,9 @@ def _parts(explanation: Explanation) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     columns = [getattr(explanation, name) for name in _COLUMNS]
     for index, values in enumerate(zip(*columns, strict=True)):
-        table.add_row(str(index + 1), *map(_points, values))
+        table.add_row(str(index + 1), *map(percent, values))
     table.add_section()
-    table.add_row("mean", *(_points(float(np.mean(column))) for column in columns))
+    table.add_row("mean", *(percent(float(np.mean(column))) for column in columns))
     return table
 
 
@@ -49,7 +49,7 @@ def _notes(explanation: Explanation) -> Iterable[str]:
         head, statistics = (
             float(np.mean(part)) for part in (explanation.head_before_statistics, explanation.statistics_after_head)
         )
-        yield f"with the head made anew first: head {_points(head)}, then statistics {_points(statistics)}"
+        yield f"with the head made anew first: head {percent(head)}, then statistics {percent(statistics)}"
     else:
         yield "no norm of the model has running statistics, so that theirs is no part"
     if explanation.differing:
@@ -57,7 +57,3 @@ def _notes(explanation: Explanation) -> Iterable[str]:
         yield f"{count} test clips are predicted otherwise here than in the run, by rounding"
     if not explanation.converged:
         yield "a head is not at its minimum: its part may be larger, and that of the features smaller"
-
-
-def _points(share: float) -> str:
-    return percent(share)

@@ -3,20 +3,24 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clnorm.errors import UserError
-from clnorm.results.frames.finished import OnUnreadable, read_finished
+from clnorm.results.frames.finished import OnLacking, OnUnreadable, read_keeping
 from clnorm.results.inspect import count_classes
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_FILE = "predictions.parquet"
 
-def load_confusion(folder: str | Path, *, on_unreadable: OnUnreadable = None) -> "pd.DataFrame":
+
+def load_confusion(
+    folder: str | Path, *, on_unreadable: OnUnreadable = None, on_lacking: OnLacking = None
+) -> "pd.DataFrame":
     """One row for each pair of classes of each finished run that keeps predictions, after its last step.
 
     Args:
         folder: where the folders of runs lie, at any depth.
         on_unreadable: as of `load_results`.
+        on_lacking: as of `read_keeping`.
 
     Returns:
         The columns of `load_results` with those of its group `config`, but for metric and value; instead `class` and
@@ -24,16 +28,16 @@ def load_confusion(folder: str | Path, *, on_unreadable: OnUnreadable = None) ->
         `experience` of the class, from 1, and `clips`, how many of the class were predicted as that.
 
     Raises:
-        UserError: no run keeps predictions; or as `read_finished`.
-        ClnormError: a file is damaged; or as `read_finished`.
+        UserError: as `read_keeping`.
+        ClnormError: a file is damaged; or as `read_keeping`.
     """
     import pandas as pd
 
-    rows = []
-    for path, record, shared in read_finished(folder, on_unreadable=on_unreadable):
-        classes, counts = count_classes(path / "predictions.parquet", record)
-        if classes is None or counts is None:
-            continue
+    rows, hint = [], "run them again"
+    for path, record, shared in read_keeping(
+        _FILE, folder, on_unreadable=on_unreadable, on_lacking=on_lacking, hint=hint
+    ):
+        classes, counts = count_classes(path / _FILE, record)
         experiences = dict(zip(classes["class"], classes["experience"], strict=True))
         rows += [
             {
@@ -48,6 +52,4 @@ def load_confusion(folder: str | Path, *, on_unreadable: OnUnreadable = None) ->
             for place, (name, row) in enumerate(counts.iterrows())
             for taken, (other, count) in enumerate(row.items())
         ]
-    if not rows:
-        raise UserError("no finished run keeps predictions.parquet", where=str(folder), hint="run them again")
     return pd.DataFrame(rows)

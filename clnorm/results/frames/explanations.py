@@ -3,20 +3,22 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clnorm.errors import UserError
 from clnorm.results.explanation import EXPLANATION_FILE, PARTS, read_explanation
-from clnorm.results.frames.finished import OnUnreadable, read_finished
+from clnorm.results.frames.finished import OnLacking, OnUnreadable, read_keeping
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def load_explanations(folder: str | Path, *, on_unreadable: OnUnreadable = None) -> "pd.DataFrame":
+def load_explanations(
+    folder: str | Path, *, on_unreadable: OnUnreadable = None, on_lacking: OnLacking = None
+) -> "pd.DataFrame":
     """One row for each part of the forgetting of each old experience of the finished runs that were explained.
 
     Args:
         folder: where the folders of runs lie, at any depth.
         on_unreadable: as of `load_results`.
+        on_lacking: as of `read_keeping`.
 
     Returns:
         The columns of `load_results` with those of its group `config`, but for metric and value; instead `on`, the old
@@ -24,20 +26,19 @@ def load_explanations(folder: str | Path, *, on_unreadable: OnUnreadable = None)
         three sum to the forgetting of the experience.
 
     Raises:
-        UserError: no run was explained; or as `read_finished`.
-        ClnormError: a file is damaged; or as `read_finished`.
+        UserError: as `read_keeping`.
+        ClnormError: a file is damaged; or as `read_keeping`.
     """
     import pandas as pd
 
-    rows = []
-    for path, _, shared in read_finished(folder, on_unreadable=on_unreadable):
-        if (found := read_explanation(path)) is not None:
-            rows += [
-                {**shared, "on": tested, "part": part, "value": value}
-                for part in PARTS
-                for tested, value in enumerate(getattr(found, part), start=1)
-            ]
-    if not rows:
-        what, hint = f"no finished run has {EXPLANATION_FILE}", "make it with: clnorm explain RUN"
-        raise UserError(what, where=str(folder), hint=hint)
+    rows, hint = [], "make it with: clnorm explain RUN"
+    for path, _, shared in read_keeping(
+        EXPLANATION_FILE, folder, on_unreadable=on_unreadable, on_lacking=on_lacking, hint=hint
+    ):
+        found = read_explanation(path)
+        rows += [
+            {**shared, "on": tested, "part": part, "value": value}
+            for part in PARTS
+            for tested, value in enumerate(getattr(found, part), start=1)
+        ]
     return pd.DataFrame(rows)

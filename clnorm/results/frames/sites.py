@@ -3,20 +3,22 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clnorm.errors import UserError
 from clnorm.results.folder import PLASTICITY_FILE, read_frame
-from clnorm.results.frames.finished import OnUnreadable, read_finished
+from clnorm.results.frames.finished import OnLacking, OnUnreadable, read_keeping
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def load_sites(folder: str | Path, *, on_unreadable: OnUnreadable = None) -> "pd.DataFrame":
+def load_sites(
+    folder: str | Path, *, on_unreadable: OnUnreadable = None, on_lacking: OnLacking = None
+) -> "pd.DataFrame":
     """One row for each norm site after each experience of the finished runs that keep `plasticity.parquet`.
 
     Args:
         folder: where the folders of runs lie, at any depth.
         on_unreadable: as of `load_results`.
+        on_lacking: as of `read_keeping`.
 
     Returns:
         The columns of `load_results` with those of its group `config`, but for metric and value; those of
@@ -24,19 +26,16 @@ def load_sites(folder: str | Path, *, on_unreadable: OnUnreadable = None) -> "pd
         the forward pass.
 
     Raises:
-        UserError: no run keeps any; or as `read_finished`.
-        ClnormError: a file is damaged; or as `read_finished`.
+        UserError: as `read_keeping`.
+        ClnormError: a file is damaged; or as `read_keeping`.
     """
     import pandas as pd
 
-    parts = []
-    for path, _, shared in read_finished(folder, on_unreadable=on_unreadable):
-        file = path / PLASTICITY_FILE
-        if file.is_file():
-            rows = read_frame(file, hint="delete it to leave this run out").assign(**shared)
-            depths = {site: place for place, site in enumerate(dict.fromkeys(rows["site"]), start=1)}
-            parts.append(rows.assign(after=rows["after"] + 1, depth=rows["site"].map(depths)))
-    if not parts:
-        what, hint = f"no finished run keeps {PLASTICITY_FILE}", "make them with --set eval.plasticity=true"
-        raise UserError(what, where=str(folder), hint=hint)
+    parts, hint = [], "make them with --set eval.plasticity=true"
+    for path, _, shared in read_keeping(
+        PLASTICITY_FILE, folder, on_unreadable=on_unreadable, on_lacking=on_lacking, hint=hint
+    ):
+        rows = read_frame(path / PLASTICITY_FILE, hint="delete it to leave this run out").assign(**shared)
+        depths = {site: place for place, site in enumerate(dict.fromkeys(rows["site"]), start=1)}
+        parts.append(rows.assign(after=rows["after"] + 1, depth=rows["site"].map(depths)))
     return pd.concat(parts, ignore_index=True)

@@ -36,7 +36,7 @@ class Probe:
 
     Args:
         start: seconds until the first step: the model is built.
-        step: seconds of an optimizer step in the first experience, and in later ones.
+        step: seconds of an optimizer step in the first experience, and in later ones; 0 where it takes none.
         after: seconds for each training clip when an experience ends, such as for a Fisher or statistics.
         predict: seconds for each test clip.
         memory_mb: of the process.
@@ -157,4 +157,4 @@ def _train(strategy: ClipStrategy, index: int, *, seconds: float) -> tuple[float
     few = len(strategy.training_stream.experiences[index].train_ids)
     strategy.training_stream = whole
     taken = np.diff(ends)
-    return statistics.median(taken[1:] if len(taken) > 1 else taken), rest / few
+    return statistics.median(taken[1:] if len(taken) > 1 else taken) if len(taken) else 0.0, rest / few

@@ -105,3 +105,12 @@ def test_a_probe_runs_every_part(tiny, strategy, imbalance):
     assert isinstance(found, Probe)
     assert min(*found.step, found.after, found.predict, found.start) > 0
     assert found.model_bytes > 100_000
+
+
+@pytest.mark.parametrize("strategy", ["ncm", "slda", "ranpac"])
+def test_a_strategy_that_trains_its_backbone_once_takes_no_step_later(tiny, strategy):
+    config = tiny(strategy=strategy)
+    found = probe(config, read_table(config, Reporter()), seconds=5)
+    assert found.step[0] > 0
+    assert found.step[1] == 0
+    assert min(found.after, found.predict, found.start) > 0

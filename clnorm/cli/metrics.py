@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clnorm.cli.output import print_text
+from clnorm.cli.output import print_note, print_text
 from clnorm.errors import ClnormError, UserError
 from clnorm.results.percent import percent
 
@@ -55,10 +55,11 @@ def _add_metric(options: argparse.Namespace) -> None:
     count = "1 run" if len(added) == 1 else f"{len(added)} runs"
     print_text(f"{metric.key}: {count}, {written} written, {without} without a number")
     if problems:
-        told = [str(problem) for problem in problems[:_MOST]]
-        told += [f"and {len(problems) - _MOST} more"] if len(problems) > _MOST else []
-        left = "1 run is" if len(problems) == 1 else f"{len(problems)} runs are"
-        raise ClnormError(f"{left} left out: {'; '.join(told)}")
+        for problem in problems[:_MOST]:
+            print_note(f"left out: {problem}")
+        if len(problems) > _MOST:
+            print_note(f"left out: {len(problems) - _MOST} more")
+        raise ClnormError("1 run is left out" if len(problems) == 1 else f"{len(problems)} runs are left out")
 
 
 def _find_runs(given: Iterable[str], problems: list[ClnormError]) -> list[Path]:

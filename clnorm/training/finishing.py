@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from clnorm.training.foreign.placing import placed
 from clnorm.training.imbalance.base import Balancing, TrainedExperience
 from clnorm.training.norms.statistics import recalibrate
 from clnorm.training.plugin import MethodPlugin, Training
@@ -25,7 +26,8 @@ def finish_experience(strategy: Training, index: int, *, methods: Sequence[Metho
     if strategy.exemplars is not None:
         add_payload(strategy.exemplars, strategy, methods, index)
     for method in methods:
-        method.finish(strategy, index)
+        with placed(method, "finish", where=f"strategy {strategy.setup.config.strategy.name}"):
+            method.finish(strategy, index)
     own = strategy.training_stream.experiences[index].train_ids
     balancing.after_experience(
         TrainedExperience(

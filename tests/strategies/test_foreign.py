@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from clnorm.catalogue import STRATEGIES
-from clnorm.errors import UserError
+from clnorm.errors import ClnormError, UserError
 from clnorm.training.fit import build_strategy
 from clnorm.training.plugin import MethodPlugin
 from clnorm.training.trainer import ClipStrategy
@@ -87,6 +87,22 @@ class Stateless(MethodPlugin):
     """Keeps nothing, and does not say so."""
 
 
+class Fails(MethodPlugin):
+    """Fails in one hook."""
+
+    def __init__(self, hook: str):
+        super().__init__()
+        setattr(self, hook, self.fail)
+
+    def fail(self, strategy, *rest, **kwargs):
+        raise IndexError("nothing there")
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state): ...
+
+
 def stateless(setup):
     return ClipStrategy(setup=setup, plugins=[Stateless()])
 
@@ -112,6 +128,14 @@ def test_what_fails_when_it_is_made_is_named(build_setup):
         UserError, match=r"strategy: '.*:stateless' cannot be made \(TypeError: Can't instantiate abstract"
     ):
         build_strategy(build_setup(strategy=f"{__name__}:stateless"))
+
+
+@pytest.mark.parametrize("hook", ["before_backward", "finish"])
+def test_an_error_in_a_hook_names_the_plugin_the_hook_and_the_line(build_setup, hook):
+    strategy = build_strategy(build_setup(strategy=f"{__name__}:Fails:hook={hook}"))
+    message = rf"the plug-in Fails failed in {hook}: IndexError: nothing there \(test_foreign\.py, line \d+\)"
+    with pytest.raises(ClnormError, match=rf"strategy .*Fails: {message}"):
+        strategy.train_experience(0)
 
 
 def test_what_is_no_strategy_is_refused_by_name(build_setup):

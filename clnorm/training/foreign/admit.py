@@ -6,8 +6,9 @@ from typing import Any
 from clnorm.catalogue.avalanche import unfit_reason
 from clnorm.errors import UserError
 from clnorm.norms.base import needs_of
-from clnorm.training.foreign.guard import PAGE, GuardedPlugin
+from clnorm.training.foreign.guard import GuardedPlugin
 from clnorm.training.foreign.hooks import list_written, refuse_uncalled
+from clnorm.training.foreign.placing import PAGE, PlacedPlugin, comes_with_clnorm
 from clnorm.training.foreign.reading import ClipCriterion, read_ids
 from clnorm.training.plugin import MethodPlugin, keeps_state
 from clnorm.training.setup import Setup
@@ -39,25 +40,31 @@ def check_plugins(setup: Setup, plugins: Sequence[Any]) -> None:
 
 
 def admit_plugins(strategy: Any, plugins: Sequence[Any]) -> None:
-    """Make plug-ins that were not written for clnorm part of a strategy that is otherwise ready to train.
+    """Make plug-ins that do not come with clnorm part of a strategy that is otherwise ready to train.
+
+    Errors in their hooks are placed; those that were not written for clnorm are guarded, and read clips by their ids.
 
     Args:
         strategy: a `ClipStrategy`.
         plugins: all that it was given.
     """
-    config = strategy.setup.config
-    guards = {
-        id(plugin): GuardedPlugin(plugin, seed=config.seed, where=f"strategy {config.strategy.name}")
-        for plugin in _list_foreign(plugins)
-    }
-    if guards:
-        strategy.plugins = [guards.get(id(plugin), plugin) for plugin in strategy.plugins]
+    config, foreign = strategy.setup.config, _list_foreign(plugins)
+    where = f"strategy {config.strategy.name}"
+    called: dict[int, Any] = {id(plugin): PlacedPlugin(plugin, where=where) for plugin in plugins if _is_own(plugin)}
+    called |= {id(plugin): GuardedPlugin(plugin, seed=config.seed, where=where) for plugin in foreign}
+    strategy.plugins = [called.get(id(plugin), plugin) for plugin in strategy.plugins]
+    if foreign:
         strategy._criterion = ClipCriterion(strategy)
         strategy.model.register_forward_pre_hook(read_ids(strategy, strategy.statistics))
 
 
 def _list_foreign(plugins: Sequence[Any]) -> list[Any]:
     return [plugin for plugin in plugins if not isinstance(plugin, MethodPlugin)]
+
+
+def _is_own(plugin: Any) -> bool:
+    """Whether a plug-in is a user's own method."""
+    return isinstance(plugin, MethodPlugin) and not comes_with_clnorm(plugin)
 
 
 def _find_fault(plugin: Any) -> str:

@@ -1,20 +1,17 @@
 """A foreign plug-in as the training calls it: its draws seeded, its errors placed, and nothing exchanged behind it."""
 
-import inspect
-import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
-from clnorm.errors import ClnormError, UserError
+from clnorm.errors import UserError
 from clnorm.seeding import derive_seed, seeded_globals
 from clnorm.training.foreign.hooks import CALLED, list_written
+from clnorm.training.foreign.placing import PAGE, placed
 
-PAGE = "see docs/extend/strategy.md"
+_OF_IDS = "an experience's samples are clip ids, which strategy.model takes and other modules do not"
 _EXCHANGED = {
     "dataloader": "clnorm reads the clips of a batch itself, and another loader gives ids",
     "adapted_dataset": "clnorm's loader goes by the experience, so that it would do nothing",
@@ -61,15 +58,8 @@ class GuardedPlugin:
         before, clock = _note(strategy), strategy.clock
         seed = derive_seed(self._seed, f"plug-in {name}", clock.train_exp_counter, clock.train_iterations)
         added = _read_added(strategy.model)
-        try:
-            with seeded_globals(seed):
-                result = hook(strategy, **kwargs)
-        except ClnormError as error:
-            raise error.within(f"{self._where}: {name} of the plug-in {self.name}") from error
-        except (MemoryError, torch.OutOfMemoryError):
-            raise
-        except Exception as error:
-            raise self._failed(name, error) from error
+        with placed(self._plugin, name, where=self._where, hint=f"{_OF_IDS}; {PAGE}"), seeded_globals(seed):
+            result = hook(strategy, **kwargs)
         self._compare(name, before, _note(strategy), averaged=strategy.recipe.ema > 0)
         for module in strategy.model.modules():
             if hasattr(module, "auxiliary_loss"):  # of a forward pass of the hook's own
@@ -97,16 +87,6 @@ class GuardedPlugin:
 
     def _refused(self, what: str) -> UserError:
         return UserError(f"the plug-in {self.name} {what}", where=self._where, hint=PAGE)
-
-    def _failed(self, name: str, error: Exception) -> ClnormError:
-        """The error of a hook, with the line of the plug-in's own file that it came from."""
-        own = inspect.getsourcefile(type(self._plugin)) or ""
-        frames = traceback.extract_tb(error.__traceback__)
-        frame = next((frame for frame in reversed(frames) if frame.filename == own), frames[-1])
-        what = f"the plug-in {self.name} failed in {name}: {type(error).__name__}: {error}"
-        place = f"{Path(frame.filename).name}, line {frame.lineno}"
-        hint = "an experience's samples are clip ids, which strategy.model takes and other modules do not"
-        return ClnormError(f"{what} ({place})", where=self._where, hint=f"{hint}; {PAGE}")
 
 
 def list_untold(plugins: Iterable[object]) -> list[str]:

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from clnorm.errors import ClnormError, UserError
 from clnorm.execution.inputs import compute_outputs, split_batches
+from clnorm.execution.precision import autocast
 from clnorm.execution.predictions import predict_clips
 from clnorm.explain.parts import Floats, split_forgetting
 from clnorm.explain.subject import Kept, Subject, find_kept, open_subject
@@ -155,9 +157,11 @@ def _compare(kept: Kept, subject: Subject, predicted: np.ndarray) -> int:
 
 
 def _refuse_other_head(subject: Subject, predicted: np.ndarray, tested: Floats, kept: Kept) -> None:
-    """Refuse a model whose outputs are something else than its head's of its features."""
-    weight, bias = _read_head(subject)
-    differing = int((_choose(subject, tested @ weight.T + bias) != predicted).sum())
+    """Refuse a model whose outputs are something else than its head's of its features, in the run's precision."""
+    device = subject.inputs.device
+    with torch.no_grad(), autocast(device, subject.precision):
+        outputs = subject.head(torch.as_tensor(tested, dtype=torch.float32, device=device))
+    differing = int((_choose(subject, outputs.double().cpu().numpy()) != predicted).sum())
     if differing > max(1, _MOST_DIFFERING * len(predicted)):
         what = f"its outputs are not those of `head` on `forward_features`: {differing} of {len(predicted)} differ"
         raise UserError(what, where=str(kept.folder), legal="a backbone whose last layer is its linear head")

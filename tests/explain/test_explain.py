@@ -84,6 +84,18 @@ def test_the_parts_sum_to_the_runs_forgetting(made, tmp_path, norm, strategy):
     np.testing.assert_allclose(np.add(found.statistics_after_head, found.head_before_statistics), gained)
 
 
+def test_outputs_that_the_runs_precision_cannot_tell_apart_are_not_those_of_another_head(made, tmp_path):
+    folder = made(tmp_path, norm="ln", strategy="naive", train__precision="bf16")
+
+    def almost_tie(model):
+        for parameter in model.head.parameters():
+            parameter[1] = parameter[0]
+        model.head.bias[:2] += torch.tensor([100, 100.001])  # far above all others, and one number in bf16
+
+    spoil(folder, almost_tie)
+    assert explain(folder).differing == 0
+
+
 @pytest.mark.parametrize("protocol", ["task-incremental:experiences=2", "domain-incremental:experiences=2"])
 def test_clips_are_read_and_predicted_as_the_protocol_has_it(made, tmp_path, protocol):
     folder = made(tmp_path, norm="bn", strategy="naive", protocol=protocol)

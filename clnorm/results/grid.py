@@ -153,7 +153,7 @@ def _read_kept(df: pd.DataFrame) -> dict[str, tuple[float, float]]:
 
 def _join(column: "pd.Series[Any]") -> str:
     """The one value of runs that share a setting; several where it does not count there, such as a file's name."""
-    return " | ".join(dict.fromkeys(map(plain_text, column)))
+    return " | ".join(dict.fromkeys(map(plain_text, column.astype(str).unique())))
 
 
 def _refuse_doubles(df: pd.DataFrame) -> None:

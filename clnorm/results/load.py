@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from clnorm.catalogue import AUGMENTATIONS, IMBALANCE, MIXES
 from clnorm.config.identity import flatten
 from clnorm.config.moved import moved_options
@@ -74,13 +76,16 @@ def load_results(
     }
     wide = [widen(record, file, columns) for record, file in zip(records, files, strict=True)]
     names = dict.fromkeys(name for values in wide for name in values)  # of all, so that a missing one is unknown
-    return pd.DataFrame(
-        [
-            {**row, **{name: values.get(name, UNKNOWN) for name in names}}
-            for record, values in zip(records, wide, strict=True)
-            for row in _rows(_with_retention(record, joint.get(_pair(record))))
-        ]
-    )
+    metrics = [_list_metrics(_with_retention(record, joint.get(_pair(record)))) for record in records]
+    # Put together by columns: a row a run, repeated for its metrics.
+    shared = pd.DataFrame([describe_record(record) for record in records])
+    further = pd.DataFrame([{name: values.get(name, UNKNOWN) for name in names} for values in wide])
+    for name in shared.columns.intersection(further.columns):
+        shared[name] = further.pop(name)
+    own = pd.DataFrame([pair for pairs in metrics for pair in pairs], columns=["metric", "value"])
+    place = np.repeat(np.arange(len(records)), [len(pairs) for pairs in metrics])
+    parts = [frame.take(place).reset_index(drop=True) for frame in (shared, further)]
+    return pd.concat([parts[0], own, parts[1]], axis="columns")
 
 
 def widen(record: RunRecord, file: Path, columns: Sequence[str]) -> dict[str, Any]:
@@ -228,7 +233,7 @@ def describe_record(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _rows(record: RunRecord) -> list[dict[str, Any]]:
-    shared = describe_record(record)
+def _list_metrics(record: RunRecord) -> list[tuple[str | None, float]]:
+    """Each metric with its value, NaN where it is undefined; of a run without any, one pair without a name."""
     values = record.metrics.items() or [(None, None)]
-    return [{**shared, "metric": name, "value": math.nan if value is None else value} for name, value in values]
+    return [(name, math.nan if value is None else value) for name, value in values]

@@ -61,13 +61,13 @@ def select(df: pd.DataFrame, conditions: Iterable[str]) -> pd.DataFrame:
             raise UserError(f"{column} is part of the norm's name now", where="--where", hint=hint)
         if column not in df.columns:
             raise UserError(f"there is no column {column!r}", where="--where", legal=map(str, df.columns), given=column)
-        meant = {text for text in set(map(plain_text, df[column])) if _is_meant(value, text)}
+        meant = {text for text in map(plain_text, df[column].astype(str).unique()) if _is_meant(value, text)}
         if not meant:
             present = map(plain_text, df[column].unique())
             raise UserError(f"no run has {condition}", where="--where", legal=present, given=value)
         wanted.setdefault(column, set()).update(meant)
     for column, values in wanted.items():
-        df = df[df[column].map(plain_text).isin(values)]
+        df = df[df[column].astype(str).map(plain_text).isin(values)]
     return df
 
 

@@ -10,7 +10,7 @@ from clnorm.config.tuned import SECTION, options_of
 from clnorm.evaluation.metrics import Metric
 from clnorm.evaluation.stats import FEWEST, LEVEL
 from clnorm.results.dialects import MISSING, Dialect, write_name, write_versus
-from clnorm.results.grid import SIGNIFICANT, Grid
+from clnorm.results.grid import SIGNIFICANT, Grid, Stream
 from clnorm.results.record import NOTES, UNKNOWN
 
 _SEEN = {"weights": "{}", "data.frames": "on {} frames", "data.image_size": "of {0} by {0} pixels"}
@@ -36,9 +36,10 @@ def write_caption(grid: Grid, dialect: Dialect) -> str:
     """What the table shows: data, model, protocol, seeds, interval, and each metric's definition and source."""
     level = f"{LEVEL * 100:g}{dialect.percent}"
     sentences = [
-        _explain_stream(grid, dialect),
-        *_explain_protocol(grid, dialect),
+        *_explain_streams(grid, dialect),
+        *_explain_protocols(grid, dialect),
         _explain_training(grid, dialect),
+        *_explain_fixed(grid, dialect),
         _explain_tuning(grid, dialect),
         *_explain_strategies(grid, dialect),
         _explain_values(grid, dialect, level=level),
@@ -56,21 +57,25 @@ def _cite(grid: Grid, metric: Metric, dialect: Dialect) -> str:
     return dialect.escape(metric.source) + dialect.cite(grid.cited.get(("metric", metric.key), ()))
 
 
-def _explain_stream(grid: Grid, dialect: Dialect) -> str:
-    """The dataset, and how many classes are learned when."""
-    dataset, protocol, _ = (write_name(grid, *each, dialect, cited=True) for each in grid.setting.items())
+def _explain_streams(grid: Grid, dialect: Dialect) -> Iterator[str]:
+    """Each dataset and protocol, and how many classes are learned when."""
+    for stream in grid.streams:
+        yield ", ".join([_explain_stream(grid, stream, dialect), *_explain_validation(grid, dialect)])
+
+
+def _explain_stream(grid: Grid, stream: Stream, dialect: Dialect) -> str:
+    pairs = (("dataset", stream.dataset), ("protocol", stream.protocol))
+    dataset, protocol = (write_name(grid, *each, dialect, cited=True) for each in pairs)
     known = f"Dataset {dataset}, protocol {protocol}"
-    if (text := grid.experiment.get("experiences", UNKNOWN)) == UNKNOWN:
+    if (text := stream.experiences) == UNKNOWN:
         return known
     if not re.fullmatch(r"\d+(, \d+)*", text):  # runs that have the classes otherwise
-        classes = f"{known}: classes of the experiences {dialect.escape(text)}"
-        return ", ".join([classes, *_explain_validation(grid, dialect)])
+        return f"{known}: classes of the experiences {dialect.escape(text)}"
     sizes = [int(size) for size in text.split(", ")]
     alike = f"{sizes[0]} each" if len(set(sizes)) == 1 else _list(sizes)
     count = f"{len(sizes)} experiences of {alike}" if len(sizes) > 1 else "1 experience"
     limited = grid.experiment.get("train.experiences", "0") not in ("0", UNKNOWN)
-    words = f"{sum(sizes)} class{'es' * (sum(sizes) != 1)} in {'the first ' * limited}{count}"
-    return ", ".join([f"{known}: {words}", *_explain_validation(grid, dialect)])
+    return f"{known}: {sum(sizes)} class{'es' * (sum(sizes) != 1)} in {'the first ' * limited}{count}"
 
 
 def _explain_validation(grid: Grid, dialect: Dialect) -> Iterator[str]:
@@ -81,11 +86,20 @@ def _explain_validation(grid: Grid, dialect: Dialect) -> Iterator[str]:
         yield f"tested on {100 * float(share):g}{dialect.percent} of the training clips, held out"
 
 
-def _explain_protocol(grid: Grid, dialect: Dialect) -> Iterator[str]:
+def _explain_fixed(grid: Grid, dialect: Dialect) -> Iterator[str]:
+    """The norm or the strategy of all runs, where it is neither rows nor columns."""
+    for kind in ("norm", "strategy"):
+        if kind in grid.fixed:
+            yield f"{kind.capitalize()} {write_name(grid, kind, grid.fixed[kind], dialect, cited=True)}"
+
+
+def _explain_protocols(grid: Grid, dialect: Dialect) -> Iterator[str]:
     """What is special about a protocol, such as that tasks are known."""
-    spec = PROTOCOLS.parse_own(grid.setting["protocol"])
-    if spec is not None and spec.entry.caption:
-        yield dialect.escape(spec.entry.caption.format(**{key: write_plain(value) for key, value in spec.options}))
+    for protocol in grid.list_names("protocol"):
+        spec = PROTOCOLS.parse_own(protocol)
+        if spec is not None and spec.entry.caption:
+            words = {key: write_plain(value) for key, value in spec.options}
+            yield dialect.escape(spec.entry.caption.format(**words))
 
 
 def _explain_training(grid: Grid, dialect: Dialect) -> str:
@@ -100,8 +114,9 @@ def _explain_training(grid: Grid, dialect: Dialect) -> str:
     sees = " ".join(said[key] for key in _SEEN if key in said)
     trained = [said[key] for key in _TRAINED if key in said and told[key] != "none"]
     lacking = [text for key, text in _LACKING.items() if told.get(key) == "none"]
-    name = write_name(grid, "backbone", grid.setting["backbone"], dialect, cited=True)
-    return "; ".join(filter(None, (f"Backbone {name} {sees}".rstrip(), ", ".join([*trained, *lacking]))))
+    names = [write_name(grid, "backbone", name, dialect, cited=True) for name in grid.list_names("backbone")]
+    whole = f"Backbone{'s' * (len(names) > 1)} {_list(names)} {sees}".rstrip()
+    return "; ".join(filter(None, (whole, ", ".join([*trained, *lacking]))))
 
 
 def _tuned_keys(grid: Grid) -> list[str]:
@@ -112,7 +127,9 @@ def _tuned_keys(grid: Grid) -> list[str]:
 def _explain_tuning(grid: Grid, dialect: Dialect) -> str:
     """What each norm and strategy has values of its own for, and how these were found; nothing without."""
     keys = _tuned_keys(grid)
-    own = [key for key in keys if key.startswith(SECTION) or any(_has(name, key) for name in grid.strategies)]
+    own = [
+        key for key in keys if key.startswith(SECTION) or any(_has(name, key) for name in grid.list_names("strategy"))
+    ]
     if not own:
         return ""
     own.sort(key=lambda key: not key.startswith(SECTION))
@@ -129,7 +146,8 @@ def _has(strategy: str, key: str) -> bool:
 def _explain_strategies(grid: Grid, dialect: Dialect) -> Iterator[str]:
     """The options of each strategy as chosen, memory among them, defaults too; and how a memory passes the model."""
     recalls = False
-    for strategy in grid.strategies:
+    strategies = grid.list_names("strategy")
+    for strategy in strategies:
         spec = STRATEGIES.parse_own(strategy)
         if spec is not None and spec.options:
             tuned = options_of(_tuned_keys(grid), spec.name)
@@ -140,8 +158,8 @@ def _explain_strategies(grid: Grid, dialect: Dialect) -> Iterator[str]:
             recalls = recalls or "share" in spec.kwargs
     if recalls and (forward := grid.experiment.get("forward")) in _FORWARD:
         yield _FORWARD[forward]
-    if grid.kept and all(strategy in grid.kept for strategy in grid.strategies):
-        kept = [f"{write_name(grid, 'strategy', name, dialect)} {_range(*grid.kept[name])}" for name in grid.strategies]
+    if grid.kept and all(strategy in grid.kept for strategy in strategies):
+        kept = [f"{write_name(grid, 'strategy', name, dialect)} {_range(*grid.kept[name])}" for name in strategies]
         yield f"Kept beside the model, in MB: {', '.join(kept)}"
 
 
@@ -167,12 +185,12 @@ def _explain_values(grid: Grid, dialect: Dialect, *, level: str) -> str:
         return f"{values}, which are too few to test: no mean is marked as best"
     if not dialect.legend:
         return values
-    return f"{values}; {dialect.legend} within a strategy{explain_marks(grid, dialect)}"
+    return f"{values}; {dialect.legend} within a {grid.axes[1]}{explain_marks(grid, dialect)}"
 
 
 def explain_marks(grid: Grid, dialect: Dialect) -> str:
     """When a mean is marked, behind the words for its mark; nothing where there is nothing to compare."""
-    if len(grid.norms) < 2:
+    if len(grid.rows) < 2:
         return ""
     return f", where it differs from each worse one: {_significant(dialect)}"
 
@@ -184,12 +202,12 @@ def _significant(dialect: Dialect) -> str:
 def _explain_versus(grid: Grid, dialect: Dialect, *, level: str) -> str:
     if grid.versus is None:
         return ""
-    versus = write_name(grid, "norm", grid.versus, dialect)
+    versus = write_name(grid, grid.axes[0], grid.versus, dialect)
     difference = f"{write_versus(grid, dialect)}: mean difference to {versus} over pairs"
     said = [f"{difference} that share a seed, with its {level} Student-t interval"]
     if len(grid.seeds) < FEWEST:
         return "; ".join([*said, "with so few seeds none is tested"])
-    said.append(f"{dialect.number(dialect.star)}: {_significant(dialect)} over the norms of a column")
+    said.append(f"{dialect.number(dialect.star)}: {_significant(dialect)} over the {grid.axes[0]}s of a column")
     if any(cell.difference is not None and math.isnan(cell.difference.p) for cell in grid.cells.values()):
         said.append("a difference that is the same in every pair cannot be tested, and has no star")
     return "; ".join(said)

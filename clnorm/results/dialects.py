@@ -188,7 +188,7 @@ def write_name(grid: Grid, kind: str, name: str, dialect: Dialect, *, cited: boo
 
 def write_versus(grid: Grid, dialect: Dialect) -> str:
     """The head of a column of differences."""
-    return f"{dialect.delta} {write_name(grid, 'norm', grid.versus or '', dialect)}"
+    return f"{dialect.delta} {write_name(grid, grid.axes[0], grid.versus or '', dialect)}"
 
 
 def _half_width(share: float, dialect: Dialect) -> str:

@@ -41,17 +41,17 @@ def to_rich(grid: Grid, console: Console | None = None) -> str:
             the table is.
     """
     table = Table()
-    table.add_column("norm", overflow="fold")
+    table.add_column(grid.axes[0], overflow="fold")
     for heading in _headings(grid, PLAIN, separator="\n"):
         table.add_column(as_text(*heading.split("\n")), justify="right", overflow="fold")
-    for norm in grid.norms:
-        table.add_row(as_text(write_name(grid, "norm", norm, PLAIN)), *_styled(grid, norm))
+    for row in grid.rows:
+        table.add_row(as_text(write_name(grid, grid.axes[0], row, PLAIN)), *_styled(grid, row))
     if console is None or not console.is_terminal:
         console = Console(file=io.StringIO(), width=WIDTH)
         widest = Measurement.get(console, console.options.update(max_width=sys.maxsize), table).maximum
         console.width = max(WIDTH, widest)
     marked = console.is_terminal and any(cell.mark for cell in grid.cells.values())
-    legend = f"Bold best, underlined second within a strategy{explain_marks(grid, PLAIN)}. " if marked else ""
+    legend = f"Bold best, underlined second within a {grid.axes[1]}{explain_marks(grid, PLAIN)}. " if marked else ""
     with console.capture() as capture:
         console.print(table)
         console.print(as_text(legend + write_caption(grid, PLAIN)))
@@ -61,9 +61,9 @@ def to_rich(grid: Grid, console: Console | None = None) -> str:
 def to_markdown(grid: Grid) -> str:
     """A table in GitHub's Markdown, with its caption below."""
     rows = [
-        ["norm", *_headings(grid, MARKDOWN, separator=" ")],
+        [grid.axes[0], *_headings(grid, MARKDOWN, separator=" ")],
         [":--", *("--:" for _ in _headings(grid, MARKDOWN, separator=" "))],
-        *([write_name(grid, "norm", norm, MARKDOWN), *_texts(grid, norm, MARKDOWN)] for norm in grid.norms),
+        *([write_name(grid, grid.axes[0], row, MARKDOWN), *_texts(grid, row, MARKDOWN)] for row in grid.rows),
     ]
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([*lines, "", write_caption(grid, MARKDOWN)]) + "\n"
@@ -83,22 +83,21 @@ def to_latex(grid: Grid) -> str:
 
 def _latex_cells(grid: Grid) -> list[list[str]]:
     """The cells of the tabular but for the groups, a row each, headings first."""
-    headings = ["norm", *list(_group_headings(grid, LATEX)) * len(grid.strategies)]
-    rows = ([write_name(grid, "norm", norm, LATEX, cited=True), *_texts(grid, norm, LATEX)] for norm in grid.norms)
+    kind = grid.axes[0]
+    headings = [kind, *list(_group_headings(grid, LATEX)) * len(grid.columns)]
+    rows = ([write_name(grid, kind, row, LATEX, cited=True), *_texts(grid, row, LATEX)] for row in grid.rows)
     return [headings, *rows]
 
 
 def _latex_groups(grid: Grid) -> list[str]:
-    return [write_name(grid, "strategy", strategy, LATEX, cited=True) for strategy in grid.strategies]
+    return [write_name(grid, grid.axes[1], column, LATEX, cited=True) for column in grid.columns]
 
 
 def _table_width(grid: Grid) -> float:
-    """The estimated width in points, with what a strategy's name is wider than its columns."""
+    """The estimated width in points, with what a group's name is wider than its columns."""
     cells = _latex_cells(grid)
-    width = (len(cells[0]) - 1) // len(grid.strategies)
-    groups = [
-        [row[1 + width * index : 1 + width * (index + 1)] for row in cells] for index in range(len(grid.strategies))
-    ]
+    width = (len(cells[0]) - 1) // len(grid.columns)
+    groups = [[row[1 + width * index : 1 + width * (index + 1)] for row in cells] for index in range(len(grid.columns))]
     names = ([[name]] for name in _latex_groups(grid))
     first = estimate_width([row[:1] for row in cells])
     return first + sum(max(map(estimate_width, pair)) for pair in zip(groups, names, strict=True))
@@ -107,7 +106,7 @@ def _table_width(grid: Grid) -> float:
 def _latex_table(grid: Grid, *, suffix: str = "") -> str:
     cells = _latex_cells(grid)
     width = len(list(_group_headings(grid, LATEX)))
-    count = len(grid.strategies)
+    count = len(grid.columns)
     groups = [rf"\multicolumn{{{width}}}{{c}}{{{name}}}" for name in _latex_groups(grid)]
     rules = [rf"\cmidrule(lr){{{2 + width * index}-{1 + width * (index + 1)}}}" for index in range(count)]
     rows = [
@@ -117,7 +116,7 @@ def _latex_table(grid: Grid, *, suffix: str = "") -> str:
         r"\midrule",
         *(" & ".join(row) + r" \\" for row in cells[1:]),
     ]
-    label = re.sub(r"[^a-z0-9]+", "-", "-".join(grid.setting.values()).lower()).strip("-") + suffix.replace("_", "-")
+    label = re.sub(r"[^a-z0-9]+", "-", "-".join(grid.fixed.values()).lower()).strip("-") + suffix.replace("_", "-")
     points = _table_width(grid)
     table = "table*" if points > _COLUMN else "table"
     fit = points > _PAGE
@@ -161,11 +160,11 @@ def to_csv(grid: Grid) -> str:
     compared = ["difference", "difference_half_width", "p", "p_holm"] if grid.versus else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["norm", "strategy", "metric", "mean", "half_width", "n", "complete", "unit", *compared])
-    for (norm, strategy, metric), cell in grid.cells.items():
+    writer.writerow([*grid.axes, "metric", "mean", "half_width", "n", "complete", "unit", *compared])
+    for (row, column, metric), cell in grid.cells.items():
         mean, half_width = (cell.interval.mean, cell.interval.half_width) if cell.interval else (None, None)
         numbers = [_number(mean), _number(half_width), len(cell.values), str(cell.complete).lower(), "fraction"]
-        names = [grid.names.get(place, place[1]) for place in (("norm", norm), ("strategy", strategy))]
+        names = [grid.names.get(place, place[1]) for place in zip(grid.axes, (row, column), strict=True)]
         writer.writerow([*map(csv_text, (*names, metric)), *numbers, *(_compared(cell) if compared else [])])
     return text.getvalue()
 
@@ -188,26 +187,26 @@ def _group_headings(grid: Grid, dialect: Dialect) -> Iterator[str]:
 
 
 def _headings(grid: Grid, dialect: Dialect, *, separator: str) -> list[str]:
-    groups = [write_name(grid, "strategy", strategy, dialect) for strategy in grid.strategies]
+    groups = [write_name(grid, grid.axes[1], column, dialect) for column in grid.columns]
     return [f"{group}{separator}{heading}" for group in groups for heading in _group_headings(grid, dialect)]
 
 
-def _row(grid: Grid, norm: str) -> list[Cell]:
-    return [grid.cells[norm, strategy, metric.key] for strategy in grid.strategies for metric in grid.metrics]
+def _row(grid: Grid, row: str) -> list[Cell]:
+    return [grid.cells[row, column, metric.key] for column in grid.columns for metric in grid.metrics]
 
 
-def _texts(grid: Grid, norm: str, dialect: Dialect) -> Iterator[str]:
-    for cell in _row(grid, norm):
+def _texts(grid: Grid, row: str, dialect: Dialect) -> Iterator[str]:
+    for cell in _row(grid, row):
         yield write_mean(cell, dialect)
         if grid.versus is not None:
-            yield "" if norm == grid.versus else write_difference(cell, dialect)
+            yield "" if row == grid.versus else write_difference(cell, dialect)
 
 
-def _styled(grid: Grid, norm: str) -> Iterator[Text]:
+def _styled(grid: Grid, row: str) -> Iterator[Text]:
     styles = {"best": "bold", "second": "underline", "": ""}
-    for cell in _row(grid, norm):
+    for cell in _row(grid, row):
         text = as_text(write_mean(cell, PLAIN))
         text.stylize(styles[cell.mark], 0, len(text.plain.partition(" ")[0]))
         yield text
         if grid.versus is not None:
-            yield as_text("" if norm == grid.versus else write_difference(cell, PLAIN))
+            yield as_text("" if row == grid.versus else write_difference(cell, PLAIN))

@@ -1,4 +1,4 @@
-"""The numbers of a table: norms x strategies x metrics, each cell complete or empty, independent of any format."""
+"""The numbers of a table: rows x columns x metrics, each cell complete or empty, independent of any format."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,33 +7,35 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from clnorm.catalogue import NORMS, STRATEGIES
 from clnorm.catalogue.reference import Reference
 from clnorm.catalogue.registry import Registry
 from clnorm.errors import UserError
 from clnorm.evaluation.metrics import METRICS, Metric, find_metric
 from clnorm.evaluation.stats import FEWEST, Interval, PairedDifference, holm, paired_difference, t_interval
-from clnorm.results.names import Place, cite_metrics, name_all
+from clnorm.results.axes import check_axes, fix_kind
+from clnorm.results.names import KINDS, Place, cite_metrics, name_all
 from clnorm.results.percent import rounded
-from clnorm.results.record import NOTES, label_norm
-from clnorm.results.selection import EXPERIMENT, SETTING, check_one_setting, plain_text
+from clnorm.results.record import NOTES, UNKNOWN, label_norm
+from clnorm.results.selection import EXPERIMENT, plain_text
 
 Mark = Literal["best", "second", ""]
 SIGNIFICANT = 0.05
+AXES = ("norm", "strategy")
+"""What rows and columns are unless others are asked for."""
 _ROUNDING = 1e-9  # by which a share may pass 1
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One norm under one strategy in one metric.
+    """One row in one column in one metric.
 
     Args:
         values: the value by seed, of finished runs that have one.
         complete: whether that is every seed of the table.
         interval: the mean over seeds with its t interval; None where the cell is incomplete.
         mark: its place among the complete cells of its column, where a test supports it.
-        difference: the paired difference to the norm compared with; None where there is none.
-        p_holm: that difference's p-value, Holm-corrected over the norms of its column.
+        difference: the paired difference to the row compared with; None where there is none.
+        p_holm: that difference's p-value, Holm-corrected over the rows of its column.
     """
 
     values: Mapping[int, float]
@@ -45,18 +47,35 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Stream:
+    """A dataset, a protocol, and what the one becomes by the other.
+
+    Args:
+        dataset: its name.
+        protocol: its name.
+        experiences: how many classes each has, as `load_results` says; `unknown` where the runs do not tell.
+    """
+
+    dataset: str
+    protocol: str
+    experiences: str = UNKNOWN
+
+
+@dataclass(frozen=True)
 class Grid:
     """A table's rows, columns and cells, and what all its runs share.
 
     Args:
-        norms: the rows, in the order of display: norms with their labels.
-        labels: those that any row has.
-        strategies: the column groups, in the order of display.
+        axes: the kinds of thing that rows and columns are, such as norm and strategy.
+        rows: in the order of display; norms with their labels.
+        columns: the column groups, in the order of display.
+        labels: those that any norm has.
         metrics: the columns within each group.
         seeds: the seeds that a complete cell has: all those of any run in the table.
-        setting: dataset, protocol and backbone.
-        versus: the norm that the others are compared with, or None.
-        cells: by (norm, strategy, metric key).
+        fixed: by kind, the name of what is no axis, such as dataset, protocol and backbone.
+        versus: the row that the others are compared with, or None.
+        cells: by (row, column, metric key).
+        streams: each dataset with a protocol that it is cut by, and the number of classes in each experience.
         kept: by strategy, the least and most megabytes that its runs keep beside the model, where all of them tell.
         experiment: what else defines the experiment, by column of `clnorm.results.selection.EXPERIMENT`.
         names: by (kind, name), what the user calls it.
@@ -64,25 +83,32 @@ class Grid:
         cited: by (kind, name), the papers to cite; empty where the table cites none.
     """
 
-    norms: tuple[str, ...]
+    axes: tuple[str, str]
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
     labels: tuple[str, ...]
-    strategies: tuple[str, ...]
     metrics: tuple[Metric, ...]
     seeds: tuple[int, ...]
-    setting: Mapping[str, str]
+    fixed: Mapping[str, str]
     versus: str | None
     cells: Mapping[tuple[str, str, str], Cell]
+    streams: tuple[Stream, ...] = ()
     kept: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     experiment: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[Place, str] = field(default_factory=dict)
     titles: Mapping[Place, str] = field(default_factory=dict)
     cited: Mapping[Place, tuple[Reference, ...]] = field(default_factory=dict)
 
+    def list_names(self, kind: str) -> tuple[str, ...]:
+        """All names of a kind in the table, on an axis or fixed."""
+        return dict(zip(self.axes, (self.rows, self.columns), strict=True)).get(kind) or (self.fixed[kind],)
+
 
 def create_grid(
     df: pd.DataFrame,
     *,
     metrics: Sequence[str],
+    axes: tuple[str, str] = AXES,
     versus: str | None = None,
     names: Mapping[str, str] | None = None,
     cite: bool = False,
@@ -93,13 +119,13 @@ def create_grid(
 
     Raises:
         UserError: no run, several settings, two runs for one place, a value that is no share, or an unknown metric,
-            label, norm to compare to or name to replace.
+            label, axis, row to compare to or name to replace.
     """
     if not metrics:
         raise UserError("no metric is named", where="table", legal=METRICS)
     shown = tuple({metric.key: metric for metric in (find_metric(name, where="table") for name in metrics)}.values())
-    check_one_setting(df)
-    df = df.astype({"norm": str, "strategy": str, "label": str, "metric": str})
+    check_axes(df, axes)
+    df = df.astype({**dict.fromkeys(KINDS, str), "label": str, "metric": str})
     df = df.assign(value=_read_shares(df, shown))
     labels = tuple(sorted(set(df["label"]) - {""}))
     for label in labels:
@@ -107,19 +133,22 @@ def create_grid(
             raise UserError(f"unknown label {label!r}", where="table", legal=NOTES, given=label)
     own, titles, papers = name_all(df, names or {})
     df = df.assign(norm=[label_norm(norm, label) for norm, label in zip(df["norm"], df["label"], strict=True)])
+    fixed = {kind: fix_kind(df, kind) for kind in KINDS if kind not in axes}
     _refuse_doubles(df)
-    norms = ordered_names(set(df["norm"]), NORMS)
-    if versus is not None and versus not in norms:
-        raise UserError(f"no run has the norm {versus!r}", where="table", legal=norms, given=versus)
+    rows, columns = (ordered_names(set(df[kind]), KINDS[kind]) for kind in axes)
+    if versus is not None and versus not in rows:
+        raise UserError(f"no run has the {axes[0]} {versus!r}", where="table", legal=rows, given=versus)
     grid = Grid(
-        norms=norms,
+        axes=axes,
+        rows=rows,
+        columns=columns,
         labels=labels,
-        strategies=ordered_names(set(df["strategy"]), STRATEGIES),
         metrics=shown,
         seeds=tuple(sorted(int(seed) for seed in df["seed"].unique())),
-        setting={column: str(df[column].iloc[0]) for column in SETTING},
+        fixed=fixed,
         versus=versus,
         cells={},
+        streams=_list_streams(df),
         kept=_read_kept(df),
         experiment={name: _join(df[name]) for name in EXPERIMENT if name in df.columns},
         names=own,
@@ -127,6 +156,14 @@ def create_grid(
         cited=papers | cite_metrics(metrics) if cite else {},
     )
     return replace(grid, cells=_cells(df, grid))
+
+
+def _list_streams(df: pd.DataFrame) -> tuple[Stream, ...]:
+    columns = [name for name in ("dataset", "protocol", "experiences") if name in df.columns]
+    told = df[columns].astype(str).drop_duplicates()
+    return tuple(
+        Stream(**dict(zip(columns, values, strict=True))) for values in told.itertuples(index=False, name=None)
+    )
 
 
 def _read_shares(df: pd.DataFrame, metrics: Sequence[Metric]) -> "pd.Series[Any]":
@@ -157,7 +194,7 @@ def _join(column: "pd.Series[Any]") -> str:
 
 
 def _refuse_doubles(df: pd.DataFrame) -> None:
-    place = ["norm", "strategy", "seed", "metric"]
+    place = [*KINDS, "seed", "metric"]
     doubled = df[df.duplicated(place, keep=False)]
     if not doubled.empty:
         first = doubled.iloc[0]
@@ -179,18 +216,18 @@ def ordered_names(names: set[str], registry: Registry) -> tuple[str, ...]:
 def _cells(df: pd.DataFrame, grid: Grid) -> dict[tuple[str, str, str], Cell]:
     usable = df[(df["status"] == "finished") & df["value"].notna()]
     found: dict[tuple[str, str, str], dict[int, float]] = {}
-    for norm, strategy, metric, seed, value in usable[["norm", "strategy", "metric", "seed", "value"]].itertuples(
+    for row, column, metric, seed, value in usable[[*grid.axes, "metric", "seed", "value"]].itertuples(
         index=False, name=None
     ):
-        found.setdefault((norm, strategy, metric), {})[int(seed)] = float(value)
+        found.setdefault((row, column, metric), {})[int(seed)] = float(value)
     cells: dict[tuple[str, str, str], Cell] = {}
-    for strategy in grid.strategies:
+    for column in grid.columns:
         for metric in grid.metrics:
-            column = {norm: _cell(found.get((norm, strategy, metric.key), {}), grid.seeds) for norm in grid.norms}
-            column = _marked(column, higher_is_better=metric.higher_is_better)
+            own = {row: _cell(found.get((row, column, metric.key), {}), grid.seeds) for row in grid.rows}
+            own = _marked(own, higher_is_better=metric.higher_is_better)
             if grid.versus is not None:
-                column = _compared(column, grid.versus)
-            cells |= {(norm, strategy, metric.key): cell for norm, cell in column.items()}
+                own = _compared(own, grid.versus)
+            cells |= {(row, column, metric.key): cell for row, cell in own.items()}
     return cells
 
 
@@ -205,23 +242,23 @@ def _marked(column: Mapping[str, Cell], *, higher_is_better: bool) -> dict[str, 
     Equal means share a place, and two best leave no second. Without a mark for the best there is none for the second.
     """
     sign = -1 if higher_is_better else 1
-    means = {norm: sign * rounded(cell.interval.mean) for norm, cell in column.items() if cell.interval}
+    means = {row: sign * rounded(cell.interval.mean) for row, cell in column.items() if cell.interval}
     marked, places = dict(column), list[Mark](["best", "second"])
     while places and means:
-        first = [norm for norm, mean in means.items() if mean == min(means.values())]
-        means = {norm: mean for norm, mean in means.items() if norm not in first}
+        first = [row for row, mean in means.items() if mean == min(means.values())]
+        means = {row: mean for row, mean in means.items() if row not in first}
         mark = places.pop(0)
         if len(first) > 1:
             places = []
-        if not means or not all(_told_apart(column, norm, means) for norm in first):
+        if not means or not all(_told_apart(column, row, means) for row in first):
             break
-        marked |= {norm: replace(column[norm], mark=mark) for norm in first}
+        marked |= {row: replace(column[row], mark=mark) for row in first}
     return marked
 
 
-def _told_apart(column: Mapping[str, Cell], norm: str, worse: Iterable[str]) -> bool:
+def _told_apart(column: Mapping[str, Cell], row: str, worse: Iterable[str]) -> bool:
     """Whether each difference to the worse ones is significant; never with fewer seeds than a test is made of."""
-    found = [paired_difference(column[norm].values, column[other].values) for other in worse]
+    found = [paired_difference(column[row].values, column[other].values) for other in worse]
     return all(difference.n >= FEWEST for difference in found) and bool(
         (holm([difference.p for difference in found]) < SIGNIFICANT).all()
     )
@@ -233,14 +270,12 @@ def _compared(column: Mapping[str, Cell], versus: str) -> dict[str, Cell]:
     if not reference.complete:
         return dict(column)
     differences = {
-        norm: paired_difference(cell.values, reference.values)
-        for norm, cell in column.items()
-        if norm != versus and cell.complete
+        row: paired_difference(cell.values, reference.values)
+        for row, cell in column.items()
+        if row != versus and cell.complete
     }
     corrected = dict(zip(differences, holm([found.p for found in differences.values()]), strict=True))
     return {
-        norm: replace(cell, difference=differences[norm], p_holm=float(corrected[norm]))
-        if norm in differences
-        else cell
-        for norm, cell in column.items()
+        row: replace(cell, difference=differences[row], p_holm=float(corrected[row])) if row in differences else cell
+        for row, cell in column.items()
     }

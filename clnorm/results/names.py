@@ -16,13 +16,14 @@ from clnorm.results.record import label_norm
 Place: TypeAlias = tuple[str, str]
 """A kind, such as `norm`, and a name of that kind."""
 
-_KINDS = {
+KINDS = {
     "norm": NORMS,
     "strategy": STRATEGIES,
     "dataset": DATASETS,
     "protocol": PROTOCOLS,
     "backbone": BACKBONES,
 }
+"""What the rows and columns of a table can be, each with its catalogue."""
 
 
 def name_all(
@@ -40,7 +41,7 @@ def name_all(
         UserError: there is no such thing in the table, it is to be called nothing or what cannot be printed, or two
             would be called alike.
     """
-    present = [(kind, name) for kind in _KINDS for name in df[kind].unique()]
+    present = [(kind, name) for kind in KINDS for name in df[kind].unique()]
     for name, title in given.items():
         if name not in {each for _, each in present}:
             raise UserError(
@@ -49,7 +50,7 @@ def name_all(
         if not isinstance(title, str) or not title.strip() or not title.isprintable():
             raise UserError(f"{title!r} is no name for {name}", where="--name", legal="text that can be printed")
     names = {(kind, name): given[name] for kind, name in present if name in given}
-    titles = {(kind, name): write_title(_KINDS[kind], name) for kind, name in present} | names
+    titles = {(kind, name): write_title(KINDS[kind], name) for kind, name in present} | names
     cited = {(kind, name): _list_papers(kind, name) for kind, name in present}
     for norm, label in df[["norm", "label"]].drop_duplicates().itertuples(index=False, name=None):
         for mapping in (names, titles):
@@ -79,7 +80,7 @@ def parse_names(texts: Iterable[str], df: pd.DataFrame) -> dict[str, str]:
     Raises:
         UserError: a text has another form, or a name is given twice.
     """
-    present = [str(name) for kind in _KINDS for name in df[kind].unique()]
+    present = [str(name) for kind in KINDS for name in df[kind].unique()]
     found: dict[str, str] = {}
     for text in texts:
         begun = [name for name in present if text.startswith(f"{name}=")]
@@ -94,7 +95,7 @@ def parse_names(texts: Iterable[str], df: pd.DataFrame) -> dict[str, str]:
 
 
 def _list_papers(kind: str, name: str) -> tuple[Reference, ...]:
-    spec = _KINDS[kind].parse_own(name)
+    spec = KINDS[kind].parse_own(name)
     return spec.entry.papers if spec is not None else ()
 
 

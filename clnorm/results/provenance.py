@@ -28,7 +28,7 @@ def explain_cell(df: pd.DataFrame, norm: str, strategy: str, metric: str) -> str
     """
     shown = find_metric(metric, where="--explain")
     grid = create_grid(df, metrics=[metric])
-    for name, legal, where in ((norm, grid.norms, "norm"), (strategy, grid.strategies, "strategy")):
+    for name, legal, where in ((norm, grid.rows, "norm"), (strategy, grid.columns, "strategy")):
         if name not in legal:
             raise UserError(f"no run has {where} {name!r}", where="--explain", legal=legal, given=name)
     cell = grid.cells[norm, strategy, shown.key]

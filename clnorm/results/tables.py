@@ -8,30 +8,31 @@ from rich.console import Console
 from clnorm.catalogue.reference import to_bibliography
 from clnorm.errors import UserError
 from clnorm.results.formats import to_csv, to_latex, to_markdown, to_rich
-from clnorm.results.grid import create_grid
+from clnorm.results.grid import AXES, create_grid
 from clnorm.results.names import cite_metrics, name_all
 from clnorm.results.selection import select
 
 __all__ = ["FORMATS", "make_bibliography", "make_table", "select"]
 
-_METRICS = ("accuracy", "forgetting")
+METRICS_SHOWN = ("accuracy", "forgetting")
 FORMATS = ("rich", "markdown", "latex", "csv")
 
 
 def make_table(
     df: pd.DataFrame,
     *,
-    metrics: Sequence[str] = _METRICS,
+    metrics: Sequence[str] = METRICS_SHOWN,
+    axes: tuple[str, str] = AXES,
     format: str = "rich",  # noqa: A002 - the word that users know
     versus: str | None = None,
     names: Mapping[str, str] | None = None,
     cite: bool = False,
     console: Console | None = None,
 ) -> str:
-    """A table with norms as rows, strategies as column groups, and the metrics within each group.
+    """A table with norms as rows, strategies as column groups, and the metrics within each group, or with other axes.
 
-    A row is a norm; one whose runs were evaluated as transductive or by an oracle has that behind its name, and the
-    caption says what it means. A cell is the mean over seeds ± the half width of its 95 % Student-t interval, in per
+    A norm whose runs were evaluated as transductive or by an oracle has that behind its name, and the caption says what
+    it means. A cell is the mean over seeds ± the half width of its 95 % Student-t interval, in per
     cent. It is `--` unless every seed that any run of the table has is finished there and has a value.
 
     In Markdown and LaTeX, norms, strategies, dataset and backbone have their names in papers; elsewhere those of the
@@ -41,9 +42,11 @@ def make_table(
         df: one row for each run and metric, with the columns run, setting (what all but norm, strategy and seed come
             to), dataset, protocol, backbone, norm, strategy, label ("" or one of `clnorm.results.record.NOTES`), seed,
             status ("finished" or other), metric and value.
+        axes: what rows and columns are, of norm, strategy, dataset, protocol and backbone. The runs share all others of
+            these, and whatever else does not go with the axes.
         metrics: keys of `clnorm.metrics.METRICS`, or names of plug-ins, such as `package.module:Name`.
         format: rich (for a terminal), markdown, latex (with booktabs) or csv (shares at full precision).
-        versus: a norm to compare the others with: adds columns of differences over pairs that share a seed, with
+        versus: a row to compare the others with: adds columns of differences over pairs that share a seed, with
             their interval and a mark where the Holm-corrected paired t-test gives p < 0.05.
         names: what to call a norm, a strategy, the dataset, the protocol or the backbone, by its name in the runs, in
             every format: `{"cn": "Continual Norm"}`.
@@ -54,20 +57,20 @@ def make_table(
         The text, ending in a newline.
 
     Raises:
-        UserError: no run, runs of several settings, two runs for one place, or an unknown metric, format, norm or name,
+        UserError: no run, runs of several settings, two runs for one place, or an unknown metric, axis, format, row or name,
             two rows that would be called alike, or citations in another format than latex.
     """
     if format not in FORMATS:
         raise UserError(f"unknown format {format!r}", where="table", legal=FORMATS, given=format)
     if cite and format != "latex":
         raise UserError(f"citations are for latex, not for {format}", where="table", hint="write --format latex")
-    grid = create_grid(df, metrics=metrics, versus=versus, names=names, cite=cite)
+    grid = create_grid(df, metrics=metrics, axes=axes, versus=versus, names=names, cite=cite)
     if format == "rich":
         return to_rich(grid, console)
     return {"markdown": to_markdown, "latex": to_latex, "csv": to_csv}[format](grid)
 
 
-def make_bibliography(df: pd.DataFrame, *, metrics: Sequence[str] = _METRICS) -> str:
+def make_bibliography(df: pd.DataFrame, *, metrics: Sequence[str] = METRICS_SHOWN) -> str:
     """A .bib file with the papers of the norms, strategies, dataset, protocol, backbone and metrics of a table.
 
     What clnorm knows no paper of, such as a plug-in, has no entry.

@@ -20,7 +20,7 @@ _PUBLIC = {
     "load_config": "clnorm.config.load:load_config",
     "load_model": "clnorm.deploy.predict:load_model",
     "load_results": "clnorm.results.load:load_results",
-    "make_table": "clnorm.results.tables:make_table",
+    "make_table": "clnorm.tables.make:make_table",
     "metrics": "clnorm.evaluation.metrics",
     "predict": "clnorm.deploy.predict:predict",
     "register_metric": "clnorm.evaluation.metrics:register_metric",
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from clnorm.results.load import load_results
     from clnorm.results.measure import add_metric
     from clnorm.results.record import RunRecord
-    from clnorm.results.tables import make_table
+    from clnorm.tables.make import make_table
 
 
 def __getattr__(name: str) -> Any:

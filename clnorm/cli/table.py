@@ -51,10 +51,10 @@ def _table(options: argparse.Namespace) -> None:
 
     from clnorm.files import replace_file
     from clnorm.results.load import load_results
-    from clnorm.results.names import parse_names
-    from clnorm.results.provenance import explain_cell
     from clnorm.results.selection import select
-    from clnorm.results.tables import make_bibliography, make_table
+    from clnorm.tables.make import make_bibliography, make_table
+    from clnorm.tables.names import parse_names
+    from clnorm.tables.provenance import explain_cell
 
     unreadable: list[ClnormError] = []
     columns = ["config", *(["order"] if options.orders else []), *(["folder"] if options.explain else [])]
@@ -104,7 +104,7 @@ def _refuse_beside(options: argparse.Namespace, flag: str, others: Sequence[str]
 
 
 def _print_orders(options: argparse.Namespace, results: "pd.DataFrame", metrics: list[str]) -> None:
-    from clnorm.results.orders import make_orders_table
+    from clnorm.tables.orders import make_orders_table
 
     _refuse_beside(options, "orders", ("versus", "name", "bib"))
     print_text(make_orders_table(results, metrics=metrics, format=options.format))

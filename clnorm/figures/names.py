@@ -4,8 +4,8 @@ import pandas as pd
 
 from clnorm.catalogue import NORMS, STRATEGIES
 from clnorm.errors import UserError
-from clnorm.results.grid import ordered_names
 from clnorm.results.record import label_norm
+from clnorm.tables.grid import ordered_names
 
 
 def label_norms(rows: pd.DataFrame) -> pd.DataFrame:

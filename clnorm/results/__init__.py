@@ -1,1 +1,1 @@
-"""A run's folder and record, and tables of many runs."""
+"""A run's folder and record, and the frames of many runs."""

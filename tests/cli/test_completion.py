@@ -9,7 +9,7 @@ import pytest
 from clnorm.catalogue import NORMS, REGISTRIES, STRATEGIES
 from clnorm.cli.main import main
 from clnorm.deploy.export import FORMATS as EXPORTS
-from clnorm.results.tables import FORMATS
+from clnorm.tables.make import FORMATS
 
 # The variables that bash sets before it calls a completion function; the word to complete is the last.
 PRESS_TAB = """

@@ -10,7 +10,7 @@ from clnorm.config.identity import run_id
 from clnorm.errors import UserError
 from clnorm.results.inspect import inspect_run
 from clnorm.results.load import load_results
-from clnorm.results.tables import make_table
+from clnorm.tables.make import make_table
 from tests.training.states.continued import results
 from tests.training.states.kills import run_killed
 

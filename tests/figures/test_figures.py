@@ -11,8 +11,8 @@ from clnorm.figures.of_matrices import plot_accuracy, plot_forgetting, plot_matr
 from clnorm.figures.of_ranks import plot_ranks
 from clnorm.figures.style import looks_of, save_figure
 from clnorm.results.frames.matrices import load_matrices
-from tests.results.frames import runs
 from tests.results.records import FINISHED
+from tests.tables.frames import runs
 
 # Two seeds of two experiences with one and three test clips: R = [[1, --], [0.5, 1]] and [[0.8, --], [0.4, 0.6]].
 SEEDS = {0: [(1, 1, 1.0), (2, 1, 0.5), (2, 2, 1.0)], 1: [(1, 1, 0.8), (2, 1, 0.4), (2, 2, 0.6)]}

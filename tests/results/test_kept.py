@@ -3,7 +3,7 @@
 import pytest
 
 from clnorm import make_table
-from tests.results.frames import SMALL
+from tests.tables.frames import SMALL
 
 
 @pytest.mark.parametrize(

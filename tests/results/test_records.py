@@ -11,7 +11,7 @@ from clnorm.results.folder import RunFolder
 from clnorm.results.load import load_results
 from clnorm.results.record import SCHEMA, RunRecord, read_record
 from clnorm.results.selection import select
-from clnorm.results.tables import make_table
+from clnorm.tables.make import make_table
 
 # As the first version wrote it; it must be readable for ever.
 VERSION_1 = {

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from clnorm.errors import UserError
-from clnorm.results.tables import FORMATS, make_table, select
-from tests.results.frames import SMALL, markdown_rows, read_csv, runs
+from clnorm.tables.make import FORMATS, make_table, select
+from tests.tables.frames import SMALL, markdown_rows, read_csv, runs
 
 
 def test_settings_are_not_mixed():

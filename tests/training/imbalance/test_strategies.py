@@ -10,7 +10,7 @@ import pytest
 import clnorm
 from clnorm.catalogue import IMBALANCE
 from clnorm.results.load import load_results
-from clnorm.results.tables import make_table
+from clnorm.tables.make import make_table
 from tests.training.states.kills import run_killed
 
 pytestmark = pytest.mark.slow

@@ -9,9 +9,9 @@ from clnorm.catalogue.titles import write_plain
 from clnorm.config.tuned import SECTION, options_of
 from clnorm.evaluation.metrics import Metric
 from clnorm.evaluation.stats import FEWEST, LEVEL
-from clnorm.results.dialects import MISSING, Dialect, write_name, write_versus
-from clnorm.results.grid import SIGNIFICANT, Grid, Stream
 from clnorm.results.record import NOTES, UNKNOWN
+from clnorm.tables.dialects import MISSING, Dialect, write_name, write_versus
+from clnorm.tables.grid import SIGNIFICANT, Grid, Stream
 
 _SEEN = {"weights": "{}", "data.frames": "on {} frames", "data.image_size": "of {0} by {0} pixels"}
 _TRAINED = {

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from clnorm.evaluation.metrics import METRICS, RunData
-from clnorm.results.formats import estimate_width
-from clnorm.results.tables import make_table
-from tests.results.frames import runs
+from clnorm.tables.formats import estimate_width
+from clnorm.tables.make import make_table
+from tests.tables.frames import runs
 
 STRATEGIES = ["naive", "replay:per_class=5", "joint", "ewc"]
 

@@ -12,11 +12,11 @@ from clnorm.catalogue.registry import Registry
 from clnorm.errors import UserError
 from clnorm.evaluation.metrics import METRICS, Metric, find_metric
 from clnorm.evaluation.stats import FEWEST, Interval, PairedDifference, holm, paired_difference, t_interval
-from clnorm.results.axes import check_axes, fix_kind
-from clnorm.results.names import KINDS, Place, cite_metrics, name_all
 from clnorm.results.percent import rounded
 from clnorm.results.record import NOTES, UNKNOWN, label_norm
 from clnorm.results.selection import EXPERIMENT, plain_text
+from clnorm.tables.axes import check_axes, fix_kind
+from clnorm.tables.names import KINDS, Place, cite_metrics, name_all
 
 Mark = Literal["best", "second", ""]
 SIGNIFICANT = 0.05

@@ -4,7 +4,7 @@ import io
 
 import pandas as pd
 
-from clnorm.results.tables import make_table
+from clnorm.tables.make import make_table
 
 
 def runs(values, *, metric="accuracy", **columns):

@@ -7,8 +7,8 @@ import pytest
 
 from clnorm.errors import UserError
 from clnorm.results.load import _explain_tuning
-from clnorm.results.tables import make_table
-from tests.results.frames import runs
+from clnorm.tables.make import make_table
+from tests.tables.frames import runs
 
 TUNED = {
     "train.lr": "0.1",

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from clnorm.errors import UserError
 from clnorm.evaluation.metrics import METRICS
-from clnorm.results.tables import FORMATS, make_table
-from tests.results.frames import SMALL, markdown_rows, read_csv, runs
+from clnorm.tables.make import FORMATS, make_table
+from tests.tables.frames import SMALL, markdown_rows, read_csv, runs
 
 SWING = [0.1, 0.2, 0.3]
 GOLDEN = Path(__file__).parent / "golden"

@@ -12,10 +12,10 @@ from clnorm.catalogue.titles import write_title
 from clnorm.cli.main import main
 from clnorm.errors import UserError
 from clnorm.evaluation.metrics import METRICS
-from clnorm.results.names import parse_names
-from clnorm.results.tables import make_bibliography, make_table
-from tests.results.frames import runs
+from clnorm.tables.make import make_bibliography, make_table
+from clnorm.tables.names import parse_names
 from tests.results.test_reference import FOLDER
+from tests.tables.frames import runs
 
 NAMES = {"norm": ["bn", "cn:groups=8", "my.module:Norm"], "strategy": ["naive", "replay:per_class=10", "other"]}
 DF = runs({(norm, strategy): [0.4, 0.5, 0.6] for norm in NAMES["norm"] for strategy in NAMES["strategy"]})

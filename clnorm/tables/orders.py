@@ -16,10 +16,10 @@ from clnorm.catalogue.registry import format_spec
 from clnorm.console import csv_text
 from clnorm.errors import UserError
 from clnorm.evaluation.metrics import find_metric
-from clnorm.results.dialects import MISSING
 from clnorm.results.percent import percent, rounded
 from clnorm.results.record import label_norm
 from clnorm.results.selection import plain_text, tells_settings_apart
+from clnorm.tables.dialects import MISSING
 
 FORMATS = ("rich", "markdown", "csv")
 _OF_ORDER = ("order", "similarity", "file")  # options of protocols that decide the order of the classes alone

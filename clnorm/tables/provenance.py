@@ -6,9 +6,9 @@ import pandas as pd
 
 from clnorm.errors import UserError
 from clnorm.evaluation.metrics import find_metric
-from clnorm.results.grid import create_grid
 from clnorm.results.percent import percent
 from clnorm.results.record import label_norm
+from clnorm.tables.grid import create_grid
 
 
 def explain_cell(df: pd.DataFrame, norm: str, strategy: str, metric: str) -> str:

@@ -9,8 +9,8 @@ from clnorm.catalogue.reference import Reference
 from clnorm.console import visible
 from clnorm.evaluation.metrics import Metric
 from clnorm.evaluation.stats import FEWEST
-from clnorm.results.grid import SIGNIFICANT, Cell, Grid
 from clnorm.results.percent import percent
+from clnorm.tables.grid import SIGNIFICANT, Cell, Grid
 
 MISSING = "--"
 

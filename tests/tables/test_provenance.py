@@ -4,8 +4,8 @@ import pytest
 
 from clnorm.cli.main import main
 from clnorm.errors import UserError
-from clnorm.results.provenance import explain_cell
-from tests.results.frames import runs
+from clnorm.tables.provenance import explain_cell
+from tests.tables.frames import runs
 
 VALUES = {("cn", "naive"): [0.5, 0.6, 0.7], ("bn", "naive"): [0.1, 0.2, 0.3], ("cn", "replay"): [0.9]}
 

@@ -6,8 +6,8 @@ from shlex import quote
 import pandas as pd
 
 from clnorm.errors import UserError
-from clnorm.results.names import KINDS
 from clnorm.results.selection import SETTING, check_one_setting, plain_text, tells_settings_apart
+from clnorm.tables.names import KINDS
 
 _GO_WITH: Mapping[str, set[str]] = {
     "dataset": {"experiences", "order", "data.fingerprint", "data.root", "data.clips"},

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from clnorm.console import as_text, csv_text
-from clnorm.results.captions import explain_marks, write_caption
-from clnorm.results.dialects import (
+from clnorm.tables.captions import explain_marks, write_caption
+from clnorm.tables.dialects import (
     LATEX,
     MARKDOWN,
     PLAIN,
@@ -25,7 +25,7 @@ from clnorm.results.dialects import (
     write_name,
     write_versus,
 )
-from clnorm.results.grid import Cell, Grid
+from clnorm.tables.grid import Cell, Grid
 
 WIDTH = 120
 _COLUMN, _PAGE = 237.0, 345.0  # points: a column of two in conferences' styles, and the line of LaTeX's article

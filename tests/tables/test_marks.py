@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from clnorm.results.tables import make_table
-from tests.results.frames import markdown_rows, read_csv, runs
+from clnorm.tables.make import make_table
+from tests.tables.frames import markdown_rows, read_csv, runs
 
 # Over the same seeds: gn is 0.2 above bn and bn 0.2 above ln, by steady differences; cn swings around gn.
 NOISE = [0.0, 0.2, 0.1, 0.3]

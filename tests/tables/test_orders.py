@@ -9,8 +9,8 @@ import pytest
 
 import clnorm
 from clnorm.errors import UserError
-from clnorm.results.orders import make_orders_table, rank_agreements
-from tests.results.frames import runs
+from clnorm.tables.orders import make_orders_table, rank_agreements
+from tests.tables.frames import runs
 
 # Under each order, by norm, one value a seed.
 ORDERS = {

@@ -1,4 +1,4 @@
-"""Tables of norms by strategies, from the long frame of results."""
+"""`make_table`: the table of a long frame of results, in any format."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,10 +7,10 @@ from rich.console import Console
 
 from clnorm.catalogue.reference import to_bibliography
 from clnorm.errors import UserError
-from clnorm.results.formats import to_csv, to_latex, to_markdown, to_rich
-from clnorm.results.grid import AXES, create_grid
-from clnorm.results.names import cite_metrics, name_all
 from clnorm.results.selection import select
+from clnorm.tables.formats import to_csv, to_latex, to_markdown, to_rich
+from clnorm.tables.grid import AXES, create_grid
+from clnorm.tables.names import cite_metrics, name_all
 
 __all__ = ["FORMATS", "make_bibliography", "make_table", "select"]
 
@@ -32,8 +32,8 @@ def make_table(
     """A table with norms as rows, strategies as column groups, and the metrics within each group, or with other axes.
 
     A norm whose runs were evaluated as transductive or by an oracle has that behind its name, and the caption says what
-    it means. A cell is the mean over seeds ± the half width of its 95 % Student-t interval, in per
-    cent. It is `--` unless every seed that any run of the table has is finished there and has a value.
+    it means. A cell is the mean over seeds ± the half width of its 95 % Student-t interval, in per cent. It is `--`
+    unless every seed that any run of the table has is finished there and has a value.
 
     In Markdown and LaTeX, norms, strategies, dataset and backbone have their names in papers; elsewhere those of the
     configuration. The caption states the experiment as chosen, as far as `df` has it: `clnorm.load_results` has all.
@@ -57,8 +57,8 @@ def make_table(
         The text, ending in a newline.
 
     Raises:
-        UserError: no run, runs of several settings, two runs for one place, or an unknown metric, axis, format, row or name,
-            two rows that would be called alike, or citations in another format than latex.
+        UserError: no run, runs of several settings, two runs for one place, an unknown metric, axis, format, row or
+            name, two rows that would be called alike, or citations in another format than latex.
     """
     if format not in FORMATS:
         raise UserError(f"unknown format {format!r}", where="table", legal=FORMATS, given=format)

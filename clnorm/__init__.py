@@ -23,6 +23,7 @@ _PUBLIC = {
     "make_table": "clnorm.tables.make:make_table",
     "metrics": "clnorm.evaluation.metrics",
     "predict": "clnorm.deploy.predict:predict",
+    "read_published": "clnorm.results.published:read_published",
     "register_metric": "clnorm.evaluation.metrics:register_metric",
     "register_norm": "clnorm.catalogue:register_norm",
     "register_strategy": "clnorm.catalogue:register_strategy",
@@ -45,6 +46,7 @@ __all__ = [
     "make_table",
     "metrics",
     "predict",
+    "read_published",
     "register_metric",
     "register_norm",
     "register_strategy",
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from clnorm.norms.sites.swap import swap_norms
     from clnorm.results.load import load_results
     from clnorm.results.measure import add_metric
+    from clnorm.results.published import read_published
     from clnorm.results.record import RunRecord
     from clnorm.tables.make import make_table
 

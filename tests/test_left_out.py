@@ -42,9 +42,16 @@ def fork(pytester, monkeypatch):
     (tests / "test_it.py").write_text(TESTS)
     pytester.makeini(
         "[pytest]\naddopts = --strict-markers\nmarkers =\n  real_data: needs clips\n  slurm: needs a cluster\n"
+        "  latex: needs pdflatex\n"
     )
     monkeypatch.setenv("CI", "true")
-    for name in ("CLNORM_TEST_DATA", "CLNORM_REQUIRE_DATA", "CLNORM_REQUIRE_SLURM", "PYTEST_ADDOPTS"):
+    for name in (
+        "CLNORM_TEST_DATA",
+        "CLNORM_REQUIRE_DATA",
+        "CLNORM_REQUIRE_SLURM",
+        "CLNORM_REQUIRE_LATEX",
+        "PYTEST_ADDOPTS",
+    ):
         monkeypatch.delenv(name, raising=False)
 
     def run(*arguments, more="", **environment):
@@ -118,6 +125,20 @@ def test_without_slurm_its_tests_are_left_out_unless_they_are_asked_for(fork, mo
     result.stdout.fnmatch_lines(["1 tests were left out, slurm: no cluster can be started here*make slurm*"])
     assert result.ret == 0
     fork("-m", "slurm", CLNORM_REQUIRE_SLURM="1").assert_outcomes(passed=1, deselected=2)
+
+
+OF_LATEX = """
+def test_of_latex(pdflatex):
+    pass
+"""
+
+
+def test_without_latex_its_tests_are_left_out_unless_they_are_asked_for(fork, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    result = fork(more=OF_LATEX)
+    result.assert_outcomes(passed=1, skipped=2)
+    result.stdout.fnmatch_lines(["1 tests were left out, latex: there is no pdflatex here*make latex*"])
+    fork("-m", "latex", CLNORM_REQUIRE_LATEX="1").assert_outcomes(errors=1, deselected=2)
 
 
 @WORKERS

@@ -16,7 +16,9 @@ def add_plot(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     plot.add_argument("--figure", metavar="NAME", required=True, help="which; see: clnorm list figures")
     plot.add_argument("--out", metavar="FILE", required=True, help="file to write: .pdf, .svg or .png")
     plot.add_argument("--columns", type=int, default=2, help="a paper's columns that it spans: 1 or 2 (default: 2)")
-    plot.add_argument("--metric", metavar="NAME", help="for ranks: the metric that decides (default: accuracy)")
+    plot.add_argument(
+        "--metric", metavar="NAME", help="for ranks and differences: the metric that decides (default: accuracy)"
+    )
     plot.add_argument("--measure", metavar="NAME", help="for sites: what was measured (default: effective_rank)")
     plot.add_argument(
         "--where", action="append", default=[], metavar="KEY=VALUE", help="take only these runs, by a column or any key"
@@ -42,7 +44,8 @@ def _plot(options: argparse.Namespace) -> None:
     lacking: list[Path] = []
     loaded = kind.load(options.folder, on_unreadable=unreadable.append, on_lacking=lacking.append)
     frame = select(loaded, options.where)
-    check_one_setting(frame, where="plot")
+    if not kind.settings:
+        check_one_setting(frame, where="plot")
     save_figure(kind.draw(frame, columns=options.columns, **chosen), options.out)
     print_text(f"wrote {options.out}")
     if lacking:

@@ -14,12 +14,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_OF_TABLES = ("versus", "name", "bib", "rows", "cols", "style", "published")
+"""Flags that say how a table is, and nothing where another thing is shown."""
+
+
 def add_table(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     table = verbs.add_parser("table", parents=[common], help="norms x strategies as a table, from finished runs")
     table.add_argument("folder", help="folder of run folders")
-    table.add_argument("--format", default="rich", help="rich, markdown, latex or csv")
-    table.add_argument("--metrics", default="accuracy,forgetting", help="metrics, separated by commas")
-    table.add_argument("--versus", metavar="NORM", help="add paired differences to this norm, such as bn")
+    table.add_argument(
+        "--format",
+        default="rich",
+        help="rich, markdown, latex (a float to read in), document (it compiles by itself), html or csv",
+    )
+    table.add_argument(
+        "--style",
+        default="plain",
+        help="what rows, columns and metrics are unless they are given: plain, or as tables are in papers that follow "
+        "tcd or vclimb",
+    )
+    table.add_argument("--rows", metavar="KIND", help="norm, strategy, dataset, protocol or backbone")
+    table.add_argument("--cols", metavar="KIND", help="the groups of columns, another one of these")
+    table.add_argument("--metrics", help="metrics, separated by commas")
+    table.add_argument("--versus", metavar="ROW", help="add paired differences to this row, such as bn")
+    table.add_argument(
+        "--published", metavar="FILE", help="add rows of what papers report, such as results/published.csv"
+    )
     table.add_argument(
         "--where", action="append", default=[], metavar="KEY=VALUE", help="take only these runs, by a column or any key"
     )
@@ -51,21 +70,24 @@ def _table(options: argparse.Namespace) -> None:
 
     from clnorm.files import replace_file
     from clnorm.results.load import load_results
+    from clnorm.results.published import read_published
     from clnorm.results.selection import select
     from clnorm.tables.make import make_bibliography, make_table
     from clnorm.tables.names import parse_names
     from clnorm.tables.provenance import explain_cell
+    from clnorm.tables.styles import find_style
 
     unreadable: list[ClnormError] = []
-    columns = ["config", *(["order"] if options.orders else []), *(["folder"] if options.explain else [])]
+    columns = ["config", "versions", *(["order"] if options.orders else []), *(["folder"] if options.explain else [])]
     loaded = load_results(options.folder, columns=columns, on_unreadable=unreadable.append)
     results = select(loaded, options.where)
     if options.explain is not None:
-        _refuse_beside(options, "explain", ("versus", "name", "bib", "orders", "format", "metrics"))
+        _refuse_beside(options, "explain", (*_OF_TABLES, "orders", "format", "metrics"))
         print_text(explain_cell(results, *options.explain))
         refuse_unreadable(unreadable)
         return
-    metrics = [name.strip() for name in options.metrics.split(",") if name.strip()]
+    style = find_style(options.style)
+    metrics = _split(options.metrics) if options.metrics is not None else list(style.metrics)
     if options.orders:
         _print_orders(options, results, metrics)
         refuse_unreadable(unreadable)
@@ -74,10 +96,12 @@ def _table(options: argparse.Namespace) -> None:
     text = make_table(
         results,
         metrics=metrics,
+        axes=(options.rows or style.axes[0], options.cols or style.axes[1]),
         format=options.format,
         versus=options.versus,
         names=parse_names(options.name, results),
         cite=options.bib is not None,
+        published=() if options.published is None else read_published(options.published),
         console=console,
     )
     if options.bib is not None:
@@ -86,6 +110,10 @@ def _table(options: argparse.Namespace) -> None:
     _note_unheld(loaded, metrics, options.folder)
     (print_styled if options.format == "rich" else print_text)(text)
     refuse_unreadable(unreadable)
+
+
+def _split(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _note_unheld(results: "pd.DataFrame", metrics: Sequence[str], folder: str) -> None:
@@ -106,5 +134,5 @@ def _refuse_beside(options: argparse.Namespace, flag: str, others: Sequence[str]
 def _print_orders(options: argparse.Namespace, results: "pd.DataFrame", metrics: list[str]) -> None:
     from clnorm.tables.orders import make_orders_table
 
-    _refuse_beside(options, "orders", ("versus", "name", "bib"))
+    _refuse_beside(options, "orders", _OF_TABLES)
     print_text(make_orders_table(results, metrics=metrics, format=options.format))

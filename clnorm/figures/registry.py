@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from clnorm.figures.of_confusion import plot_confusion
+from clnorm.figures.of_differences import plot_differences
 from clnorm.figures.of_explanations import plot_explanation
 from clnorm.figures.of_losses import plot_losses
 from clnorm.figures.of_matrices import plot_accuracy, plot_forgetting, plot_matrix, plot_tradeoff
@@ -34,12 +35,14 @@ class Kind:
         draw: from that frame and the paper's columns, 1 or 2, to the figure.
         option: what it is of, `metric` or `measure`, which `draw` takes by that name; empty where there is nothing to
             choose.
+        settings: whether runs of several settings may be in it, since it compares within each alone.
     """
 
     text: str
     load: "Callable[..., pd.DataFrame]"
     draw: "Callable[..., Figure]"
     option: str = ""
+    settings: bool = False
 
 
 def _matrices(folder: str, *, on_unreadable: OnUnreadable, on_lacking: OnLacking) -> "pd.DataFrame":
@@ -56,6 +59,13 @@ FIGURES = MappingProxyType(
     {
         "accuracy": Kind("accuracy on all experiences so far, after each one", _matrices, plot_accuracy),
         "confusion": Kind("which class is taken for which in the end", load_confusion, plot_confusion),
+        "differences": Kind(
+            "mean ranks over blocks, with the critical difference",
+            _results,
+            plot_differences,
+            option="metric",
+            settings=True,
+        ),
         "explain": Kind("where forgetting lives: statistics, head, features", load_explanations, plot_explanation),
         "forgetting": Kind("what each experience has lost in the end", _matrices, plot_forgetting),
         "loss": Kind("the training loss of each epoch", load_losses, plot_losses),

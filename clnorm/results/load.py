@@ -20,13 +20,13 @@ from clnorm.results.find import find_records
 from clnorm.results.folder import RunFolder
 from clnorm.results.measure import describe_run
 from clnorm.results.record import UNKNOWN, RunRecord, read_record
-from clnorm.results.selection import EXPERIMENT, plain_text
+from clnorm.results.selection import EXPERIMENT, VERSIONS, plain_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-GROUPS = ("config", "cost", "folder", "order")
+GROUPS = ("config", "cost", "folder", "order", "versions")
 
 
 def load_results(
@@ -44,7 +44,7 @@ def load_results(
             key. `cost`: `cost.seconds`, `cost.clips_trained`, `cost.peak_memory_mb`,
             `cost.kept_megabytes` of all that is kept beside the model. `folder`: the run's `folder`, when
             it last `changed` (UTC), and how many experiences are `done`. `order`: a hash of the classes of each
-            experience, in their order.
+            experience, in their order. `versions`: of clnorm, torch and python, as `versions.torch`.
         on_unreadable: told of each record that cannot be read, and of whatever else `find_records` cannot take, which
             is then left out; by default it is an error.
 
@@ -97,6 +97,8 @@ def widen(record: RunRecord, file: Path, columns: Sequence[str]) -> dict[str, An
         values["data.fingerprint"] = record.data.get("fingerprint", UNKNOWN)
     if "order" in columns:
         values["order"] = hashlib.sha256(json.dumps(record.experiences).encode()).hexdigest()[:8]
+    if "versions" in columns:
+        values |= {name: record.versions.get(name.partition(".")[2], UNKNOWN) for name in VERSIONS}
     if "cost" in columns:
         kept = {"kept_megabytes": record.memory.get("kept_megabytes", UNKNOWN)}
         values |= {f"cost.{key}": value for key, value in {**record.cost, **kept}.items()}

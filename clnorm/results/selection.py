@@ -31,6 +31,8 @@ EXPERIMENT = (
     "tuning.keys",
 )
 """What defines an experiment beside its setting, for a caption; a frame made by hand may lack it."""
+VERSIONS = ("versions.clnorm", "versions.torch", "versions.python")
+"""What tells which versions runs were made with, where it is loaded."""
 _TUNED = {"tuned", "tuning.keys"}
 """What `tuning` tells too: the file, and what was searched."""
 _FINGERPRINT = 12
@@ -141,7 +143,7 @@ def tells_settings_apart(df: pd.DataFrame, column: str) -> bool:
         return False
     # What each strategy keeps, or a run has kept beside its results, decides no setting.
     if (
-        column in ("folder", "kept", *BESIDE)
+        column in ("folder", "kept", *BESIDE, *VERSIONS)
         or column in _TUNED
         or (column == "imbalance" and "train.imbalance" in df.columns)
     ):

@@ -12,6 +12,8 @@ from clnorm.evaluation.stats import FEWEST, LEVEL
 from clnorm.results.record import NOTES, UNKNOWN
 from clnorm.tables.dialects import MISSING, Dialect, write_name, write_versus
 from clnorm.tables.grid import SIGNIFICANT, Grid, Stream
+from clnorm.tables.names import plural
+from clnorm.tables.reported import explain_reported
 
 _SEEN = {"weights": "{}", "data.frames": "on {} frames", "data.image_size": "of {0} by {0} pixels"}
 _TRAINED = {
@@ -43,6 +45,7 @@ def write_caption(grid: Grid, dialect: Dialect) -> str:
         _explain_tuning(grid, dialect),
         *_explain_strategies(grid, dialect),
         _explain_values(grid, dialect, level=level),
+        *explain_reported(grid, dialect),
         f"{MISSING}: undefined, or without a finished run for every seed" if _has_gap(grid) else "",
         *(f"{label}: {dialect.escape(NOTES[label])}" for label in grid.labels),
         _explain_versus(grid, dialect, level=level),
@@ -207,7 +210,7 @@ def _explain_versus(grid: Grid, dialect: Dialect, *, level: str) -> str:
     said = [f"{difference} that share a seed, with its {level} Student-t interval"]
     if len(grid.seeds) < FEWEST:
         return "; ".join([*said, "with so few seeds none is tested"])
-    said.append(f"{dialect.number(dialect.star)}: {_significant(dialect)} over the {grid.axes[0]}s of a column")
+    said.append(f"{dialect.number(dialect.star)}: {_significant(dialect)} over the {plural(grid.axes[0])} of a column")
     if any(cell.difference is not None and math.isnan(cell.difference.p) for cell in grid.cells.values()):
         said.append("a difference that is the same in every pair cannot be tested, and has no star")
     return "; ".join(said)

@@ -1,5 +1,6 @@
 """How one format writes names, numbers, headings and the caption."""
 
+import html
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from clnorm.console import visible
 from clnorm.evaluation.metrics import Metric
 from clnorm.evaluation.stats import FEWEST
 from clnorm.results.percent import percent
+from clnorm.results.published import Published
 from clnorm.tables.grid import SIGNIFICANT, Cell, Grid
 
 MISSING = "--"
@@ -40,6 +42,11 @@ def escape_markdown(text: str) -> str:
 def _markdown_code(text: str) -> str:
     """A formula as code; escaped where it has the mark of code itself."""
     return escape_markdown(text) if "`" in text else f"`{text}`"
+
+
+def _escape_html(text: str) -> str:
+    """`text` as a page shows it, in an attribute too."""
+    return html.escape(visible(text))
 
 
 def _latex_symbol(metric: Metric) -> str:
@@ -149,6 +156,25 @@ LATEX = Dialect(
 )
 
 
+HTML = Dialect(
+    escape=_escape_html,
+    heading=lambda metric: _escape_html(metric.title),
+    definition=lambda metric: f"{_escape_html(metric.title)} = <code>{_escape_html(metric.formula)}</code>",
+    number=_same,
+    best=lambda text: f"<strong>{text}</strong>",
+    second=lambda text: f"<u>{text}</u>",
+    up="↑",
+    down="↓",
+    pm=" ± ",
+    delta="Δ",
+    star="*",
+    legend="bold best, underlined second",
+    R="<code>R[t,j]</code>",
+    percent="%",
+    for_papers=True,
+)
+
+
 def write_mean(cell: Cell, dialect: Dialect) -> str:
     """The mean over seeds with its half width, in per cent; `--` where the cell is incomplete."""
     if cell.interval is None:
@@ -165,6 +191,11 @@ def write_difference(cell: Cell, dialect: Dialect) -> str:
         return MISSING
     star = dialect.star if cell.p_holm < SIGNIFICANT and found.n >= FEWEST else ""
     return dialect.number(percent(found.mean, sign="+") + _half_width(found.half_width, dialect) + star)
+
+
+def write_reported(found: Published | None, dialect: Dialect) -> str:
+    """A number that a paper reports, in per cent; `--` where it reports none."""
+    return MISSING if found is None else dialect.number(percent(found.value))
 
 
 def write_heading(metric: Metric, dialect: Dialect) -> str:

@@ -13,8 +13,9 @@ from clnorm.errors import UserError
 from clnorm.evaluation.metrics import METRICS, Metric, find_metric
 from clnorm.evaluation.stats import FEWEST, Interval, PairedDifference, holm, paired_difference, t_interval
 from clnorm.results.percent import rounded
+from clnorm.results.published import Published
 from clnorm.results.record import NOTES, UNKNOWN, label_norm
-from clnorm.results.selection import EXPERIMENT, plain_text
+from clnorm.results.selection import EXPERIMENT, VERSIONS, plain_text
 from clnorm.tables.axes import check_axes, fix_kind
 from clnorm.tables.names import KINDS, Place, cite_metrics, name_all
 
@@ -81,6 +82,9 @@ class Grid:
         names: by (kind, name), what the user calls it.
         titles: by (kind, name), what papers call it, or the user.
         cited: by (kind, name), the papers to cite; empty where the table cites none.
+        runs: that the table is made of, those that have not finished marked.
+        versions: what they were made with, as far as the runs tell.
+        reported: numbers of papers, by row, column and metric key; a row's name is a method and how it is known.
     """
 
     axes: tuple[str, str]
@@ -98,6 +102,14 @@ class Grid:
     names: Mapping[Place, str] = field(default_factory=dict)
     titles: Mapping[Place, str] = field(default_factory=dict)
     cited: Mapping[Place, tuple[Reference, ...]] = field(default_factory=dict)
+    runs: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
+    reported: Mapping[tuple[tuple[str, str], str, str], Published] = field(default_factory=dict)
+
+    @property
+    def reported_rows(self) -> list[tuple[str, str]]:
+        """Their names, in the order of the file that they were read from."""
+        return list(dict.fromkeys(row for row, _, _ in self.reported))
 
     def list_names(self, kind: str) -> tuple[str, ...]:
         """All names of a kind in the table, on an axis or fixed."""
@@ -154,6 +166,8 @@ def create_grid(
         names=own,
         titles=titles,
         cited=papers | cite_metrics(metrics) if cite else {},
+        runs=_list_runs(df),
+        versions=_list_versions(df),
     )
     return replace(grid, cells=_cells(df, grid))
 
@@ -164,6 +178,18 @@ def _list_streams(df: pd.DataFrame) -> tuple[Stream, ...]:
     return tuple(
         Stream(**dict(zip(columns, values, strict=True))) for values in told.itertuples(index=False, name=None)
     )
+
+
+def _list_runs(df: pd.DataFrame) -> tuple[str, ...]:
+    told = df[["run", "status"]].astype(str).drop_duplicates().sort_values("run", kind="stable")
+    return tuple(run if status == "finished" else f"{run} ({status})" for run, status in told.itertuples(index=False))
+
+
+def _list_versions(df: pd.DataFrame) -> tuple[str, ...]:
+    names = [name for name in VERSIONS if name in df.columns]
+    told = df[names].astype(str).drop_duplicates() if names else pd.DataFrame()
+    labels = [name.partition(".")[2] for name in names]
+    return tuple(", ".join(map(" ".join, zip(labels, row, strict=True))) for row in told.itertuples(index=False))
 
 
 def _read_shares(df: pd.DataFrame, metrics: Sequence[Metric]) -> "pd.Series[Any]":

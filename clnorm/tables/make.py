@@ -7,15 +7,26 @@ from rich.console import Console
 
 from clnorm.catalogue.reference import to_bibliography
 from clnorm.errors import UserError
+from clnorm.results.published import Published
 from clnorm.results.selection import select
-from clnorm.tables.formats import to_csv, to_latex, to_markdown, to_rich
+from clnorm.tables.formats import to_csv, to_markdown, to_rich
 from clnorm.tables.grid import AXES, create_grid
+from clnorm.tables.html import to_html
+from clnorm.tables.latex import to_document, to_latex
 from clnorm.tables.names import cite_metrics, name_all
+from clnorm.tables.reported import place_reported
 
 __all__ = ["FORMATS", "make_bibliography", "make_table", "select"]
 
 METRICS_SHOWN = ("accuracy", "forgetting")
-FORMATS = ("rich", "markdown", "latex", "csv")
+_WRITERS = {
+    "markdown": to_markdown,
+    "latex": to_latex,
+    "document": to_document,
+    "html": to_html,
+    "csv": to_csv,
+}
+FORMATS = ("rich", *_WRITERS)
 
 
 def make_table(
@@ -27,6 +38,7 @@ def make_table(
     versus: str | None = None,
     names: Mapping[str, str] | None = None,
     cite: bool = False,
+    published: Sequence[Published] = (),
     console: Console | None = None,
 ) -> str:
     """A table with norms as rows, strategies as column groups, and the metrics within each group, or with other axes.
@@ -45,12 +57,15 @@ def make_table(
         axes: what rows and columns are, of norm, strategy, dataset, protocol and backbone. The runs share all others of
             these, and whatever else does not go with the axes.
         metrics: keys of `clnorm.metrics.METRICS`, or names of plug-ins, such as `package.module:Name`.
-        format: rich (for a terminal), markdown, latex (with booktabs) or csv (shares at full precision).
+        format: rich (for a terminal), markdown, latex (a float to read in, with booktabs), document (the same, which
+            compiles by itself), html (a page) or csv (shares at full precision).
         versus: a row to compare the others with: adds columns of differences over pairs that share a seed, with
             their interval and a mark where the Holm-corrected paired t-test gives p < 0.05.
         names: what to call a norm, a strategy, the dataset, the protocol or the backbone, by its name in the runs, in
             every format: `{"cn": "Continual Norm"}`.
         cite: for latex, whether names and metrics are followed by `\\cite`, for what `make_bibliography` has.
+        published: numbers that papers report, of `clnorm.read_published`: those that fit are rows below the measured
+            ones, marked as reported, where rows are strategies and columns protocols.
         console: for rich, where the table will be shown; plain text without a terminal.
 
     Returns:
@@ -65,9 +80,11 @@ def make_table(
     if cite and format != "latex":
         raise UserError(f"citations are for latex, not for {format}", where="table", hint="write --format latex")
     grid = create_grid(df, metrics=metrics, axes=axes, versus=versus, names=names, cite=cite)
+    if published:
+        grid = place_reported(grid, published)
     if format == "rich":
         return to_rich(grid, console)
-    return {"markdown": to_markdown, "latex": to_latex, "csv": to_csv}[format](grid)
+    return _WRITERS[format](grid)
 
 
 def make_bibliography(df: pd.DataFrame, *, metrics: Sequence[str] = METRICS_SHOWN) -> str:

@@ -61,6 +61,11 @@ def name_all(
     return names, titles, cited
 
 
+def plural(kind: str) -> str:
+    """Several of a kind: norms, strategies."""
+    return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+
+
 def cite_metrics(metrics: Iterable[str]) -> dict[Place, tuple[Reference, ...]]:
     """By ("metric", key), the papers that metrics come from.
 

@@ -80,7 +80,7 @@ LABELLED = pd.concat(
 @pytest.mark.parametrize("format_", FORMATS)
 def test_labelled_runs_are_rows_of_their_own_and_say_what_they_are_in_every_format(format_):
     text = make_table(LABELLED, format=format_, metrics=["accuracy"])
-    for_papers = format_ in ("markdown", "latex")
+    for_papers = format_ in ("markdown", "latex", "document", "html")
     task = "Task BN (tasks=9)" if for_papers else "bn_task:tasks=9"
     assert f"{'BN' if for_papers else 'bn'} (transductive)" in text
     assert f"{task} (oracle)" in text

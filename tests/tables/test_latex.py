@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from clnorm.evaluation.metrics import METRICS, RunData
-from clnorm.tables.formats import estimate_width
+from clnorm.tables.latex import estimate_width
 from clnorm.tables.make import make_table
 from tests.tables.frames import runs
 

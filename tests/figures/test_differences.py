@@ -60,7 +60,7 @@ def test_names_are_within_the_figure(columns, name):
 
 def test_a_name_without_room_is_refused():
     frame = blocks().replace({"gn": "gn:groups=16,axis=token"})
-    with pytest.raises(UserError, match="'gn:groups=16,axis=token' is too long a name .*; give it --columns 2"):
+    with pytest.raises(UserError, match=r"'gn:groups=16,axis=token' is too long a name .*; give it --columns 2"):
         plot_differences(frame, columns=1)
 
 

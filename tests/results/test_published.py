@@ -37,6 +37,7 @@ def test_a_line_is_a_number_with_its_conditions(tmp_path):
         ("year", "٢٠٢١", "year is"),
         ("year", "21", "year is '21'"),
         ("metric", "acuracy", "line 2: unknown metric 'acuracy'; did you mean 'accuracy'"),
+        ("metric", "os:getcwd", "unknown metric 'os:getcwd'"),
         ("second_hand", "maybe", "second_hand is 'maybe'; legal: yes, no"),
         ("method", "", "method is ''; legal: text that can be printed; unknown, none"),
         ("source", "a\x1b[2J", "source is"),

@@ -16,7 +16,7 @@ FLOORS = [
     ["experiment"],
     ["strategies", "explain"],
     ["training", "audit", "conformance", "deploy"],
-    ["execution", "streams", "memory", "plasticity", "figures"],
+    ["execution", "streams", "memory", "plasticity", "figures", "loggers"],
     ["data", "models", "results"],
     ["config", "norms", "evaluation"],
     ["catalogue", "console", "environment", "files", "reading"],

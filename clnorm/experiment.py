@@ -113,22 +113,26 @@ def _load_finished(config: Config, table: "ClipTable", folder: RunFolder, report
 def _execute(config: Config, table: "ClipTable", folder: RunFolder, reporter: Reporter, ranks: Ranks) -> RunRecord:
     """Everything between a locked folder and its finished record."""
     from clnorm.execution.precision import resolve_device
+    from clnorm.loggers.folder import LoggedFolder
     from clnorm.results.measure import measure
     from clnorm.training.describe import describe_memory
     from clnorm.training.loop import train_stream
 
     device = place_on(resolve_device(config.train.device, config.train.precision), ranks)
     config.train.check_kernels(device.type)
+    if ranks.first:
+        folder = LoggedFolder(folder.path, config, reporter)
     strategy, record = _prepare(config, table, folder, device, reporter, ranks)
-    predictions, costs = train_stream(strategy, folder)
-    if not ranks.first:
-        return _require_record(share_record(None, ranks))
-    memory = describe_memory(strategy)
-    record = replace(record, status="finished", cost=costs.total(), memory=memory)
-    record = measure(replace(record, reused=costs.reused, earlier=costs.earlier), predictions, folder.path)
-    if config.keep_model:
-        _keep_model(strategy, table, folder)
-    folder.write_results(record, predictions)
+    with folder.followed(record):
+        predictions, costs = train_stream(strategy, folder)
+        if not ranks.first:
+            return _require_record(share_record(None, ranks))
+        memory = describe_memory(strategy)
+        record = replace(record, status="finished", cost=costs.total(), memory=memory)
+        record = measure(replace(record, reused=costs.reused, earlier=costs.earlier), predictions, folder.path)
+        if config.keep_model:
+            _keep_model(strategy, table, folder)
+        folder.write_results(record, predictions)
     return _require_record(share_record(record, ranks))
 
 

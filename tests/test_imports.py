@@ -16,7 +16,7 @@ FLOORS = [
     ["experiment"],
     ["strategies", "explain"],
     ["training", "audit", "conformance", "deploy", "figures"],
-    ["execution", "streams", "memory", "plasticity", "tables"],
+    ["execution", "streams", "memory", "plasticity", "tables", "loggers"],
     ["data", "models", "results"],
     ["config", "norms", "evaluation"],
     ["catalogue", "console", "environment", "files", "reading"],

@@ -9,6 +9,7 @@ from clnorm.catalogue.backbones import BACKBONES
 from clnorm.catalogue.datasets import DATASETS
 from clnorm.catalogue.imbalance import IMBALANCE
 from clnorm.catalogue.launchers import LAUNCHERS
+from clnorm.catalogue.loggers import LOGGERS
 from clnorm.catalogue.mixes import MIXES
 from clnorm.catalogue.norms import AXIS, NORMS, STATISTICS
 from clnorm.catalogue.protocols import PROTOCOLS
@@ -21,6 +22,7 @@ __all__ = [
     "DATASETS",
     "IMBALANCE",
     "LAUNCHERS",
+    "LOGGERS",
     "MIXES",
     "NORMS",
     "PROTOCOLS",
@@ -33,7 +35,18 @@ __all__ = [
 
 REGISTRIES = {
     registry.plural: registry
-    for registry in (NORMS, STRATEGIES, BACKBONES, DATASETS, PROTOCOLS, AUGMENTATIONS, MIXES, IMBALANCE, LAUNCHERS)
+    for registry in (
+        NORMS,
+        STRATEGIES,
+        BACKBONES,
+        DATASETS,
+        PROTOCOLS,
+        AUGMENTATIONS,
+        MIXES,
+        IMBALANCE,
+        LAUNCHERS,
+        LOGGERS,
+    )
 }
 
 register_norm = NORMS.register

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from clnorm.catalogue import BACKBONES, DATASETS, NORMS, PROTOCOLS, STRATEGIES
+from clnorm.catalogue import BACKBONES, DATASETS, LOGGERS, NORMS, PROTOCOLS, STRATEGIES
 from clnorm.catalogue.registry import Spec
 from clnorm.config.fields import (
     ContradictionError,
@@ -50,6 +50,7 @@ class Config(Section):
     seed: int = value_field(0, "of class order, weights, batches, memory", low=0, high=2**31 - 1)
     out: str = path_field("runs", "folder that run folders go into")
     keep_model: bool = value_field(True, "keep the trained model, which predict and export need")
+    log: Spec = name_field(LOGGERS, "none", "where the run is logged beside log.jsonl in its folder")
     tuned: str | None = path_field(None, "file that clnorm tune wrote: its values for this norm and strategy are taken")
     data: DataConfig = section_field()
     model: ModelConfig = section_field()

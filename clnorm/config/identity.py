@@ -19,6 +19,7 @@ from clnorm.errors import UserError
 NOT_IDENTITY = {
     "out",
     "keep_model",
+    "log",
     "data.root",
     "data.clips",
     "data.workers",

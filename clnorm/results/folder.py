@@ -87,6 +87,11 @@ class RunFolder:
         finally:
             lock.release()
 
+    @contextmanager
+    def followed(self, record: RunRecord) -> Iterator[None]:
+        """While a run trains and is written down; a folder that tells others of it begins and ends that here."""
+        yield
+
     def write(self, name: str, text: str) -> None:
         """Replace a text file at once."""
         replace_file(self.path / name, lambda file: file.write(text.encode()))

@@ -207,7 +207,13 @@ ALL = {  # all that is drawn and counted; stochastic depth is on by default
     "eval.probe": True,
     "eval.cka": True,
 }
-PARTS = {"backbone": "vit_nano:dropout=0.1", "norm": "bn:parts=2", "strategy": "ewc", "train.batch_size": 5}
+PARTS = {
+    "log": "tensorboard",
+    "backbone": "vit_nano:dropout=0.1",
+    "norm": "bn:parts=2",
+    "strategy": "ewc",
+    "train.batch_size": 5,
+}
 HOLDING = {"backbone": "vit_nano", "norm": "ln", "train.batch_size": 5, "train.accumulate": 2, "train.epochs": 1}
 HELD = ["si:c=10", "mas:lam=10", "l2_init:lam=0.1", "ewc:lam=1000,mode=online", "ewc:lam=1000,fisher=avalanche", "lwf"]
 RECALLING = ["er_ace:per_class=2", "derpp:per_class=2", "icarl:per_class=2"]
@@ -304,6 +310,7 @@ def test_what_methods_hold_is_the_same_on_two_processes(shared, strategy):
 def test_only_the_first_process_writes_and_all_know_the_record(shared):
     folder, _, results, done = shared
     assert [path.name for path in folder.iterdir() if "-of-" in path.name] == []
+    assert len(list(folder.glob("parts/*/tensorboard/*"))) == 1
     assert results[0][:2] == results[1][:2]
     assert "UserWarning" not in done.stderr, done.stderr
 

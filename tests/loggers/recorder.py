@@ -1,8 +1,7 @@
 """A user's own logger: a file of JSON lines beside all runs' folders; told to, it fails or cannot begin."""
 
-import sys
-
 import json
+import sys
 
 from clnorm.loggers.logger import Logger
 

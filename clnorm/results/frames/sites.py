@@ -1,7 +1,7 @@
 """What was measured at the norm sites of all runs under a folder, as one long table."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clnorm.results.folder import PLASTICITY_FILE, read_frame
 from clnorm.results.frames.finished import OnLacking, OnUnreadable, read_keeping
@@ -35,7 +35,16 @@ def load_sites(
     for path, _, shared in read_keeping(
         PLASTICITY_FILE, folder, on_unreadable=on_unreadable, on_lacking=on_lacking, hint=hint
     ):
-        rows = read_frame(path / PLASTICITY_FILE, hint="delete it to leave this run out").assign(**shared)
-        depths = {site: place for place, site in enumerate(dict.fromkeys(rows["site"]), start=1)}
-        parts.append(rows.assign(after=rows["after"] + 1, depth=rows["site"].map(depths)))
+        parts.append(place_sites(read_frame(path / PLASTICITY_FILE, hint="delete it to leave this run out"), shared))
     return pd.concat(parts, ignore_index=True)
+
+
+def place_sites(measures: "pd.DataFrame", shared: dict[str, Any]) -> "pd.DataFrame":
+    """The rows of one run with what all of its rows share.
+
+    Args:
+        measures: of its `plasticity.parquet`.
+        shared: values by column.
+    """
+    depths = {site: place for place, site in enumerate(dict.fromkeys(measures["site"]), start=1)}
+    return measures.assign(**shared, after=measures["after"] + 1, depth=measures["site"].map(depths))

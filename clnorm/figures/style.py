@@ -156,10 +156,10 @@ def save_figure(figure: "Figure", path: str | Path) -> None:
     replace_file(Path(path), lambda target: target.write(content))
 
 
-def write_figure(figure: "Figure", format: str) -> bytes:
+def write_figure(figure: "Figure", ending: str) -> bytes:
     """A figure in one of `FORMATS`, the same bytes for the same figure."""
     dates: dict[str, Mapping[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
     buffer = BytesIO()
     with styled():
-        figure.savefig(buffer, format=format, metadata=dict(dates[format]))
+        figure.savefig(buffer, format=ending, metadata=dict(dates[ending]))
     return buffer.getvalue()

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ABSENT = "absent"
-_NOT_OF_A_RUN = {"out", "data.root", "data.clips"}  # where it and its clips lie
+NOT_OF_A_RUN = {"out", "data.root", "data.clips"}
+"""The keys that say where a run and its clips lie, in which runs do not differ."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _defaults(pretrained: bool, weights: str | None) -> dict[str, Any]:
 
 def _differ(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """The keys that have another value in `after` than in `before`, each with its value and the one before."""
-    keys = [key for key in dict.fromkeys([*after, *before]) if key not in _NOT_OF_A_RUN]
+    keys = [key for key in dict.fromkeys([*after, *before]) if key not in NOT_OF_A_RUN]
     pairs = {key: (after.get(key, ABSENT), before.get(key, ABSENT)) for key in keys}
     return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 

@@ -35,7 +35,8 @@ def load_explanations(
     for path, _, shared in read_keeping(
         EXPLANATION_FILE, folder, on_unreadable=on_unreadable, on_lacking=on_lacking, hint=hint
     ):
-        rows += [{**shared, **part} for part in list_parts(read_explanation(path))]
+        if (found := read_explanation(path)) is not None:
+            rows += [{**shared, **part} for part in list_parts(found)]
     return pd.DataFrame(rows)
 
 

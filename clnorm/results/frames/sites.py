@@ -1,7 +1,7 @@
 """What was measured at the norm sites of all runs under a folder, as one long table."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clnorm.results.folder import PLASTICITY_FILE, read_frame
 from clnorm.results.frames.finished import OnLacking, OnUnreadable, read_keeping
@@ -35,16 +35,16 @@ def load_sites(
     for path, _, shared in read_keeping(
         PLASTICITY_FILE, folder, on_unreadable=on_unreadable, on_lacking=on_lacking, hint=hint
     ):
-        parts.append(place_sites(read_frame(path / PLASTICITY_FILE, hint="delete it to leave this run out"), shared))
+        measures = read_frame(path / PLASTICITY_FILE, hint="delete it to leave this run out")
+        parts.append(place_sites(measures).assign(**shared))
     return pd.concat(parts, ignore_index=True)
 
 
-def place_sites(measures: "pd.DataFrame", shared: dict[str, Any]) -> "pd.DataFrame":
-    """The rows of one run with what all of its rows share.
+def place_sites(measures: "pd.DataFrame") -> "pd.DataFrame":
+    """The rows of one run, without what all of its rows share.
 
     Args:
         measures: of its `plasticity.parquet`.
-        shared: values by column.
     """
     depths = {site: place for place, site in enumerate(dict.fromkeys(measures["site"]), start=1)}
-    return measures.assign(**shared, after=measures["after"] + 1, depth=measures["site"].map(depths))
+    return measures.assign(after=measures["after"] + 1, depth=measures["site"].map(depths))

@@ -1,19 +1,13 @@
 """The report as one HTML file: no script, nothing from elsewhere, every name escaped and visible."""
 
-import base64
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from clnorm import __version__
 from clnorm.audit.verdicts import AuditReport, Mark
-from clnorm.console import visible
-from clnorm.errors import UserError
-from clnorm.files import replace_file
+from clnorm.pages.page import create_environment, write_page
 
 _LONG = 20  # characters above which a cell has a width of its own
 _SIGNS = {Mark.OK: "✓", Mark.NOTE: "i", Mark.WARNING: "!", Mark.UNKNOWN: "?"}
@@ -21,14 +15,8 @@ _SIGNS = {Mark.OK: "✓", Mark.NOTE: "i", Mark.WARNING: "!", Mark.UNKNOWN: "?"}
 
 def render_html(report: AuditReport) -> str:
     """The whole page."""
-    environment = Environment(
-        loader=PackageLoader("clnorm.audit", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        finalize=_show,
-    )
-    environment.filters |= {"cell": _cell, "long": _is_long, "number": _is_number, "png": _png, "drawing": Markup}
+    environment = create_environment("clnorm.audit")
+    environment.filters |= {"cell": _cell, "long": _is_long, "number": _is_number, "drawing": Markup}
     return environment.get_template("report.html").render(report=report, signs=_SIGNS, version=__version__)
 
 
@@ -39,20 +27,7 @@ def write_html(report: AuditReport, path: Path) -> None:
         UserError: its folder does not exist, or it is one itself.
         ClnormError: it cannot be written.
     """
-    if not path.parent.is_dir():
-        raise UserError("there is no such folder", where=str(path.parent), hint="make it, or choose another --out")
-    if path.is_dir():
-        raise UserError("is a folder", where=str(path), hint="name a file, such as --out audit.html")
-    replace_file(path, _writer(render_html(report).encode()))
-
-
-def _writer(content: bytes) -> Callable[[BinaryIO], object]:
-    return lambda file: file.write(content)
-
-
-def _show(value: object) -> object:
-    """What stands in the page for a value: a text made visible, and a drawing as it is."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    write_page(render_html(report), path)
 
 
 def _is_number(value: object) -> bool:
@@ -71,7 +46,3 @@ def _cell(value: object) -> str:
 def _is_long(value: object) -> bool:
     """Whether a cell's text needs lines of its own, or may be broken: a sentence, or a path without spaces."""
     return isinstance(value, str) and len(value) > _LONG
-
-
-def _png(image: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(image).decode()}"

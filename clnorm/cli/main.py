@@ -25,6 +25,7 @@ from clnorm.cli.output import print_note
 from clnorm.cli.parsing import Parser
 from clnorm.cli.plot import add_plot
 from clnorm.cli.protocol import add_protocol
+from clnorm.cli.report import add_report
 from clnorm.cli.run import add_run
 from clnorm.cli.runs import add_runs
 from clnorm.cli.sweep import add_sweep
@@ -90,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     add_tune(verbs, common)
     add_table(verbs, common)
     add_plot(verbs, common)
+    add_report(verbs, common)
     add_runs(verbs, common)
     add_explain(verbs, common)
     add_inference(verbs, common)

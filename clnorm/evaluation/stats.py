@@ -64,8 +64,13 @@ def t_interval(values: Sequence[float] | Floats, *, level: float = LEVEL) -> Int
         return Interval(float(array[0]), float("nan"), n)
     if not _varies(array, of=array):
         return Interval(float(array.mean()), 0.0, n)
-    half_width = stdtrit(n - 1, (1 + level) / 2) * array.std(ddof=1) / np.sqrt(n)
+    half_width = find_quantile(n, level=level) * array.std(ddof=1) / np.sqrt(n)
     return Interval(float(array.mean()), float(half_width), n)
+
+
+def find_quantile(n: int, *, level: float = LEVEL) -> float:
+    """t_{(1+level)/2, n-1}, by which the standard error of `n` values, two or more, makes the half width."""
+    return float(stdtrit(n - 1, (1 + level) / 2))
 
 
 def _varies(values: Floats, *, of: Floats) -> bool:

@@ -152,9 +152,14 @@ def save_figure(figure: "Figure", path: str | Path) -> None:
         UserError: another ending, or the file cannot be replaced.
         ClnormError: the disk is full or the folder cannot be written.
     """
-    ending = check_format(path)
+    content = write_figure(figure, check_format(path))
+    replace_file(Path(path), lambda target: target.write(content))
+
+
+def write_figure(figure: "Figure", ending: str) -> bytes:
+    """A figure in one of `FORMATS`, the same bytes for the same figure."""
     dates: dict[str, Mapping[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
     buffer = BytesIO()
     with styled():
         figure.savefig(buffer, format=ending, metadata=dict(dates[ending]))
-    replace_file(Path(path), lambda target: target.write(buffer.getvalue()))
+    return buffer.getvalue()

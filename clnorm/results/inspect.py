@@ -1,13 +1,17 @@
 """One run looked at closely, and two runs side by side."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from clnorm.config.config import Config
 from clnorm.config.identity import flatten
 from clnorm.config.load import merge_config
 from clnorm.errors import ClnormError, UserError
+from clnorm.reading import check_types
 from clnorm.results.find import describe_lack
 from clnorm.results.folder import PLASTICITY_FILE, RunFolder, read_frame, read_predictions
 from clnorm.results.record import RunRecord
@@ -16,7 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ABSENT = "absent"
-_NOT_OF_A_RUN = {"out", "data.root", "data.clips"}  # where it and its clips lie
+NOT_OF_A_RUN = {"out", "data.root", "data.clips"}
+"""The keys that say where a run and its clips lie, in which runs do not differ."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +84,9 @@ def inspect_run(folder: str | Path) -> RunView:
     path, record = Path(folder), read_run(folder)
     predictions = path / "predictions.parquet"
     classes, confusion = count_classes(predictions, record) if predictions.exists() else (None, None)
-    changed, file = _differ(_defaults(record.config), record.config), path / PLASTICITY_FILE
+    file = path / PLASTICITY_FILE
     plasticity = read_frame(file, hint="delete it to show the rest") if file.exists() else None
-    return RunView(path, record, changed, classes, confusion, plasticity)
+    return RunView(path, record, list_changed(record.config), classes, confusion, plasticity)
 
 
 def compare_runs(first: str | Path, second: str | Path) -> Comparison:
@@ -91,7 +96,7 @@ def compare_runs(first: str | Path, second: str | Path) -> Comparison:
         UserError, ClnormError: as `read_run`.
     """
     a, b = read_run(first), read_run(second)
-    keys = {key: (other, value) for key, (value, other) in _differ(a.config, b.config).items()}
+    keys = {key: (other, value) for key, (value, other) in _differ(flatten(a.config), flatten(b.config)).items()}
     clips = a.data.get("fingerprint"), b.data.get("fingerprint")
     if clips[0] != clips[1]:
         keys["data.fingerprint"] = clips
@@ -99,19 +104,33 @@ def compare_runs(first: str | Path, second: str | Path) -> Comparison:
     return Comparison(a, b, keys, {name: (a.metrics.get(name), b.metrics.get(name)) for name in names})
 
 
-def _defaults(config: dict[str, Any]) -> dict[str, Any]:
-    """What a configuration would be with nothing given but that it starts from pretrained weights, or does not."""
-    start = config.get("model", {})
-    given = {"model": {key: start[key] for key in ("pretrained", "weights") if start.get(key)}}
-    defaults = merge_config(given, {}).to_dict() if given["model"] else Config().to_dict()
-    defaults["model"] = {**defaults["model"], "pretrained": False, "weights": None}
-    return defaults
+def list_changed(config: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The keys of a configuration that differ from the defaults, each with its value and the default.
+
+    The defaults are those of what it starts from, pretrained weights or none.
+
+    Raises:
+        UserError: it starts from what cannot be.
+    """
+    found = flatten(config)
+    start = {"model.pretrained": found.get("model.pretrained", False), "model.weights": found.get("model.weights")}
+    try:
+        check_types(start, {"model.pretrained": bool, "model.weights": str | None})
+    except ValueError as error:
+        raise UserError(str(error), where="configuration", hint="do the run again") from error
+    return _differ(_defaults(*start.values()), found)
 
 
-def _differ(usual: dict[str, Any], found: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """The keys of `found` that have another value than in `usual`, each with its value and the usual one."""
-    before, after = flatten(usual), flatten(found)
-    keys = [key for key in dict.fromkeys([*after, *before]) if key not in _NOT_OF_A_RUN]
+@lru_cache(maxsize=64)  # runs of one folder start from the same
+def _defaults(pretrained: bool, weights: str | None) -> dict[str, Any]:
+    given = {key: value for key, value in (("pretrained", pretrained), ("weights", weights)) if value}
+    defaults = flatten((merge_config({"model": given}, {}) if given else Config()).to_dict())
+    return {**defaults, "model.pretrained": False, "model.weights": None}
+
+
+def _differ(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The keys that have another value in `after` than in `before`, each with its value and the one before."""
+    keys = [key for key in dict.fromkeys([*after, *before]) if key not in NOT_OF_A_RUN]
     pairs = {key: (after.get(key, ABSENT), before.get(key, ABSENT)) for key in keys}
     return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 
@@ -124,24 +143,26 @@ def count_classes(file: Path, record: RunRecord) -> "tuple[pd.DataFrame, pd.Data
     """
     import pandas as pd
 
-    frame = read_predictions(file, record)
+    frame, number = read_predictions(file, record), len(record.classes)
     try:
-        last = frame[frame["after"] == frame["after"].max()]
-        labels, predicted = last["label"].astype(int), last["predicted"].astype(int)
-        first: dict[int, int] = {}  # of each class, its first experience
-        for index, group in enumerate(record.experiences):
-            for label in group:
-                first.setdefault(label, index + 1)
-        order = [*first]
-        names = [record.classes[label] for label in order]
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        last = frame["after"].to_numpy() == frame["after"].max()
+        pairs = frame[["label", "predicted"]].to_numpy()[last].astype(int)
+        if ((pairs < 0) | (pairs >= number)).any():
+            raise ValueError(f"it names a class that is not one of {number}")
+    except (ValueError, KeyError, TypeError) as error:
         hint = "delete the folder to run it again"
         raise ClnormError(f"cannot be read ({error})", where=str(file), hint=hint) from error
+    counts = np.bincount(pairs @ [number, 1], minlength=number**2).reshape(number, number)
+    first: dict[int, int] = {}  # of each class, its first experience
+    for index, group in enumerate(record.experiences):
+        for label in group:
+            first.setdefault(label, index + 1)
+    order = [*first]
     # A run that is limited to its first experiences may predict a class that none of them has.
-    shown = [*order, *sorted(set(predicted) - set(order))]
-    counts = pd.crosstab(labels, predicted).reindex(index=order, columns=shown, fill_value=0)
-    clips = counts.sum(axis=1)
-    right = pd.Series([counts.loc[label, label] for label in order], index=order)
-    columns = {"class": names, "experience": [*first.values()], "clips": clips.to_numpy()}
-    table = pd.DataFrame({**columns, "accuracy": (right / clips).to_numpy()})
-    return table, counts.set_axis(names, axis=0).set_axis([record.classes[label] for label in shown], axis=1)
+    shown = [*order, *sorted(set(np.flatnonzero(counts.any(axis=0)).tolist()) - set(order))]
+    clips, names = counts[order].sum(axis=1), [record.classes[label] for label in order]
+    with np.errstate(invalid="ignore"):  # a class without a clip has no accuracy
+        accuracy = counts[order, order] / clips
+    table = pd.DataFrame({"class": names, "experience": [*first.values()], "clips": clips, "accuracy": accuracy})
+    columns = [record.classes[label] for label in shown]
+    return table, pd.DataFrame(counts[np.ix_(order, shown)], index=names, columns=columns)

@@ -62,12 +62,16 @@ def load_results(
         UserError: there is no such folder, or no run in it, or no such group of columns.
         ClnormError: a record is damaged, or none can be read.
     """
-    import pandas as pd
-
     for group in columns:
         if group not in GROUPS:
             raise UserError(f"unknown columns {group!r}", where="load_results", legal=GROUPS, given=group)
-    read = read_records(Path(folder), on_unreadable)
+    return tabulate(read_records(Path(folder), on_unreadable), columns=columns)
+
+
+def tabulate(read: Sequence[tuple[Path, RunRecord]], *, columns: Sequence[str]) -> "pd.DataFrame":
+    """The table of `load_results` of records that were read already, each with its file."""
+    import pandas as pd
+
     files, records = [file for file, _ in read], [record for _, record in read]
     joint = {
         _pair(record): record.matrix

@@ -5,6 +5,9 @@ import pandas as pd
 from clnorm.errors import UserError
 from clnorm.evaluation.metrics import METRICS, find_metric, list_metrics
 
+SHOWN = ("accuracy", "average_incremental_accuracy", "forgetting", "bwt", "learning_accuracy")
+"""The metrics that a summary of a run shows."""
+
 
 def list_runs(df: pd.DataFrame) -> pd.DataFrame:
     """One row for each run, by folder: the columns of the long frame, and each metric as a column of its own.

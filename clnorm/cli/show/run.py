@@ -8,10 +8,9 @@ from rich.text import Text
 from clnorm.cli.output import rich_stdout
 from clnorm.console import as_text
 from clnorm.evaluation.metrics import METRICS
+from clnorm.results.overview import SHOWN
 from clnorm.results.percent import percent
 from clnorm.results.record import NOTES, RunRecord, label_norm
-
-SHOWN = ("accuracy", "average_incremental_accuracy", "forgetting", "bwt", "learning_accuracy")
 
 
 def render_summary(record: RunRecord, *, path: str) -> Group:

@@ -3,13 +3,16 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from clnorm.results.frames.finished import OnLacking, OnUnreadable, read_keeping
 from clnorm.results.inspect import count_classes
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_FILE = "predictions.parquet"
+PREDICTIONS_FILE = "predictions.parquet"
+"""The name of the predictions in a run's folder."""
 
 
 def load_confusion(
@@ -35,21 +38,29 @@ def load_confusion(
 
     rows, hint = [], "run them again"
     for path, record, shared in read_keeping(
-        _FILE, folder, on_unreadable=on_unreadable, on_lacking=on_lacking, hint=hint
+        PREDICTIONS_FILE, folder, on_unreadable=on_unreadable, on_lacking=on_lacking, hint=hint
     ):
-        classes, counts = count_classes(path / _FILE, record)
-        experiences = dict(zip(classes["class"], classes["experience"], strict=True))
-        rows += [
-            {
-                **shared,
-                "class": str(name),
-                "predicted": str(other),
-                "place": place,
-                "taken": taken,
-                "experience": experiences[name],
-                "clips": int(count),
-            }
-            for place, (name, row) in enumerate(counts.iterrows())
-            for taken, (other, count) in enumerate(row.items())
-        ]
-    return pd.DataFrame(rows)
+        rows.append(list_pairs(*count_classes(path / PREDICTIONS_FILE, record)).assign(**shared))
+    return pd.concat(rows, ignore_index=True)
+
+
+def list_pairs(classes: "pd.DataFrame", confusion: "pd.DataFrame") -> "pd.DataFrame":
+    """The rows of one run, without what all of its rows share.
+
+    Args:
+        classes: as of a `RunView`.
+        confusion: as of a `RunView`.
+    """
+    import pandas as pd
+
+    height, width = confusion.shape
+    return pd.DataFrame(
+        {
+            "class": np.repeat(confusion.index.to_numpy(), width),
+            "predicted": np.tile(confusion.columns.to_numpy(), height),
+            "place": np.repeat(np.arange(height), width),
+            "taken": np.tile(np.arange(width), height),
+            "experience": np.repeat(classes["experience"].to_numpy(), width),
+            "clips": confusion.to_numpy().ravel(),
+        }
+    )

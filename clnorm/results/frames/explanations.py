@@ -1,9 +1,9 @@
 """Where the forgetting of all runs under a folder lives, as one long table."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from clnorm.results.explanation import EXPLANATION_FILE, PARTS, read_explanation
+from clnorm.results.explanation import EXPLANATION_FILE, PARTS, Explanation, read_explanation
 from clnorm.results.frames.finished import OnLacking, OnUnreadable, read_keeping
 
 if TYPE_CHECKING:
@@ -35,10 +35,15 @@ def load_explanations(
     for path, _, shared in read_keeping(
         EXPLANATION_FILE, folder, on_unreadable=on_unreadable, on_lacking=on_lacking, hint=hint
     ):
-        found = read_explanation(path)
-        rows += [
-            {**shared, "on": tested, "part": part, "value": value}
-            for part in PARTS
-            for tested, value in enumerate(getattr(found, part), start=1)
-        ]
+        if (found := read_explanation(path)) is not None:
+            rows += [{**shared, **part} for part in list_parts(found)]
     return pd.DataFrame(rows)
+
+
+def list_parts(explanation: Explanation) -> list[dict[str, Any]]:
+    """The rows of one run, without what all of its rows share."""
+    return [
+        {"on": tested, "part": part, "value": value}
+        for part in PARTS
+        for tested, value in enumerate(getattr(explanation, part), start=1)
+    ]

@@ -1,13 +1,17 @@
 """The training losses of all runs under a folder, as one long table."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from clnorm.errors import ClnormError
+from clnorm.reading import check_types
 from clnorm.results.folder import RunFolder
 from clnorm.results.frames.finished import OnLacking, OnUnreadable, read_keeping
 
 if TYPE_CHECKING:
     import pandas as pd
+
+LOG_FILE = "log.jsonl"
 
 
 def load_losses(
@@ -33,17 +37,26 @@ def load_losses(
 
     rows, hint = [], "run them again"
     for path, _, shared in read_keeping(
-        "log.jsonl", folder, on_unreadable=on_unreadable, on_lacking=on_lacking, hint=hint
+        LOG_FILE, folder, on_unreadable=on_unreadable, on_lacking=on_lacking, hint=hint
     ):
-        epochs = [line for line in RunFolder(path).read_log() if "epoch" in line]  # others tell of a head made anew
-        rows += [
-            {
-                **shared,
-                "experience": line["experience"] + 1,
-                "epoch": line["epoch"],
-                "passed": passed,
-                "loss": line["loss"],
-            }
-            for passed, line in enumerate(epochs, start=1)
-        ]
+        rows += [{**shared, **epoch} for epoch in list_epochs(path)]
     return pd.DataFrame(rows)
+
+
+def list_epochs(folder: Path) -> list[dict[str, Any]]:
+    """The rows of the run in a folder, without what all of its rows share; none where it keeps no log.
+
+    Raises:
+        ClnormError: the log is damaged.
+    """
+    epochs = [line for line in RunFolder(folder).read_log() if "epoch" in line]  # others tell of a head made anew
+    try:
+        for line in epochs:
+            check_types({"loss": line["loss"], "epoch": line["epoch"]}, {"loss": float, "epoch": int})
+    except (ValueError, KeyError, TypeError) as error:
+        hint = "delete it to leave this run out"
+        raise ClnormError(f"is damaged ({error})", where=str(folder / LOG_FILE), hint=hint) from error
+    return [
+        {"experience": line["experience"] + 1, "epoch": line["epoch"], "passed": passed, "loss": line["loss"]}
+        for passed, line in enumerate(epochs, start=1)
+    ]

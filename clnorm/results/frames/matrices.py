@@ -30,10 +30,11 @@ def load_matrices(folder: str | Path, *, on_unreadable: OnUnreadable = None) -> 
     import pandas as pd
 
     runs = read_finished(folder, on_unreadable=on_unreadable)
-    return pd.DataFrame([{**shared, **entry} for _, record, shared in runs for entry in _entries(record)])
+    return pd.DataFrame([{**shared, **entry} for _, record, shared in runs for entry in list_accuracies(record)])
 
 
-def _entries(record: RunRecord) -> Iterator[dict[str, Any]]:
+def list_accuracies(record: RunRecord) -> Iterator[dict[str, Any]]:
+    """The rows of one finished run, without what all of its rows share."""
     last, clips = len(record.experiences), record.data["test_clips"]
     at_once = len(record.matrix) < last
     for step, row in enumerate(record.matrix, start=1):

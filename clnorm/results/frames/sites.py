@@ -35,7 +35,16 @@ def load_sites(
     for path, _, shared in read_keeping(
         PLASTICITY_FILE, folder, on_unreadable=on_unreadable, on_lacking=on_lacking, hint=hint
     ):
-        rows = read_frame(path / PLASTICITY_FILE, hint="delete it to leave this run out").assign(**shared)
-        depths = {site: place for place, site in enumerate(dict.fromkeys(rows["site"]), start=1)}
-        parts.append(rows.assign(after=rows["after"] + 1, depth=rows["site"].map(depths)))
+        measures = read_frame(path / PLASTICITY_FILE, hint="delete it to leave this run out")
+        parts.append(place_sites(measures).assign(**shared))
     return pd.concat(parts, ignore_index=True)
+
+
+def place_sites(measures: "pd.DataFrame") -> "pd.DataFrame":
+    """The rows of one run, without what all of its rows share.
+
+    Args:
+        measures: of its `plasticity.parquet`.
+    """
+    depths = {site: place for place, site in enumerate(dict.fromkeys(measures["site"]), start=1)}
+    return measures.assign(after=measures["after"] + 1, depth=measures["site"].map(depths))

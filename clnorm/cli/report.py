@@ -1,0 +1,39 @@
+"""`clnorm report`."""
+
+import argparse
+from pathlib import Path
+
+from clnorm.cli.flags import Verbs
+from clnorm.cli.output import print_note, print_text, refuse_unreadable
+from clnorm.errors import ClnormError
+
+
+def add_report(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+    report = verbs.add_parser("report", parents=[common], help="all runs of a folder as one HTML page")
+    report.add_argument("folder", help="folder of run folders")
+    report.add_argument("--out", metavar="FILE", required=True, help="HTML file to write")
+    report.add_argument(
+        "--where", action="append", default=[], metavar="KEY=VALUE", help="take only these runs, by a column or any key"
+    )
+    report.set_defaults(verb=_report)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from clnorm.report.page import write_report
+    from clnorm.results.load import list_unreadable
+
+    report = write_report(options.folder, Path(options.out).expanduser(), where=options.where)
+    runs = report.collection.runs
+    unfinished = [run.id for run in runs if not run.finished]
+    print_text(f"wrote {options.out}: {len(runs)} runs, {len(runs) - len(unfinished)} finished")
+    if unfinished:
+        print_note(f"not finished, and in no mean: {', '.join(unfinished)}")
+    for setting, drawings in zip(report.settings, report.drawings, strict=True):
+        if setting.reason:
+            print_note(f"no means of {setting.title}: {setting.reason}")
+        if undrawn := [drawing.name for drawing in drawings if not drawing.svg]:
+            print_note(f"not drawn of {setting.title}: {', '.join(undrawn)}; the page says why")
+    refuse_unreadable(report.collection.unreadable)
+    if damaged := report.collection.damaged:
+        count = "1 file is" if len(damaged) == 1 else f"{len(damaged)} files are"
+        raise ClnormError(f"{count} left out, because they cannot be read: {list_unreadable(damaged)}")

@@ -20,13 +20,26 @@ _NAMES = {
     "dataset": DATASETS,
     "protocol": PROTOCOLS,
 }
+_KINDS = ("norm", "strategy", "dataset", "protocol", "backbone")
 _WORDS = {
     "what": (*REGISTRIES, "config", "metrics"),
     "shell": SHELLS,
-    "clnorm table --format": ("rich", "markdown", "latex", "csv"),
+    "clnorm table --format": ("rich", "markdown", "latex", "document", "html", "csv"),
+    "style": ("plain", "tcd", "vclimb"),
+    "rows": _KINDS,
+    "cols": _KINDS,
     "clnorm export --format": ("safetensors", "onnx"),
 }
-_FILES = ("config", "bib", "file", "run", "videos", "sources", "out")  # a shell offers folders among the files
+_FILES = (
+    "config",
+    "bib",
+    "published",
+    "file",
+    "run",
+    "videos",
+    "sources",
+    "out",
+)  # a shell offers folders among the files
 _FOLDERS = ("folder", "first", "second", "root", "data_root", "runs")
 
 # A key of `--set` or `--where` goes on with its value, so that bash must not write a space behind it.

@@ -10,6 +10,8 @@ from clnorm.catalogue import NORMS, REGISTRIES, STRATEGIES
 from clnorm.cli.main import main
 from clnorm.deploy.export import FORMATS as EXPORTS
 from clnorm.tables.make import FORMATS
+from clnorm.tables.names import KINDS
+from clnorm.tables.styles import STYLES
 
 # The variables that bash sets before it calls a completion function; the word to complete is the last.
 PRESS_TAB = """
@@ -60,6 +62,9 @@ def test_bash_offers_names_flags_and_commands(offer):
 def test_bash_offers_the_words_that_a_command_takes(offer):
     assert offer("list", "") == [*REGISTRIES, "config", "metrics"]
     assert offer("table", "--format", "") == list(FORMATS)
+    assert offer("table", "--style", "") == list(STYLES)
+    assert offer("table", "--rows", "") == list(KINDS)
+    assert offer("table", "--cols", "") == list(KINDS)
     assert offer("export", "--format", "") == list(EXPORTS.words)
 
 

@@ -30,16 +30,8 @@ _WORDS = {
     "cols": _KINDS,
     "clnorm export --format": ("safetensors", "onnx"),
 }
-_FILES = (
-    "config",
-    "bib",
-    "published",
-    "file",
-    "run",
-    "videos",
-    "sources",
-    "out",
-)  # a shell offers folders among the files
+# A shell offers folders among the files.
+_FILES = ("config", "bib", "published", "file", "run", "videos", "sources", "out")
 _FOLDERS = ("folder", "first", "second", "root", "data_root", "runs")
 
 # A key of `--set` or `--where` goes on with its value, so that bash must not write a space behind it.

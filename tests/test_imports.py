@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1] / "clnorm"
 FLOORS = [
     ["__main__"],
     ["cli"],
-    ["tuning"],
-    ["launch"],
+    ["tuning", "leaderboard"],
+    ["launch", "submission"],
     ["experiment"],
     ["strategies", "explain"],
     ["training", "audit", "conformance", "deploy"],

@@ -18,6 +18,7 @@ from clnorm.cli.data import add_data
 from clnorm.cli.doctor import add_doctor
 from clnorm.cli.explain import add_explain
 from clnorm.cli.inference import add_inference
+from clnorm.cli.leaderboard import add_leaderboard
 from clnorm.cli.listing import add_listing
 from clnorm.cli.metrics import add_metrics
 from clnorm.cli.norms import add_norms
@@ -90,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     add_tune(verbs, common)
     add_table(verbs, common)
     add_plot(verbs, common)
+    add_leaderboard(verbs, common)
     add_runs(verbs, common)
     add_explain(verbs, common)
     add_inference(verbs, common)

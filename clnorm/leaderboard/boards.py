@@ -46,7 +46,7 @@ class Board:
         seeds: over which norms are compared: those that more than half of them have.
         beside: other seeds that some norm has runs of, which do not count.
         rows: norms that have all seeds, by the ranks that they may have, then by name.
-        incomplete: the others, by name.
+        incomplete: the others, as the catalogue has them.
     """
 
     setting: str

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from importlib import resources
+from itertools import groupby
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -52,10 +53,11 @@ def render_site(
     def render(template: str, **values: Any) -> str:
         return environment.get_template(template).render(**shared, **values)
 
+    groups = [(setting, list(own)) for setting, own in groupby(boards, key=lambda board: board.setting)]
     settings = {board.setting: describe_setting(board.first.record) for board in boards}
     files = {
         STYLE: resources.files("clnorm.leaderboard").joinpath(STYLE).read_text(encoding="utf-8"),
-        "index.html": render("index.html", boards=boards, settings=settings),
+        "index.html": render("index.html", boards=boards, groups=groups, settings=settings),
         LEFT_OUT: render("not-counted.html"),
     }
     for board in boards:

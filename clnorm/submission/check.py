@@ -8,7 +8,7 @@ from clnorm.errors import ClnormError, UserError
 from clnorm.results.find import find_records
 from clnorm.results.record import read_record
 from clnorm.submission.across import check_copies, check_seeds
-from clnorm.submission.findings import Finding, RunReport
+from clnorm.submission.findings import Finding, RunReport, SubmissionReport
 from clnorm.submission.of_files import check_files
 from clnorm.submission.of_numbers import check_matrix, check_metrics
 from clnorm.submission.of_record import check_config, check_id, check_label, check_names, check_texts
@@ -72,8 +72,10 @@ def check_submission(folder: str | Path) -> list[RunReport]:
         else:
             runs.append(run)
             reports.append(RunReport(name, tuple(CHECKS), tuple(find_faults(CHECKS, run))))
+            run.release()
     reports.sort(key=lambda report: report.name)
-    return [*reports, RunReport(_WHOLE, tuple(TOGETHER), tuple(find_faults(TOGETHER, runs)))]
+    together = RunReport(_WHOLE, tuple(TOGETHER), tuple(find_faults(TOGETHER, runs)))
+    return SubmissionReport(tuple(reports), together)
 
 
 def _refuse_link(folder: Path, root: Path) -> None:

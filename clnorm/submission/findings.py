@@ -75,5 +75,35 @@ class RunReport:
         return {"name": self.name, "state": self.state.value, "checks": states, "findings": found}
 
 
+@dataclass(frozen=True)
+class SubmissionReport:
+    """What was found of a submission.
+
+    Args:
+        runs: a report for each, by its place.
+        together: of all of them together.
+        rerun: of the run that was made again; None where none was.
+    """
+
+    runs: tuple[RunReport, ...]
+    together: RunReport
+    rerun: RunReport | None = None
+
+    @property
+    def parts(self) -> tuple[RunReport, ...]:
+        """All reports, in the order in which they are told."""
+        return (*self.runs, self.together, *([self.rerun] if self.rerun is not None else []))
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        """The names of those that say that something is wrong."""
+        return tuple(part.name for part in self.parts if part.state is State.WRONG)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report in JSON's types."""
+        rerun = None if self.rerun is None else self.rerun.to_dict()
+        return {"runs": [run.to_dict() for run in self.runs], "together": self.together.to_dict(), "rerun": rerun}
+
+
 def _worst(states: Sequence[State]) -> State:
     return next((state for state in (State.WRONG, State.NOT_CHECKED) if state in states), State.HOLDS)

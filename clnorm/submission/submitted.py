@@ -1,7 +1,9 @@
 """A submitted run: its files, each read when a check asks for it, and never more than data."""
 
+import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -106,6 +108,20 @@ class SubmittedRun:
             return self.read_table(PREDICTIONS)
         except ClnormError as error:
             raise NotCheckedError(error.what, where=PREDICTIONS) from error
+
+    @cached_property
+    def digest(self) -> str:
+        """The hash of its predictions, to the last digit."""
+        frame = self.predictions
+        columns = [frame[name].to_numpy().tobytes() for name in sorted(frame.columns)]
+        return hashlib.sha256(b"".join(columns)).hexdigest()
+
+    def release(self) -> None:
+        """Let go of what was read and is large, but for its digest."""
+        with suppress(NotCheckedError):
+            _ = self.digest
+        for name in ("predictions", "frames", "table", "stream"):
+            self.__dict__.pop(name, None)
 
     @cached_property
     def frames(self) -> KeptFrames:

@@ -31,7 +31,7 @@ def faults():
 
     def find(folder):
         found = {}
-        for report in check_submission(folder):
+        for report in check_submission(folder).parts:
             for finding in report.findings:
                 if finding.state is State.WRONG:
                     found.setdefault((report.name, finding.check), []).append(str(finding.error))

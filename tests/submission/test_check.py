@@ -41,9 +41,9 @@ def checks_of(found, run):
 
 
 def test_what_a_run_leaves_holds(runs, faults):
-    reports = check_submission(runs)
-    assert {report.state for report in reports} == {State.HOLDS}
-    assert [report.checks for report in reports] == [tuple(CHECKS)] * 4 + [tuple(TOGETHER)]
+    report = check_submission(runs)
+    assert {part.state for part in report.parts} == {State.HOLDS}
+    assert [part.checks for part in report.parts] == [tuple(CHECKS)] * 4 + [tuple(TOGETHER)]
     assert faults(runs) == {}
 
 
@@ -53,7 +53,7 @@ def test_what_clnorm_run_leaves_holds(tiny, tmp_path):
 
     for norm, strategy in (("cn", "replay:per_class=1"), ("bn:eval=batch", "joint"), ("bn_task", "naive")):
         clnorm.run(tiny(norm=norm, strategy=strategy, keep_model=False, eval__unseen=norm == "bn:eval=batch"))
-    found = [finding for report in check_submission(tmp_path / "runs") for finding in report.findings]
+    found = [finding for part in check_submission(tmp_path / "runs").parts for finding in part.findings]
     assert found == []
 
 
@@ -304,7 +304,7 @@ def test_files_that_belong_in_no_submission(runs, faults):
 def test_a_record_that_cannot_be_read_is_a_report(runs, faults):
     run = run_of(runs)
     (run / "record.json").write_text("{}")
-    reports = {report.name: report for report in check_submission(runs)}
+    reports = {part.name: part for part in check_submission(runs).parts}
     assert reports[run.name].checks == ("record",)
     assert reports[run.name].state is State.WRONG
     assert len(reports) == 5
@@ -325,8 +325,9 @@ def test_the_command_says_what_was_checked(runs, capsys):
     assert main(["submit", "--check", str(runs), "--json"]) == 1
     captured = capsys.readouterr()
     told = json.loads(captured.out)
-    assert told[0]["checks"]["names"] == "wrong"
-    (seed,) = [found for found in told[0]["findings"] if found["what"].startswith("seed is 7")]
+    assert told["runs"][0]["checks"]["names"] == "wrong"
+    assert (told["together"]["state"], told["rerun"]) == ("wrong", None)  # its seed has no partner
+    (seed,) = [found for found in told["runs"][0]["findings"] if found["what"].startswith("seed is 7")]
     assert seed == {
         "check": "names",
         "state": "wrong",

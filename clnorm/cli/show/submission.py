@@ -1,17 +1,17 @@
 """The report on a submission, in words."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from clnorm.submission.findings import RunReport, State
+from clnorm.submission.findings import RunReport, State, SubmissionReport
 
 _WORDS = {State.HOLDS: "hold", State.NOT_CHECKED: "hold as far as could be checked", State.WRONG: "wrong"}
 
 
-def write_report(reports: Sequence[RunReport]) -> str:
+def write_report(report: SubmissionReport) -> str:
     """A line for each run, below it what is wrong or was not checked, and what was checked in the end."""
-    lines = [line for report in reports for line in _lines_of(report)]
-    checks = list(dict.fromkeys(check for report in reports for check in report.checks))
-    states = [report.state for report in reports[:-1]]  # the last one is of all runs together
+    lines = [line for part in report.parts for line in _lines_of(part)]
+    checks = list(dict.fromkeys(check for part in report.parts for check in part.checks))
+    states = [run.state for run in report.runs]
     counts = ", ".join(f"{states.count(state)} {word}" for state, word in _WORDS.items() if state in states)
     return "\n".join(
         [*lines, f"checked: {', '.join(checks)}", f"{len(states)} run{'s' * (len(states) != 1)}: {counts}"]

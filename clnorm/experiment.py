@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clnorm.config.config import Config
+from clnorm.config.identity import digest_weights
 from clnorm.config.tuned import TUNED_FILE, copy_tuning
 from clnorm.data.open import decide_automatic, leave_automatic, open_store, present_content, read_table
 from clnorm.errors import ClnormError
@@ -187,7 +188,7 @@ def _prepare(
         strategy,
         table,
         run=folder.path.name,
-        weights=loaded.to_dict() if loaded is not None else {},
+        weights={} if loaded is None else {**loaded.to_dict(), "sha256": digest_weights(config)},
         swap=swap.to_dict(),
         calibration=_calibrate(strategy, folder),
     )

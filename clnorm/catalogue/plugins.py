@@ -15,6 +15,10 @@ FIND_MODULE = "install it, give the command in the folder that holds it, or put 
 """What to do where there is no module of a name."""
 
 
+class PluginRefusedError(UserError):
+    """A file names a plug-in that the user did not name."""
+
+
 class ForeignText(str):
     """A text that stands in a file. Where it names a plug-in, this is imported only if the user named it as well.
 
@@ -41,10 +45,10 @@ class ForeignText(str):
         """Refuse a plug-in that this text names, unless the user named it.
 
         Raises:
-            UserError: the user did not.
+            PluginRefusedError: the user did not.
         """
         if _with_colon(plugin) not in self.allowed:
-            raise UserError(
+            raise PluginRefusedError(
                 f"{self.file} names the plug-in {plugin!r}, which is not imported for that alone, "
                 "because importing it runs its code",
                 where=where,

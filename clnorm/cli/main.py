@@ -16,20 +16,21 @@ from clnorm.cli.clean import add_clean
 from clnorm.cli.completion import add_completion
 from clnorm.cli.data import add_data
 from clnorm.cli.doctor import add_doctor
-from clnorm.cli.explain import add_explain
 from clnorm.cli.inference import add_inference
 from clnorm.cli.listing import add_listing
-from clnorm.cli.metrics import add_metrics
 from clnorm.cli.norms import add_norms
 from clnorm.cli.output import print_note
 from clnorm.cli.parsing import Parser
-from clnorm.cli.plot import add_plot
 from clnorm.cli.protocol import add_protocol
-from clnorm.cli.report import add_report
+from clnorm.cli.results.explain import add_explain
+from clnorm.cli.results.leaderboard import add_leaderboard
+from clnorm.cli.results.metrics import add_metrics
+from clnorm.cli.results.plot import add_plot
+from clnorm.cli.results.report import add_report
+from clnorm.cli.results.runs import add_runs
+from clnorm.cli.results.table import add_table
 from clnorm.cli.run import add_run
-from clnorm.cli.runs import add_runs
 from clnorm.cli.sweep import add_sweep
-from clnorm.cli.table import add_table
 from clnorm.cli.time import add_time
 from clnorm.cli.tune import add_tune
 from clnorm.errors import ClnormError, SeveralMistakesError, UserError
@@ -92,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     add_table(verbs, common)
     add_plot(verbs, common)
     add_report(verbs, common)
+    add_leaderboard(verbs, common)
     add_runs(verbs, common)
     add_explain(verbs, common)
     add_inference(verbs, common)

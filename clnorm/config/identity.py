@@ -73,27 +73,29 @@ BESIDE = {"eval.plasticity", "eval.nearest", "eval.every", "eval.probe", "eval.c
 _WITH_FILES = ("protocol",)  # names that may have options that are files
 
 
-def run_id(config: Config, *, data: str = "") -> str:
+def run_id(config: Config, *, data: str = "", weights: str | None = None) -> str:
     """Eight hex digits of what changes a run's result.
 
     Args:
         config: the run's configuration; device, workers, data root and output folder do not count, and a file of
             weights counts by its content.
         data: the fingerprint of the clips, which stands for the data root.
+        weights: sha256 (hex) of the file of weights, where it is known and the file need not be read.
 
     Raises:
         UserError: the file of weights cannot be read.
     """
-    return _digest(config, data, leave_out=NOT_IDENTITY)
+    return _digest(config, data, weights, leave_out=NOT_IDENTITY)
 
 
-def setting_id(config: Config, *, data: str = "") -> str:
+def setting_id(config: Config, *, data: str = "", weights: str | None = None) -> str:
     """Eight hex digits of what runs must share to stand in one table: all but norm, strategy and seed.
 
     Tuned values, which each norm and strategy has of its own, do not count either; the file that they come from does.
+    The arguments are those of `run_id`.
     """
     tuned = read_tuning(config.tuned).keys if config.tuned is not None else []
-    return _digest(config, data, leave_out={*NOT_IDENTITY, *BESIDE, "norm", "strategy", "seed", *tuned})
+    return _digest(config, data, weights, leave_out={*NOT_IDENTITY, *BESIDE, "norm", "strategy", "seed", *tuned})
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -121,12 +123,13 @@ def _list_section(section: Section, prefix: str) -> dict[str, Any]:
     return flatten(plain_values(section), prefix)
 
 
-def describe(config: Config, *, leave_out: Collection[str]) -> dict[str, Any]:
+def describe(config: Config, *, leave_out: Collection[str], weights: str | None = None) -> dict[str, Any]:
     """What changes a run's result, as plain values by dotted key: options, sources of plug-ins, hash of weights.
 
     Args:
         config: the run's configuration.
         leave_out: keys that do not count.
+        weights: as of `run_id`.
     """
     flat = {key: value for key, value in list_values(config).items() if key not in leave_out and _counts(key, value)}
     flat |= {key: text for key, text in _without_added(config).items() if key in flat}
@@ -142,11 +145,11 @@ def describe(config: Config, *, leave_out: Collection[str]) -> dict[str, Any]:
         state = state_after(config.begin.run, config.begin.experience - 1)
         hint = "give the folder of a run that was made with save.experiences=true"
         flat["begin"] = [config.begin.experience, _digest_file(str(state), where="begin.run", hint=hint)]
-    return {**flat, "weights": _digest_file(config.model.weights) if config.model.weights else ""}
+    return {**flat, "weights": (weights or digest_weights(config)) if config.model.weights else ""}
 
 
-def _digest(config: Config, data: str, *, leave_out: set[str]) -> str:
-    text = json.dumps({**describe(config, leave_out=leave_out), "data": data}, sort_keys=True)
+def _digest(config: Config, data: str, weights: str | None, *, leave_out: set[str]) -> str:
+    text = json.dumps({**describe(config, leave_out=leave_out, weights=weights), "data": data}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
@@ -195,6 +198,15 @@ def _sources_in(section: Section, prefix: str) -> dict[str, str]:
 def state_after(run: str | Path, experiences: int) -> Path:
     """Where a run with `save.experiences=true` keeps its state after so many experiences."""
     return Path(run).expanduser() / "states" / f"after_{experiences}.pt"
+
+
+def digest_weights(config: Config) -> str:
+    """sha256 (hex) of the file of weights that a configuration names; empty where it names none.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    return _digest_file(config.model.weights) if config.model.weights else ""
 
 
 def _digest_file(path: str, *, where: str = "model.weights", hint: str = "give an existing file") -> str:

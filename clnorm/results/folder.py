@@ -29,11 +29,11 @@ MOMENTS = ("mean", "var", "running_mean", "running_var")
 _STEPS = "predictions"  # the folder in an unfinished run's folder with a file for each training step
 
 
-def run_name(config: Config, *, data: str) -> str:
-    """The name of a run's folder: readable parts, then the hash of what changes the result."""
+def run_name(config: Config, *, data: str, weights: str | None = None) -> str:
+    """The name of a run's folder: readable parts, then the hash of what changes the result; arguments as `run_id`."""
     parts = [config.dataset, config.backbone, config.norm, config.strategy]
     words = [part.name.rpartition(":")[2] for part in parts]
-    return "-".join([*words, f"s{config.seed}", run_id(config, data=data)])
+    return "-".join([*words, f"s{config.seed}", run_id(config, data=data, weights=weights)])
 
 
 class RunIsHeldError(UserError):
@@ -188,9 +188,7 @@ class RunFolder:
         """Write a finished run's files, its record last, and drop what only an unfinished one needs."""
         write_frame(self.path / "predictions.parquet", predictions)
         self._join_plasticity()
-        lines = [",".join("" if value is None else repr(value) for value in row) for row in record.matrix]
-        header = ",".join(f"experience_{index + 1}" for index in range(len(record.experiences)))
-        self.write("matrix.csv", "\n".join([header, *lines]) + "\n")
+        self.write("matrix.csv", write_matrix(record))
         self.write("record.json", record.to_json())
         self.drop_state()
 
@@ -229,6 +227,13 @@ class UnwrittenFolder(RunFolder):
         return pd.DataFrame()
 
     def write_table(self, name: str, frame: "pd.DataFrame") -> None: ...
+
+
+def write_matrix(record: RunRecord) -> str:
+    """The text of `matrix.csv`: the accuracies of a record, a line for each step, empty where there is none."""
+    lines = [",".join("" if value is None else repr(value) for value in row) for row in record.matrix]
+    header = ",".join(f"experience_{index + 1}" for index in range(len(record.experiences)))
+    return "\n".join([header, *lines]) + "\n"
 
 
 def write_frame(path: Path, frame: "pd.DataFrame") -> None:

@@ -50,7 +50,7 @@ class RunRecord:
             the share of training clips that the test clips are, where these are held out (`validation`).
         memory: clips, frames and megabytes that the strategy keeps; `kept_megabytes` of everything kept, see
             `clnorm.training.describe.describe_memory`; None where plug-ins do not tell, which `untold` names.
-        weights: the report on pretrained weights, empty without.
+        weights: the report on pretrained weights, with the `sha256` of their file where they are of one, empty without.
         swap: the report on every norm site.
         execution: precision, attention kernel and compilation.
         calibration: norm sites and clips of the estimate before training, empty without.

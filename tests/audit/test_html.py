@@ -18,7 +18,7 @@ from clnorm.cli.show.audit import print_audit
 from clnorm.errors import ClnormError, UserError
 
 EVIL = '<script>alert("x")</script>&\'[red]'
-VOID = {"meta", "br", "img", "rect", "line", "circle", "polygon", "polyline"}
+VOID = {"meta", "link", "br", "img", "rect", "line", "circle", "polygon", "polyline"}
 
 
 def make_report(mark=Mark.WARNING):

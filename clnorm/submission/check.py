@@ -41,7 +41,7 @@ _FAULTS = (TypeError, ValueError, KeyError, IndexError, AttributeError, Overflow
 """What reading a value of an unforeseen kind may raise, in a record that only looks like one."""
 
 
-def check_submission(folder: str | Path) -> list[RunReport]:
+def check_submission(folder: str | Path) -> SubmissionReport:
     """What is right, wrong and not to be checked in the runs below a folder; no code of theirs is run.
 
     Args:

@@ -45,7 +45,7 @@ class Board:
         first: one of the runs, for what all of them share.
         seeds: over which norms are compared: those that more than half of them have.
         beside: other seeds that some norm has runs of, which do not count.
-        rows: norms that have all seeds, by the ranks that they may have, then by name.
+        rows: norms that have all seeds, in the order of their ranks, as far as these tell one.
         incomplete: the others, as the catalogue has them.
     """
 
@@ -129,7 +129,7 @@ def _make_row(norm: str, entries: Mapping[int, Entry], seeds: Sequence[int]) -> 
 
 
 def _rank(rows: Sequence[Row], seeds: Sequence[int]) -> tuple[Row, ...]:
-    """The rows with their ranks, those that may have the same ranks by name; as they are where nothing is ranked."""
+    """The rows with their ranks in the order of `_place`; as they are where nothing is ranked."""
     metric = SHOWN[0]
     values = {row.norm: {seed: row.entries[seed].values[metric] for seed in seeds} for row in rows}
     undefined = any(not is_defined(value) for own in values.values() for value in own.values())
@@ -144,8 +144,12 @@ def _rank(rows: Sequence[Row], seeds: Sequence[int]) -> tuple[Row, ...]:
     return tuple(sorted(ranked, key=_place))
 
 
-def _place(row: Row) -> tuple[int, int, str]:
-    return (row.rank.best, row.rank.worst, row.norm) if row.rank is not None else (0, 0, row.norm)
+def _place(row: Row) -> tuple[int, str]:
+    """The order of rows: by how many norms one surely beats, less how many surely beat it; then by name.
+
+    A mean would order what cannot be told apart, and the best rank put a norm first whose values vary much.
+    """
+    return (row.rank.best + row.rank.worst if row.rank is not None else 0), row.norm
 
 
 def _letter(number: int) -> str:

@@ -7,9 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from clnorm.errors import ClnormError, UserError
-from clnorm.evaluation.metrics import METRICS, evaluate
 from clnorm.results.find import find_records
-from clnorm.results.measure import describe_run
 from clnorm.results.record import RunRecord, label_norm
 from clnorm.submission.check import Check, find_faults, open_run
 from clnorm.submission.findings import State
@@ -103,8 +101,7 @@ def _read_entry(file: Path, place: str) -> Entry:
     for finding in found:
         if finding.state is State.WRONG or finding.check in _NUMBERS:
             raise finding.error
-    data = describe_run(run.record, run.frames)
-    values = {name: evaluate(METRICS[name], data)[0] for name in SHOWN}
+    values = {name: run.measure(name)[0] for name in SHOWN}
     unchecked = dict.fromkeys(f"{finding.check}: {finding.error.what}" for finding in found)
     return Entry(place, run.record, values, "; ".join(unchecked))
 

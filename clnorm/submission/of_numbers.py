@@ -5,10 +5,9 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from clnorm.errors import ClnormError
-from clnorm.evaluation.metrics import METRICS, evaluate
+from clnorm.evaluation.metrics import METRICS
 from clnorm.results.folder import write_matrix
 from clnorm.results.kept import SAME, defined, read_matrices
-from clnorm.results.measure import describe_run
 from clnorm.submission.findings import NotCheckedError
 from clnorm.submission.submitted import AS_WRITTEN, PREDICTIONS, SubmittedRun
 
@@ -41,11 +40,10 @@ def check_metrics(run: SubmittedRun, names: Collection[str] = METRICS) -> Iterat
         names: which of clnorm's own metrics are computed.
     """
     record = run.record
-    data = describe_run(record, run.frames)
     for name in names:
         if name not in record.metrics:
             continue
-        value, reason = evaluate(METRICS[name], data)
+        value, reason = run.measure(name)
         found, said = defined(value), record.metrics[name]
         if not _agree(found, said):
             what = f"metrics.{name} is {_text(said)}, and what the run keeps gives {_text(found)}"

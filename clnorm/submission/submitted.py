@@ -14,9 +14,11 @@ from clnorm.config.config import Config
 from clnorm.config.load import merge_config, read_yaml
 from clnorm.config.tuned import TUNED_FILE
 from clnorm.errors import ClnormError, SeveralMistakesError
+from clnorm.evaluation.metrics import METRICS, RunData, evaluate
 from clnorm.results.clips import CLIPS_FILE
 from clnorm.results.folder import read_frame, read_predictions
 from clnorm.results.kept import KeptFrames
+from clnorm.results.measure import describe_run
 from clnorm.results.record import RunRecord
 from clnorm.submission.findings import NotCheckedError
 
@@ -48,6 +50,7 @@ class SubmittedRun:
 
     def __init__(self, folder: Path, record: RunRecord) -> None:
         self.folder, self.record = folder, record
+        self._measured: dict[str, tuple[float, str]] = {}
 
     def require(self, name: str) -> Path:
         """A file of the run, which is one that can be read whole.
@@ -120,18 +123,24 @@ class SubmittedRun:
         """Let go of what was read and is large, but for its digest."""
         with suppress(NotCheckedError):
             _ = self.digest
-        for name in ("predictions", "frames", "table", "stream"):
+        for name in ("predictions", "frames", "data", "table", "stream"):
             self.__dict__.pop(name, None)
 
     @cached_property
     def frames(self) -> KeptFrames:
-        """The tables that the run keeps."""
-        try:
-            for path in self.folder.glob("*.parquet"):
-                self.require(path.name)
-        except ClnormError as error:
-            raise NotCheckedError(error.what, where=error.where) from error
-        return KeptFrames(self.folder, self.record, {"predictions": self.predictions})
+        """The tables that the run keeps, each of a size that can be read."""
+        return _FittingFrames(self)
+
+    @cached_property
+    def data(self) -> RunData:
+        """What it keeps, for metrics."""
+        return describe_run(self.record, self.frames)
+
+    def measure(self, name: str) -> tuple[float, str]:
+        """One of clnorm's own metrics, of what the run keeps; where there is none, NaN and the reason."""
+        if name not in self._measured:
+            self._measured[name] = evaluate(METRICS[name], self.data)
+        return self._measured[name]
 
     @cached_property
     def config(self) -> Config:
@@ -205,6 +214,17 @@ class SubmittedRun:
         return stream_of(replace(config, seed=self.record.seed), self.table, bad=bad)
 
 
+class _FittingFrames(KeptFrames):
+    """The tables of a submitted run, which are looked at before they are read."""
+
+    def __init__(self, run: SubmittedRun) -> None:
+        super().__init__(run.folder, run.record, {"predictions": run.predictions})
+        self._run = run
+
+    def _load(self, name: str) -> "pd.DataFrame":
+        return self._run.read_table(f"{name}.parquet")
+
+
 def _refuse_many_values(path: Path) -> None:
     """Refuse a parquet file that may be small and holds more than fits into memory, or that was cut short.
 
@@ -215,7 +235,8 @@ def _refuse_many_values(path: Path) -> None:
     import pyarrow.parquet as pq
 
     try:
-        metadata = pq.read_metadata(path)
+        with path.open("rb") as file:
+            metadata = pq.read_metadata(file)
     except (pa.ArrowException, OSError) as error:
         raise ClnormError("is no parquet file, or cut short", where=path.name, hint=AS_WRITTEN) from error
     if (count := metadata.num_rows * metadata.num_columns) > _MOST_VALUES:

@@ -128,13 +128,25 @@ def test_order_and_letters_say_no_more_than_is_known(values):
     (board,) = make_boards(entries(values))
     if len(values) < 2:
         return
-    places = [(row.rank.best, row.rank.worst, row.norm) for row in board.rows]
+    places = [(row.rank.best + row.rank.worst, row.norm) for row in board.rows]
     assert places == sorted(places)
     for row in board.rows:
         assert row.rank.best <= row.rank.place <= row.rank.worst
         for other in board.rows:
             if row.rank.worst < other.rank.best:  # surely apart, then
                 assert not {*row.groups} & {*other.groups}
+
+
+def test_a_norm_of_which_nothing_is_known_does_not_stand_first():
+    """It may be the best, and may be the worst, so that it stands in the middle, whatever its mean is."""
+    steady = {
+        norm: [mean + mean * step for step in (0.0, 0.001, 0.002, 0.0031, 0.004)]
+        for norm, mean in (("cn", 0.8), ("bn", 0.7), ("gn", 0.6), ("ln", 0.5))
+    }
+    (board,) = make_boards(entries({**steady, "brn": [0.1, 1.0, 1.0, 1.0, 1.0]}))
+    assert ranks(board) == {"cn": (1, 2), "bn": (2, 3), "brn": (1, 5), "gn": (3, 4), "ln": (4, 5)}
+    assert [row.norm for row in board.rows] == ["cn", "bn", "brn", "gn", "ln"]
+    assert board.leaders == ("cn", "brn")
 
 
 @given(st.lists(st.lists(shares, min_size=1, max_size=4), min_size=1, max_size=6))

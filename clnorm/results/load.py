@@ -78,13 +78,11 @@ def tabulate(read: Sequence[tuple[Path, RunRecord]], *, columns: Sequence[str]) 
     }
     wide = [widen(record, file, columns) for record, file in zip(records, files, strict=True)]
     names = dict.fromkeys(name for values in wide for name in values)  # of all, so that a missing one is unknown
-    return pd.DataFrame(
-        [
-            {**row, **{name: values.get(name, UNKNOWN) for name in names}}
-            for record, values in zip(records, wide, strict=True)
-            for row in _rows(_with_retention(record, joint.get(_pair(record))))
-        ]
-    )
+    rows = []
+    for record, values in zip(records, wide, strict=True):
+        whole = {name: values.get(name, UNKNOWN) for name in names}
+        rows += [{**row, **whole} for row in _rows(_with_retention(record, joint.get(_pair(record))))]
+    return pd.DataFrame(rows)
 
 
 def widen(record: RunRecord, file: Path, columns: Sequence[str]) -> dict[str, Any]:

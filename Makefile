@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := pytest -n auto --dist worksteal
 
-.PHONY: help setup ffmpeg slurm latex demo test quick coverage lowest lint docs
+.PHONY: help setup ffmpeg slurm latex browser demo test quick coverage lowest lint docs
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -38,6 +38,11 @@ slurm: ## install Slurm and munge, for the tests that start a cluster (Debian, a
 latex: ## install pdflatex, for the tests that compile tables (Debian, as root)
 	@command -v pdflatex >/dev/null || { apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends texlive-latex-recommended >/dev/null; }
+
+# The tests of pages open them.
+browser: ## install Chromium, for the tests that open pages (Debian, as root)
+	@command -v chromium >/dev/null || { apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
 
 demo: setup ## clnorm run --norm cn --strategy replay
 	$(BIN)/clnorm run --norm cn --strategy replay

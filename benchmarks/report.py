@@ -91,14 +91,13 @@ def make_run(
 
 def predict(rng: np.random.Generator, order: np.ndarray, test: int, *, keeps: float, helps: float) -> pd.DataFrame:
     """Predictions after each step: what was learned last is right the most, and what is wrong is of late."""
-    steps, parts = len(order) // 2, []
-    for after in [steps - 1] if keeps == 1 else range(steps):
+    parts = []
+    for after in [len(order) // 2 - 1] if keeps == 1 else range(len(order) // 2):
         seen = order[: 2 * (after + 1)]
-        label = np.repeat(order, test)
-        age = after - np.repeat(np.arange(steps), 2 * test)
-        right = np.where(age < 0, 0.0, (0.85 + helps) * keeps ** (np.maximum(age, 0) / steps))
+        label, age = np.repeat(seen, test), after - np.repeat(np.arange(after + 1), 2 * test)
         chosen = seen[-1 - np.minimum(rng.geometric(0.3, len(label)) - 1, len(seen) - 1)]
-        predicted = np.where(rng.random(len(label)) < right, label, chosen)
+        right = rng.random(len(label)) < (0.85 + helps) * keeps ** (2 * age / len(order))
+        predicted = np.where(right, label, chosen)
         shared = {"after": after, "clip": np.arange(len(label)), "label": label, "predicted": predicted}
         parts.append(pd.DataFrame({**shared, "rank": (predicted != label).astype(int), "confidence": 0.5}))
     return pd.concat(parts, ignore_index=True)

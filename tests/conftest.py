@@ -1,7 +1,7 @@
 """What all tests share: threads, real clips and who may do without them, a cache, and tiny runs.
 
-Without real clips the tests marked `real_data` are left out by name, without Slurm those marked `slurm`, and without
-LaTeX those marked `latex`. Any other skip is a failure where `CI` is set.
+Without real clips the tests marked `real_data` are left out by name, without Slurm those marked `slurm`, without
+LaTeX those marked `latex`, and without Chromium those marked `browser`. Any other skip is a failure where `CI` is set.
 """
 
 import os
@@ -33,6 +33,7 @@ REQUIRED = bool(os.environ.get("CLNORM_TEST_DATA")) or os.environ.get("CLNORM_RE
 LEFT_OUT = f"real_data: there are no real clips in {SHARED}"
 NO_SLURM = "slurm: no cluster can be started here, which takes root, and what make slurm installs"
 NO_LATEX = "latex: there is no pdflatex here, which make latex installs"
+NO_BROWSER = "browser: there is no Chromium here, which make browser installs"
 
 
 def _missing_data() -> list[str]:
@@ -69,12 +70,18 @@ def _is_latex_missing() -> bool:
     return shutil.which("pdflatex") is None and os.environ.get("CLNORM_REQUIRE_LATEX") != "1"
 
 
+def _is_browser_missing() -> bool:
+    """Whether the tests that open pages are left out."""
+    return shutil.which("chromium") is None and os.environ.get("CLNORM_REQUIRE_BROWSER") != "1"
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     left_out = {
         "real_data": ("shared_data", LEFT_OUT if _missing_data() and not REQUIRED else ""),
         "slurm": ("cluster", NO_SLURM if _is_slurm_missing() else ""),
         "latex": ("pdflatex", NO_LATEX if _is_latex_missing() else ""),
+        "browser": ("browser", NO_BROWSER if _is_browser_missing() else ""),
     }
     for item in items:
         for mark, (fixture, reason) in left_out.items():
@@ -91,9 +98,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def _is_left_out(report: pytest.TestReport | pytest.CollectReport) -> bool:
-    return isinstance(report.longrepr, tuple) and report.longrepr[2] in (
-        f"Skipped: {reason}" for reason in (LEFT_OUT, NO_SLURM, NO_LATEX)
-    )
+    reasons = [f"Skipped: {reason}" for reason in (LEFT_OUT, NO_SLURM, NO_LATEX, NO_BROWSER)]
+    return isinstance(report.longrepr, tuple) and report.longrepr[2] in reasons
 
 
 @pytest.hookimpl(wrapper=True)

@@ -42,16 +42,11 @@ def fork(pytester, monkeypatch):
     (tests / "test_it.py").write_text(TESTS)
     pytester.makeini(
         "[pytest]\naddopts = --strict-markers\nmarkers =\n  real_data: needs clips\n  slurm: needs a cluster\n"
-        "  latex: needs pdflatex\n"
+        "  latex: needs pdflatex\n  browser: needs Chromium\n"
     )
     monkeypatch.setenv("CI", "true")
-    for name in (
-        "CLNORM_TEST_DATA",
-        "CLNORM_REQUIRE_DATA",
-        "CLNORM_REQUIRE_SLURM",
-        "CLNORM_REQUIRE_LATEX",
-        "PYTEST_ADDOPTS",
-    ):
+    required = [f"CLNORM_REQUIRE_{part}" for part in ("DATA", "SLURM", "LATEX", "BROWSER")]
+    for name in ("CLNORM_TEST_DATA", *required, "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
 
     def run(*arguments, more="", **environment):
@@ -139,6 +134,18 @@ def test_without_latex_its_tests_are_left_out_unless_they_are_asked_for(fork, mo
     result.assert_outcomes(passed=1, skipped=2)
     result.stdout.fnmatch_lines(["1 tests were left out, latex: there is no pdflatex here*make latex*"])
     fork("-m", "latex", CLNORM_REQUIRE_LATEX="1").assert_outcomes(errors=1, deselected=2)
+
+
+OF_PAGES = OF_SLURM.replace("cluster", "browser")
+
+
+def test_without_chromium_its_tests_are_left_out_unless_they_are_asked_for(fork, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    result = fork(more=OF_PAGES)
+    result.assert_outcomes(passed=1, skipped=2)
+    result.stdout.fnmatch_lines(["1 tests were left out, browser: there is no Chromium here*make browser*"])
+    assert result.ret == 0
+    fork("-m", "browser", CLNORM_REQUIRE_BROWSER="1").assert_outcomes(passed=1, deselected=2)
 
 
 @WORKERS

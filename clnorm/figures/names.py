@@ -3,19 +3,20 @@
 import pandas as pd
 
 from clnorm.catalogue import NORMS, STRATEGIES
+from clnorm.console import visible
 from clnorm.errors import UserError
 from clnorm.results.record import label_norm
 from clnorm.tables.grid import ordered_names
 
 
 def label_norms(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the label of a run in its norm's name.
+    """The rows with the label of a run in its norm's name, which is made visible.
 
     Raises:
         UserError: a norm under a strategy lacks a seed that others have, so that means would be of other seeds, or has
             two runs with one.
     """
-    named = rows.assign(norm=list(map(label_norm, rows["norm"], rows["label"])))
+    named = rows.assign(norm=[visible(label_norm(*pair)) for pair in zip(rows["norm"], rows["label"], strict=True)])
     _refuse_gaps(named)
     return named
 

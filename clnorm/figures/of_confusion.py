@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from clnorm.console import visible
 from clnorm.errors import UserError
 from clnorm.figures.names import label_norms, list_cells
 from clnorm.figures.style import create_panels, styled
@@ -33,7 +34,8 @@ def plot_confusion(confusion: pd.DataFrame, *, columns: int = 2) -> "Figure":
     if len(orders) > 1:
         what, hint = f"the runs have {len(orders)} orders of their classes", "choose one with --where seed=0"
         raise UserError(what, where="figure", hint=hint)
-    (names,) = orders
+    (classes,) = orders
+    names = [visible(name) for name in classes]
     begins = rows.drop_duplicates("place").sort_values("place").groupby("experience", sort=True)["place"].min().tolist()
     cells = list_cells(rows)
     with styled():

@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clnorm.console import visible
 from clnorm.errors import UserError
 from clnorm.files import replace_file
 
@@ -109,7 +110,7 @@ def create_panels(
     figure = Figure(figsize=(WIDTHS[columns], height * down + 0.35), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False, sharex=share, sharey=share).ravel().tolist()
     for axes, title in zip(grid, titles, strict=False):
-        axes.set_title(title)
+        axes.set_title(visible(title))
     for spare in grid[len(titles) :]:
         spare.set_axis_off()
     return figure, grid[: len(titles)]

@@ -11,7 +11,7 @@ from clnorm.results.explanation import EXPLANATION_FILE, Explanation, read_expla
 from clnorm.results.folder import PLASTICITY_FILE, read_frame
 from clnorm.results.frames.confusion import PREDICTIONS_FILE
 from clnorm.results.frames.losses import LOG_FILE, list_epochs
-from clnorm.results.inspect import count_classes, list_changed
+from clnorm.results.inspect import Confusion, count_predictions, list_changed
 from clnorm.results.load import read_records, tabulate
 from clnorm.results.record import RunRecord
 from clnorm.results.selection import select
@@ -33,8 +33,7 @@ class Run:
         done: experiences that were trained and evaluated.
         changed: the keys that differ from the defaults, each with its value and the default; None where what the run
             starts from is not known here.
-        classes: as of `clnorm.results.inspect.RunView`, of a finished run; None where it left no predictions.
-        confusion: as of `RunView`, likewise.
+        confusion: after the last step; None where it left no predictions.
         epochs: the rows of `clnorm.results.frames.losses`.
         sites: `plasticity.parquet`; None where nothing was measured.
         explanation: the parts of its forgetting; None where it was not explained.
@@ -45,8 +44,7 @@ class Run:
     record: RunRecord
     done: int
     changed: dict[str, tuple[Any, Any]] | None
-    classes: "pd.DataFrame | None"
-    confusion: "pd.DataFrame | None"
+    confusion: Confusion | None
     epochs: list[dict[str, Any]]
     sites: "pd.DataFrame | None"
     explanation: Explanation | None
@@ -137,18 +135,13 @@ def _read_run(name: str, folder: Path, record: RunRecord, done: int, on_damaged:
             on_damaged(error if within else error.within(str(path)))
             return otherwise
 
-    finished = record.status == "finished"
-    classes, confusion = None, None
-    if finished and (counted := attempt(PREDICTIONS_FILE, lambda path: count_classes(path, record))):
-        classes, confusion = counted
     return Run(
         id=name,
         folder=str(folder),
         record=record,
         done=int(done),
         changed=attempt("record.json", lambda _: list_changed(record.config)),
-        classes=classes,
-        confusion=confusion,
+        confusion=attempt(PREDICTIONS_FILE, lambda path: count_predictions(path, record)),
         epochs=attempt(LOG_FILE, lambda _: list_epochs(folder), []),
         sites=attempt(PLASTICITY_FILE, _read_sites),
         explanation=attempt(EXPLANATION_FILE, lambda _: read_explanation(folder)),

@@ -15,7 +15,7 @@ from clnorm.figures.of_sites import MEASURES
 from clnorm.report.collect import Collection, Run
 from clnorm.report.settings import Setting
 from clnorm.report.shared import Keys, Shared
-from clnorm.results.explanation import PARTS
+from clnorm.results.explanation import MEANING, PARTS
 from clnorm.results.inspect import NOT_OF_A_RUN
 from clnorm.results.overview import SHOWN
 from clnorm.results.percent import rounded
@@ -51,6 +51,7 @@ def write_data(collection: Collection, settings: Sequence[Setting]) -> str:
         "notes": NOTES,
         "measures": list(MEASURES.values()),
         "parts": PARTS,
+        "explanation": MEANING,
         "settings": [_average(setting, metrics) for setting in settings],
         "quantiles": [None, None, *(find_quantile(n, level=LEVEL) for n in range(2, most + 1))],
         "beside": sorted(NOT_OF_A_RUN),
@@ -138,11 +139,13 @@ def _count(run: Run) -> dict[str, Any] | None:
 
     Classes stand by their place in the order; behind it those that are predicted and in no experience.
     """
-    if run.classes is None or run.confusion is None:
+    if (found := run.confusion) is None:
         return None
-    counts = run.confusion.to_numpy()
-    rows = [[int(number) for place in row.nonzero()[0] for number in (place, row[place])] for row in counts]
-    return {"more": [str(name) for name in run.confusion.columns[len(rows) :]], "rows": rows}
+    rows = [
+        [number for place, count in enumerate(row) if count for number in (place, count)]
+        for row in found.counts.tolist()
+    ]
+    return {"more": found.predicted[len(rows) :], "rows": rows}
 
 
 def _list_losses(epochs: Iterable[Mapping[str, Any]]) -> list[list[Any]]:
@@ -167,12 +170,13 @@ def _measure(sites: "pd.DataFrame | None") -> dict[str, Any] | None:
     return {"steps": [step + 1 for step in steps], "rows": rows}
 
 
-def _explain(run: Run) -> list[list[float | None]] | None:
-    """The best of each old experience, the final, what is forgotten, and its parts."""
+def _explain(run: Run) -> dict[str, Any] | None:
+    """The best of each old experience, the final, what is forgotten, and its parts; and notes."""
     if (found := run.explanation) is None:
         return None
     columns = [getattr(found, name) for name in ("best", "final", "forgetting", *PARTS)]
-    return [[_number(value) for value in row] for row in zip(*columns, strict=True)]
+    rows = [[_number(value) for value in row] for row in zip(*columns, strict=True)]
+    return {"rows": rows, "notes": list(found.notes())}
 
 
 def _digits(value: Any) -> float | None:

@@ -86,14 +86,16 @@ def _draw(name: str, frame: _Frame) -> Drawing:
     return Drawing(name, kind.text, svg, "", frame.left_out)
 
 
-def _tabulate(finished: Sequence[Run], list_rows: Callable[[Run], "list[dict[str, Any]] | pd.DataFrame"]) -> _Frame:
-    """The rows of all runs, each with its run's norm, strategy, label and seed."""
-    import pandas as pd
+def _tabulate(finished: Sequence[Run], list_rows: Callable[[Run], Any]) -> _Frame:
+    """The rows of all runs, each with its run's norm, strategy, label and seed.
 
+    Args:
+        finished: the runs.
+        list_rows: the rows of one as dicts, as columns by name, or as a frame.
+    """
     parts = [list_rows(run) for run in finished]
     held = [(run, part) for run, part in zip(finished, parts, strict=True) if len(part)]
-    frames = [part for _, part in held if isinstance(part, pd.DataFrame)]
-    rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame([row for _, part in held for row in part])
+    rows, sizes = _join([part for _, part in held])
     records = [run.record for run, _ in held]
     shared: dict[str, list[Any]] = {
         "run": [run.id for run, _ in held],
@@ -102,17 +104,24 @@ def _tabulate(finished: Sequence[Run], list_rows: Callable[[Run], "list[dict[str
         "label": [record.label for record in records],
         "seed": [record.seed for record in records],
     }
-    sizes = [len(part) for _, part in held]
     rows = rows.assign(**{name: np.repeat(np.array(values, dtype=object), sizes) for name, values in shared.items()})
     return _Frame(rows, len(parts) - len(held), len(finished))
 
 
-def _list_pairs(run: Run) -> "list[dict[str, Any]] | pd.DataFrame":
-    return [] if run.classes is None or run.confusion is None else list_pairs(run.classes, run.confusion)
+def _join(parts: list[Any]) -> "tuple[pd.DataFrame, list[int]]":
+    """One frame of the rows of several runs, and how many each has."""
+    import pandas as pd
+
+    if parts and isinstance(parts[0], dict):
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return pd.DataFrame(columns), [len(part["place"]) for part in parts]
+    if parts and isinstance(parts[0], pd.DataFrame):
+        return pd.concat(parts, ignore_index=True), [len(part) for part in parts]
+    return pd.DataFrame([row for part in parts for row in part]), [len(part) for part in parts]
 
 
-_ROWS: "dict[str, Callable[[Run], list[dict[str, Any]] | pd.DataFrame]]" = {
-    "confusion": _list_pairs,
+_ROWS: dict[str, Callable[[Run], Any]] = {
+    "confusion": lambda run: [] if run.confusion is None else list_pairs(run.confusion),
     "explain": lambda run: [] if run.explanation is None else list_parts(run.explanation),
     "loss": lambda run: run.epochs,
     "sites": lambda run: [] if run.sites is None else place_sites(run.sites),

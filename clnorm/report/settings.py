@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from clnorm.errors import UserError
 from clnorm.evaluation.metrics import METRICS
+from clnorm.results.record import UNKNOWN
 from clnorm.results.selection import SETTING, plain_text, tells_settings_apart
 from clnorm.tables.captions import write_caption
 from clnorm.tables.dialects import PLAIN
@@ -13,6 +14,9 @@ from clnorm.tables.grid import Grid, create_grid
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_OF_FOLDER = ("changed", "done")
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ def list_settings(results: "pd.DataFrame") -> list[Setting]:
         results: of `load_results` with the groups `config` and `folder`.
     """
     runs = results.drop_duplicates("folder")
-    keys = [str(column) for column in runs.columns if tells_settings_apart(runs, column)]
+    keys = [str(column) for column in runs.columns if column not in _OF_FOLDER and tells_settings_apart(runs, column)]
+    keys = [key for key in keys if key != "data.fingerprint" or UNKNOWN not in set(runs[key])]
     settings = []
     for name, rows in results.groupby("setting", sort=True):
         first = rows.iloc[0]

@@ -1,6 +1,7 @@
 """What `clnorm explain` keeps in a run's folder: the parts of its forgetting."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import get_type_hints
@@ -10,12 +11,21 @@ import numpy as np
 from clnorm.errors import ClnormError
 from clnorm.files import UNSEALED, check_seal, replace_file, seal
 from clnorm.reading import check_types, read_json
+from clnorm.results.percent import percent
 
 EXPLANATION_FILE = "explain.json"
 """Its name in a run's folder."""
 
 PARTS = ("statistics", "head", "features")
 """The parts that sum to the forgetting."""
+
+MEANING = (
+    "best: the most that the experience had before the last one was trained; final: in the end; "
+    "statistics: what running statistics estimated anew on all training clips gain; head: what a head "
+    "fitted anew on their features gains then; features: what is still missing. "
+    "forgetting = best - final = the sum of the three."
+)
+"""What the numbers of its table are."""
 
 SCHEMA = 1
 
@@ -74,6 +84,19 @@ class Explanation:
     def totals(self) -> dict[str, float]:
         """Forgetting and its parts, means over the old experiences, each counting the same."""
         return {name: float(np.mean(getattr(self, name))) for name in ("forgetting", *PARTS)}
+
+    def notes(self) -> Iterator[str]:
+        """What is to be known of it beside its numbers."""
+        if self.sites:
+            first = [float(np.mean(part)) for part in (self.head_before_statistics, self.statistics_after_head)]
+            yield f"with the head made anew first: head {percent(first[0])}, then statistics {percent(first[1])}"
+        else:
+            yield "no norm of the model has running statistics, so that theirs is no part"
+        if self.differing:
+            count = f"{self.differing} of {self.test_clips}"
+            yield f"{count} test clips are predicted otherwise here than in the run, by rounding"
+        if not self.converged:
+            yield "a head is not at its minimum: its part may be larger, and that of the features smaller"
 
 
 def write_explanation(folder: Path, explanation: Explanation) -> None:

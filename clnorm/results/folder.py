@@ -248,8 +248,8 @@ def write_frame(path: Path, frame: "pd.DataFrame") -> None:
     replace_file(path, lambda file: file.write(sealed))
 
 
-def read_frame(path: Path, *, hint: str) -> "pd.DataFrame":
-    """The rows of a parquet file that a run wrote.
+def read_frame(path: Path, *, hint: str, columns: list[str] | None = None) -> "pd.DataFrame":
+    """The rows of a parquet file that a run wrote, with all of its columns or some.
 
     Raises:
         ClnormError: it is missing or damaged; `hint` says what to do.
@@ -260,13 +260,13 @@ def read_frame(path: Path, *, hint: str) -> "pd.DataFrame":
         content = path.read_bytes()
         if not check_seal(content):
             raise ValueError("it has no checksum")
-        return pd.read_parquet(BytesIO(content))
+        return pd.read_parquet(BytesIO(content), columns=columns)
     except (OSError, ValueError) as error:
         raise ClnormError(f"cannot be read ({error})", where=str(path), hint=hint) from error
 
 
-def read_predictions(file: Path, record: RunRecord) -> "pd.DataFrame":
-    """The predictions of a run, whose file has a checksum where its record has one.
+def read_predictions(file: Path, record: RunRecord, *, columns: list[str] | None = None) -> "pd.DataFrame":
+    """The predictions of a run, whose file has a checksum where its record has one, with all columns or some.
 
     Raises:
         ClnormError: they are missing or damaged.
@@ -275,8 +275,8 @@ def read_predictions(file: Path, record: RunRecord) -> "pd.DataFrame":
 
     hint = "bring back the file that this run wrote, or delete the folder to run it again"
     if record.schema > 1:
-        return read_frame(file, hint=hint)
+        return read_frame(file, hint=hint, columns=columns)
     try:
-        return pd.read_parquet(file)
+        return pd.read_parquet(file, columns=columns)
     except (OSError, ValueError) as error:
         raise ClnormError(f"cannot be read ({error})", where=str(file), hint=hint) from error

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from clnorm.config.config import Config
 from clnorm.config.identity import flatten
@@ -45,6 +46,30 @@ class RunView:
     classes: "pd.DataFrame | None"
     confusion: "pd.DataFrame | None"
     plasticity: "pd.DataFrame | None"
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Which class is taken for which after the last step.
+
+    Args:
+        classes: names, in the order in which the run met them.
+        experiences: the first one of each class, from 1.
+        predicted: names, in that order; behind it others that are predicted all the same.
+        counts: (classes, predicted) test clips.
+    """
+
+    classes: list[str]
+    experiences: list[int]
+    predicted: list[str]
+    counts: npt.NDArray[np.int64]
+
+    @property
+    def accuracy(self) -> npt.NDArray[np.float64]:
+        """(classes,) from 0 to 1; NaN of a class without a clip."""
+        with np.errstate(invalid="ignore"):
+            shares: npt.NDArray[np.float64] = self.counts.diagonal() / self.counts.sum(axis=1)
+        return shares
 
 
 @dataclass(frozen=True)
@@ -139,17 +164,30 @@ def count_classes(file: Path, record: RunRecord) -> "tuple[pd.DataFrame, pd.Data
     """`classes` and `confusion` of a `RunView`, from the predictions of a run.
 
     Raises:
-        ClnormError: the predictions are missing, damaged, or those of another run.
+        ClnormError: as `count_predictions`.
     """
     import pandas as pd
 
-    frame, number = read_predictions(file, record), len(record.classes)
+    found = count_predictions(file, record)
+    columns = {"class": found.classes, "experience": found.experiences, "clips": found.counts.sum(axis=1)}
+    table = pd.DataFrame({**columns, "accuracy": found.accuracy})
+    return table, pd.DataFrame(found.counts, index=found.classes, columns=found.predicted)
+
+
+def count_predictions(file: Path, record: RunRecord) -> Confusion:
+    """Which class is predicted how often for which after the last step of a run.
+
+    Raises:
+        ClnormError: the predictions are missing, damaged, or those of another run.
+    """
+    number = len(record.classes)
+    frame = read_predictions(file, record, columns=["after", "label", "predicted"])
     try:
         last = frame["after"].to_numpy() == frame["after"].max()
         pairs = frame[["label", "predicted"]].to_numpy()[last].astype(int)
         if ((pairs < 0) | (pairs >= number)).any():
             raise ValueError(f"it names a class that is not one of {number}")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         hint = "delete the folder to run it again"
         raise ClnormError(f"cannot be read ({error})", where=str(file), hint=hint) from error
     counts = np.bincount(pairs @ [number, 1], minlength=number**2).reshape(number, number)
@@ -160,9 +198,5 @@ def count_classes(file: Path, record: RunRecord) -> "tuple[pd.DataFrame, pd.Data
     order = [*first]
     # A run that is limited to its first experiences may predict a class that none of them has.
     shown = [*order, *sorted(set(np.flatnonzero(counts.any(axis=0)).tolist()) - set(order))]
-    clips, names = counts[order].sum(axis=1), [record.classes[label] for label in order]
-    with np.errstate(invalid="ignore"):  # a class without a clip has no accuracy
-        accuracy = counts[order, order] / clips
-    table = pd.DataFrame({"class": names, "experience": [*first.values()], "clips": clips, "accuracy": accuracy})
-    columns = [record.classes[label] for label in shown]
-    return table, pd.DataFrame(counts[np.ix_(order, shown)], index=names, columns=columns)
+    names = record.classes
+    return Confusion([names[i] for i in order], [*first.values()], [names[i] for i in shown], counts[order][:, shown])

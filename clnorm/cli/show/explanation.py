@@ -7,7 +7,7 @@ from rich.table import Table
 
 from clnorm.cli.output import rich_stdout
 from clnorm.console import as_text
-from clnorm.results.explanation import PARTS, Explanation
+from clnorm.results.explanation import MEANING, PARTS, Explanation
 from clnorm.results.percent import percent
 
 _COLUMNS = ("best", "final", "forgetting", *PARTS)
@@ -19,17 +19,9 @@ def print_explanations(explanations: Iterable[Explanation]) -> None:
     with rich_stdout(width=_WIDTH) as console:
         for explanation in explanations:
             console.print(_parts(explanation))
-            for note in _notes(explanation):
+            for note in explanation.notes():
                 console.print(as_text(note), soft_wrap=True)
-        console.print(
-            as_text(
-                "best: the most that the experience had before the last one was trained; final: in the end; "
-                "statistics: what running statistics estimated anew on all training clips gain; head: what a head "
-                "fitted anew on their features gains then; features: what is still missing. "
-                "forgetting = best - final = the sum of the three."
-            ),
-            soft_wrap=True,
-        )
+        console.print(as_text(MEANING), soft_wrap=True)
 
 
 def _parts(explanation: Explanation) -> Table:
@@ -42,18 +34,3 @@ def _parts(explanation: Explanation) -> Table:
     table.add_section()
     table.add_row("mean", *(percent(float(np.mean(column))) for column in columns))
     return table
-
-
-def _notes(explanation: Explanation) -> Iterable[str]:
-    if explanation.sites:
-        head, statistics = (
-            float(np.mean(part)) for part in (explanation.head_before_statistics, explanation.statistics_after_head)
-        )
-        yield f"with the head made anew first: head {percent(head)}, then statistics {percent(statistics)}"
-    else:
-        yield "no norm of the model has running statistics, so that theirs is no part"
-    if explanation.differing:
-        count = f"{explanation.differing} of {explanation.test_clips}"
-        yield f"{count} test clips are predicted otherwise here than in the run, by rounding"
-    if not explanation.converged:
-        yield "a head is not at its minimum: its part may be larger, and that of the features smaller"

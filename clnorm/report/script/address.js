@@ -1,6 +1,6 @@
 // What is shown stands in the address behind #, so that it can be shared, and the back button leads back.
 //   #run=ID   #compare=ID,ID   #norms=NAME,NAME&setting=ID
-//   #metric=..&sort=KEY or -KEY&text=..&norm=..&strategy=..&protocol=..&setting=..&status=..&chosen=ID,ID
+//   #metric=..&also=..&sort=KEY or -KEY&text=..&norm=..&strategy=..&protocol=..&setting=..&status=..&chosen=ID,ID
 
 const LISTS = ["compare", "norms", "chosen"];
 
@@ -9,7 +9,9 @@ function readAddress() {
   for (const part of location.hash.slice(1).split("&").filter(Boolean)) {
     const [name, value = ""] = part.split(/=(.*)/s);
     try {
-      state[name] = LISTS.includes(name) ? value.split(",").filter(Boolean).map(decodeURIComponent) : decodeURIComponent(value);
+      state[name] = LISTS.includes(name)
+        ? value.split(",").filter(Boolean).map(decodeURIComponent)
+        : decodeURIComponent(value);
     } catch {
       state.wrong = part;
     }
@@ -20,7 +22,10 @@ function readAddress() {
 function writeAddress(state) {
   const parts = Object.entries(state)
     .filter(([, value]) => value && value.length)
-    .map(([name, value]) => `${name}=${Array.isArray(value) ? value.map(encodeURIComponent).join(",") : encodeURIComponent(value)}`);
+    .map(
+      ([name, value]) =>
+        `${name}=${Array.isArray(value) ? value.map(encodeURIComponent).join(",") : encodeURIComponent(value)}`,
+    );
   return `#${parts.join("&")}`;
 }
 

@@ -8,10 +8,18 @@ function showComparison(ids) {
   const differ = differing(runs).map(([name, texts]) => [name, ...texts]);
   return [
     heading("Two runs side by side"),
-    make("div", { class: "two" }, runs.map((run, place) => showSide(run, place))),
-    part("Configuration", differ.length ? table("Keys in which they differ", ["key", "first", "second"], differ) : make("p", {}, "Their configurations are the same.")),
-    part("Metrics", compareMetrics(...runs)),
-    runs.every((run) => run.confusion) ? part("Classes", compareClasses(...runs)) : null,
+    make(
+      "div",
+      { class: "two" },
+      runs.map((run, place) => showSide(run, place)),
+    ),
+    part(
+      "Configuration",
+      differ.length
+        ? table("Keys in which they differ", ["key", "first", "second"], differ)
+        : make("p", {}, "Their configurations are the same."),
+    ),
+    part("Results", make("div", { class: "two" }, compareMetrics(...runs), compareClasses(...runs))),
   ];
 }
 
@@ -19,9 +27,16 @@ function showSide(run, place) {
   return make(
     "div",
     {},
-    make("h3", {}, `${place ? "second" : "first"}: `, make("a", { href: toRun(run) }, `${run.norm} × ${run.strategy}, seed ${run.seed}`)),
+    make(
+      "h3",
+      {},
+      `${place ? "second" : "first"}: `,
+      make("a", { href: toRun(run) }, `${run.norm} × ${run.strategy}, seed ${run.seed}`),
+    ),
     make("p", { class: "soft" }, run.id),
-    run.matrix.length ? showMatrix(run, `Accuracy in %, ${place ? "second" : "first"}`) : make("p", {}, `not finished: ${statusOf(run)}`),
+    run.matrix.length
+      ? showMatrix(run, `Accuracy in %, ${place ? "second" : "first"}`)
+      : make("p", {}, `not finished: ${statusOf(run)}`),
     showCurve(run),
   );
 }
@@ -36,6 +51,7 @@ function compareMetrics(first, second) {
 
 // Classes by name, in the order of the first run.
 function compareClasses(first, second) {
+  if (!first.confusion || !second.confusion) return null;
   const other = new Map(countsOf(second).map((each) => [each.name, each]));
   const share = (each) => (each?.clips ? each.right / each.clips : null);
   const rows = countsOf(first).map((each) => {
@@ -44,21 +60,45 @@ function compareClasses(first, second) {
   });
   const only = [...other.keys()].filter((name) => !countsOf(first).some((each) => each.name === name));
   const note = only.length ? `Only in the second: ${only.join(", ")}` : "";
-  return table("Accuracy on each class in %, after the last step", ["class", ...numeric("first", "second", "second - first")], rows, { note });
+  return table(
+    "Accuracy on each class in %, after the last step",
+    ["class", ...numeric("first", "second", "second - first")],
+    rows,
+    { note },
+  );
 }
+
+const PAIRED =
+  "Difference: the mean over pairs that share a seed, with its 95 % Student-t interval. It is not corrected for " +
+  "several comparisons, as that of clnorm table --versus is.";
 
 function showNorms(norms, id) {
   const setting = data.settings.find((each) => each.id === id) ?? data.settings[0];
   if (norms.length !== 2) return showWrong("A comparison is of two norms: #norms=NORM,NORM.");
   const absent = norms.filter((norm) => !setting.norms.includes(norm));
   if (absent.length) return showWrong(`No means of ${absent.join(", ")} are in this page.`);
-  const runs = norms.map((norm) => data.runs.filter((run) => run.finished && settingOf(run) === setting && run.norm === norm));
+  const runs = norms.map((norm) =>
+    data.runs.filter((run) => run.finished && settingOf(run) === setting && run.norm === norm),
+  );
   const differ = differingKeys(...runs).map(([name, ...texts]) => [name, ...texts]);
   return [
     heading(`${norms[0]} and ${norms[1]} side by side`),
     make("p", { class: "soft" }, setting.title),
-    ...data.shown.map((key) => part(data.metrics[metricPlace.get(key)].title, compareMeans(setting, norms, runs, key))),
-    part("Configuration", differ.length ? table("Keys in which their runs differ", ["key", ...norms], differ) : make("p", {}, "Their configurations differ in the norm alone.")),
+    part(
+      "Means",
+      make(
+        "div",
+        { class: "two" },
+        data.shown.map((key) => compareMeans(setting, norms, runs, key)),
+      ),
+      PAIRED,
+    ),
+    part(
+      "Configuration",
+      differ.length
+        ? table("Keys in which their runs differ", ["key", ...norms], differ)
+        : make("p", {}, "Their configurations differ in the norm alone."),
+    ),
   ];
 }
 
@@ -70,16 +110,28 @@ function differingKeys(first, second) {
     .filter(([name, a, b]) => a !== b && !data.beside.includes(name) && !["seed", "strategy"].includes(name));
 }
 
+// Means of both norms under each strategy, and the mean of their differences over pairs that share a seed.
 function compareMeans(setting, norms, runs, key) {
-  const metric = metricPlace.get(key);
   const rows = setting.strategies.map((strategy, column) => {
-    const cells = norms.map((norm) => setting.cells.find((each) => each[0] === setting.norms.indexOf(norm) && each[1] === column && each[2] === metric));
+    const cells = norms.map((norm) => findCell(setting, norm, column, key));
     const complete = cells.every((each) => each && each[4] !== null);
-    const values = runs.map((of) => new Map(of.filter((run) => run.strategy === strategy && valueOf(run, key) !== null).map((run) => [run.seed, valueOf(run, key)])));
-    const difference = complete ? pairedDifference(...values) : { mean: null, half: null, n: 0 };
-    const told = difference.mean === null ? "--" : `${percent(difference.mean, "+")}${difference.half === null ? "" : ` ± ${percent(difference.half)}`}`;
-    return [strategy, ...cells.map((each) => (each ? interval(each[4], each[5]) : "--")), told, String(difference.n)];
+    const { mean, half, n } = complete ? pairedDifference(...runs.map((of) => bySeed(of, strategy, key))) : NONE;
+    const spread = half === null ? "" : ` ± ${percent(half)}`;
+    const told = mean === null ? "--" : percent(mean, "+") + spread;
+    return [strategy, ...cells.map((each) => (each ? interval(each[4], each[5]) : "--")), told, String(n)];
   });
-  const note = "Difference: mean over pairs that share a seed, with its 95 % Student-t interval; not corrected for several comparisons, as clnorm table --versus is.";
-  return table(`${data.metrics[metric].title} in %`, ["strategy", ...numeric(...norms, `${norms[1]} - ${norms[0]}`, "pairs")], rows, { note });
+  const headings = ["strategy", ...numeric(...norms, `${norms[1]} - ${norms[0]}`, "pairs")];
+  return make("div", {}, table(`${data.metrics[metricPlace.get(key)].title} in %`, headings, rows));
+}
+
+const NONE = { mean: null, half: null, n: 0 };
+
+function findCell(setting, norm, column, key) {
+  const place = [setting.norms.indexOf(norm), column, metricPlace.get(key)];
+  return setting.cells.find((each) => place.every((value, at) => each[at] === value));
+}
+
+function bySeed(runs, strategy, key) {
+  const found = runs.filter((run) => run.strategy === strategy && valueOf(run, key) !== null);
+  return new Map(found.map((run) => [run.seed, valueOf(run, key)]));
 }

@@ -1,6 +1,6 @@
 // The training loss of each epoch as a line; dotted lines part the experiences.
 
-const BOX = { left: 44, right: 636, top: 8, bottom: 170 };
+const BOX = { left: 40, right: 476, top: 8, bottom: 150 };
 
 function showCurve(run) {
   const losses = run.epochs.flatMap(([, values]) => values);
@@ -11,7 +11,13 @@ function showCurve(run) {
   const marks = [];
   for (const share of [0, 0.5, 1]) {
     marks.push(draw("line", { x1: BOX.left, x2: BOX.right, y1: y(share * top), y2: y(share * top), class: "grid" }));
-    marks.push(draw("text", { x: BOX.left - 6, y: y(share * top) + 4, "text-anchor": "end" }, String(+(share * top).toPrecision(3))));
+    marks.push(
+      draw(
+        "text",
+        { x: BOX.left - 6, y: y(share * top) + 4, "text-anchor": "end" },
+        String(+(share * top).toPrecision(3)),
+      ),
+    );
   }
   let passed = 0;
   for (const [experience, values] of run.epochs) {
@@ -20,11 +26,13 @@ function showCurve(run) {
     marks.push(draw("text", { x: (from + to) / 2, y: BOX.bottom + 16, "text-anchor": "middle" }, String(experience)));
     const points = values.map((loss, place) => `${x(passed + place + 1).toFixed(1)},${y(loss).toFixed(1)}`);
     marks.push(draw("polyline", { points: points.join(" ") }));
-    if (values.length === 1) marks.push(draw("circle", { cx: x(passed + 1).toFixed(1), cy: y(values[0]).toFixed(1), r: 2 }));
+    if (values.length === 1)
+      marks.push(draw("circle", { cx: x(passed + 1).toFixed(1), cy: y(values[0]).toFixed(1), r: 2 }));
     passed += values.length;
   }
-  const told = `Training loss of each epoch: ${counted(losses.length, "epoch")} of ${counted(run.epochs.length, "experience")}, from ${losses[0]} to ${losses.at(-1)}`;
-  const picture = draw("svg", { viewBox: "0 0 640 194", role: "img", "aria-label": told }, marks);
+  const counts = `${counted(losses.length, "epoch")} of ${counted(run.epochs.length, "experience")}`;
+  const told = `Training loss of each epoch: ${counts}, from ${losses[0]} to ${losses.at(-1)}`;
+  const picture = draw("svg", { viewBox: "0 0 480 174", role: "img", "aria-label": told }, marks);
   return make("figure", { class: "curve" }, picture, make("figcaption", {}, `${told}; columns are experiences.`));
 }
 

@@ -46,7 +46,9 @@ function countsOf(run) {
 function differing(runs) {
   return data.keys
     .map((name, key) => [name, key])
-    .filter(([name, key]) => !data.beside.includes(name) && new Set(runs.map((run) => run.config[key] ?? -1)).size > 1)
+    .filter(
+      ([name, key]) => !data.beside.includes(name) && new Set(runs.map((run) => run.config[key] ?? -1)).size > 1,
+    )
     .map(([name, key]) => [name, runs.map((run) => textOf(run, key))]);
 }
 

@@ -15,7 +15,12 @@ function showSites(run) {
   const left = (spec.left ?? []).length ? `; left as they are: ${(spec.left ?? []).map(asText).join(", ")}` : "";
   return [
     run.sites && showPlasticity(run.sites),
-    swapped.length ? fold(`Norm sites: ${spec.replaced} of ${spec.found} replaced${left}`, ...table("Norm sites, in the order of the forward pass", headings, swapped)) : null,
+    swapped.length
+      ? fold(
+          `Norm sites: ${spec.replaced} of ${spec.found} replaced${left}`,
+          table("Norm sites, in the order of the forward pass", headings, swapped),
+        )
+      : null,
   ];
 }
 
@@ -33,11 +38,20 @@ function showPlasticity({ steps, rows }) {
 
 function showExplanation(run) {
   if (!run.explained) return null;
-  const rows = run.explained.map((values, place) => [String(place + 1), ...values.map((value) => percent(value))]);
-  const means = run.explained[0]?.map((_, place) => run.explained.reduce((sum, row) => sum + row[place], 0) / run.explained.length) ?? [];
-  if (rows.length > 1) rows.push(["mean", ...means.map((value) => percent(value))]);
-  const note = "Of the best accuracy of each old experience: what it lost, and what of that new running statistics (statistics), a new head on old features (head) and neither (features) bring back.";
-  return table("Where its forgetting lives, in points", ["experience", ...numeric("best", "final", "forgetting", ...data.parts)], rows, { note });
+  const { rows, notes } = run.explained;
+  const headings = ["experience", ...numeric("best", "final", "forgetting", ...data.parts)];
+  const cells = rows.map((values, place) => [String(place + 1), ...values.map((value) => percent(value))]);
+  const mean = (_, place) => rows.reduce((sum, row) => sum + row[place], 0) / rows.length;
+  if (rows.length > 1) cells.push(["mean", ...rows[0].map(mean).map((value) => percent(value))]);
+  return [
+    table("Where its forgetting lives, in points of accuracy", headings, cells),
+    make(
+      "p",
+      { class: "soft" },
+      data.explanation,
+      notes.map((note) => ` ${note[0].toUpperCase()}${note.slice(1)}.`),
+    ),
+  ];
 }
 
 function showConfig(run) {
@@ -46,10 +60,12 @@ function showConfig(run) {
   const rows = (changed ?? []).map(([name, usual]) => [name, textOf(run, place.get(name)), usual]);
   const all = data.keys.map((name, key) => [name, textOf(run, key)]).filter(([, text]) => text !== "absent");
   return [
-    changed === null ? make("p", {}, "Which keys differ from the defaults cannot be told here; the head of this page says why.") : null,
+    changed === null
+      ? make("p", {}, "Which keys differ from the defaults cannot be told here; the head of this page says why.")
+      : null,
     changed && !rows.length ? make("p", {}, "All keys have their defaults.") : null,
     rows.length ? table("Keys that differ from the defaults", ["key", "value", "default"], rows) : null,
-    fold(`All ${all.length} keys`, ...table("Configuration", ["key", "value"], all)),
+    fold(`All ${all.length} keys`, table("Configuration", ["key", "value"], all)),
   ];
 }
 
@@ -60,15 +76,17 @@ function showTold(run) {
     .filter((name, place, names) => name in parts && names.indexOf(name) === place)
     .map((name) => [name, listValues(parts[name])])
     .filter(([, rows]) => rows.length)
-    .map(([name, rows]) => fold(name, ...table(name, ["what", "value"], rows)));
+    .map(([name, rows]) => fold(name, table(name, ["what", "value"], rows)));
 }
 
 // The values in a value, each with the way to it.
 function listValues(value, way = "") {
   if (value === null || typeof value !== "object") return [[way || "is", asText(value)]];
   const inner = Object.entries(value);
-  if (Array.isArray(value) && inner.every(([, each]) => each === null || typeof each !== "object")) return [[way || "is", value.map(asText).join(", ") || "none"]];
+  if (Array.isArray(value) && inner.every(([, each]) => each === null || typeof each !== "object"))
+    return [[way || "is", value.map(asText).join(", ") || "none"]];
   return inner.flatMap(([name, each]) => listValues(each, way ? `${way}.${name}` : name));
 }
 
-const asText = (value) => (value !== null && typeof value === "object" ? JSON.stringify(value) : String(value ?? "none"));
+const asText = (value) =>
+  value !== null && typeof value === "object" ? JSON.stringify(value) : String(value ?? "none");

@@ -41,7 +41,13 @@ function table(caption, headings, rows, { classes = "", note = "" } = {}) {
     const told = typeof heading === "object" ? heading : { text: heading };
     return make("th", { scope: "col", class: told.number ? "number" : null, title: told.title }, told.text);
   });
-  const body = rows.map((row) => make("tr", {}, row.map((value, place) => cell(value, place, headings[place]))));
+  const body = rows.map((row) =>
+    make(
+      "tr",
+      {},
+      row.map((value, place) => cell(value, place, headings[place])),
+    ),
+  );
   const whole = make(
     "table",
     { class: classes || null },
@@ -49,17 +55,21 @@ function table(caption, headings, rows, { classes = "", note = "" } = {}) {
     make("thead", {}, make("tr", {}, head)),
     make("tbody", {}, body),
   );
-  return [scroll(caption, whole), note && make("p", { class: "soft" }, note)];
+  return make("div", {}, scroll(caption, whole), note && make("p", { class: "soft" }, note));
 }
+
+const LONG = 20; // characters above which a cell may be broken
 
 function cell(value, place, heading) {
   if (value instanceof HTMLTableCellElement) return value;
-  if (place === 0) return make("th", { scope: "row", class: "long" }, value);
+  const long = typeof value === "string" && value.length > LONG ? "long" : null;
+  if (place === 0) return make("th", { scope: "row", class: long }, value);
   const number = typeof heading === "object" && heading.number;
-  return make("td", { class: number ? "number" : "long" }, value);
+  return make("td", { class: number ? "number" : long }, value);
 }
 
-const scroll = (label, inner) => make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, inner);
+const scroll = (label, inner) =>
+  make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, inner);
 const numeric = (...texts) => texts.map((text) => ({ text, number: true }));
 
 function fold(title, ...inner) {

@@ -22,7 +22,11 @@ function show() {
   if (isView(state)) {
     if (!overview.hidden) left = { ...left, scroll: window.scrollY };
     const back = make("p", { class: "back" }, make("a", { href: left?.address ?? "#" }, "← all runs"));
-    view.replaceChildren(...[back, showView(state), state.run && byId.has(state.run) ? chooseRun(byId.get(state.run)) : null].flat(4).filter(Boolean));
+    view.replaceChildren(
+      ...[back, showView(state), state.run && byId.has(state.run) ? chooseRun(byId.get(state.run)) : null]
+        .flat(4)
+        .filter(Boolean),
+    );
     overview.hidden = true;
     view.hidden = false;
     const heading = document.getElementById("view-title");
@@ -48,14 +52,26 @@ function show() {
 function chooseRun(run) {
   const others = data.runs.filter((each) => each !== run);
   if (!others.length) return null;
-  const alike = (each) => (each.setting === run.setting) + (each.strategy === run.strategy) + (each.seed === run.seed);
+  const alike = (each) =>
+    (each.setting === run.setting) + (each.strategy === run.strategy) + (each.seed === run.seed);
   const ordered = [...others].sort((a, b) => alike(b) - alike(a));
-  const select = make("select", {}, ordered.map((each) => make("option", { value: each.id }, `${each.norm} × ${each.strategy}, seed ${each.seed} (${each.id})`)));
+  const select = make(
+    "select",
+    {},
+    ordered.map((each) =>
+      make("option", { value: each.id }, `${each.norm} × ${each.strategy}, seed ${each.seed} (${each.id})`),
+    ),
+  );
   const compare = (event) => {
     event.preventDefault();
     location.hash = writeAddress({ compare: [run.id, select.value] });
   };
-  return make("form", { class: "pair", onsubmit: compare }, make("label", {}, "compare with ", select), make("button", {}, "side by side"));
+  return make(
+    "form",
+    { class: "pair", onsubmit: compare },
+    make("label", {}, "compare with ", select),
+    make("button", {}, "side by side"),
+  );
 }
 
 document.addEventListener("click", (event) => {

@@ -23,7 +23,9 @@ function showConfusion(run) {
   const counts = countsOf(run);
   const classes = [...counts, ...run.confusion.more.map((name) => ({ name, experience: null }))];
   const begins = classes.map((each, place) => place > 0 && each.experience !== classes[place - 1].experience);
-  const headings = classes.map(({ name }, place) => make("th", { scope: "col", title: name, class: begins[place] ? "begin" : null }, place + 1));
+  const headings = classes.map(({ name }, place) =>
+    make("th", { scope: "col", title: name, class: begins[place] ? "begin" : null }, place + 1),
+  );
   const rows = counts.map(({ name, clips, taken }, row) =>
     make(
       "tr",
@@ -32,11 +34,19 @@ function showConfusion(run) {
       classes.map((_, column) => {
         const count = taken.get(column) ?? 0;
         const kinds = [count ? heat(count / clips) : "", begins[column] ? "begin" : ""].filter(Boolean).join(" ");
-        return make("td", { class: kinds || null, title: count ? `${name}: ${count} of ${clips} taken for ${classes[column].name}` : null }, count || "");
+        return make(
+          "td",
+          {
+            class: kinds || null,
+            title: count ? `${name}: ${count} of ${clips} taken for ${classes[column].name}` : null,
+          },
+          count || "",
+        );
       }),
     ),
   );
-  const caption = "Test clips of each class (rows) that are taken for each class (columns) in the end; lines part experiences";
+  const caption =
+    "Test clips of each class (rows) that are taken for each class (columns) in the end; lines part experiences";
   const head = make("thead", {}, make("tr", {}, make("td", {}), headings));
   const whole = make("table", { class: "confusion" }, make("caption", {}, caption), head, make("tbody", {}, rows));
   return scroll(caption, whole);
@@ -48,7 +58,10 @@ function showClasses(run) {
     String(experience),
     String(clips),
     clips ? showShare(right / clips) : "--",
-    wrong.slice(0, 5).map(([other, count]) => `${other} ${count}`).join(", "),
+    wrong
+      .slice(0, 5)
+      .map(([other, count]) => `${other} ${count}`)
+      .join(", "),
   ]);
   return table("Classes, after the last step", ["class", ...numeric("experience", "clips", "%"), "taken for"], rows);
 }

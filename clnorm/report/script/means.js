@@ -1,36 +1,51 @@
 // The means of each setting: norms by strategies, for the metric that is chosen.
 
 function fillMetrics() {
-  const select = document.getElementById("metric");
   const averaged = new Set(data.settings.flatMap((setting) => setting.cells.map((each) => each[2])));
-  for (const place of [...averaged].sort((a, b) => a - b)) {
-    select.append(make("option", { value: data.metrics[place].key }, data.metrics[place].title));
+  const metrics = [...averaged].sort((a, b) => a - b).map((place) => data.metrics[place]);
+  for (const name of ["metric", "also"]) {
+    const select = document.getElementById(name);
+    select.append(...metrics.map(({ key, title }) => make("option", { value: key }, title)));
+    select.addEventListener("change", () => go({ [name]: select.value }));
   }
-  select.addEventListener("change", () => go({ metric: select.value }));
+  document.getElementById("also").append(make("option", { value: "none" }, "none"));
 }
 
-function chosenMetric(state) {
-  return metricPlace.has(state.metric) ? state.metric : "accuracy";
+// The metrics that are shown: the one that was chosen, and another one beside it.
+function chosenMetrics(state) {
+  const metric = metricPlace.has(state.metric) ? state.metric : "accuracy";
+  const also = state.also === "none" || metricPlace.has(state.also) ? state.also : "forgetting";
+  return [metric, also].filter((key, place, keys) => metricPlace.has(key) && keys.indexOf(key) === place);
 }
 
 function showMeans(state) {
-  const key = chosenMetric(state);
-  const metric = data.metrics[metricPlace.get(key)];
-  document.getElementById("metric").value = key;
-  const better = metric?.higher ? "higher is better" : "lower is better";
-  document.getElementById("definition").textContent = metric ? `${metric.formula} (${metric.source}); ${better}` : "";
+  const keys = chosenMetrics(state);
+  document.getElementById("metric").value = keys[0] ?? "";
+  document.getElementById("also").value = keys[1] ?? "none";
   for (const place of document.querySelectorAll("article[data-setting]")) {
     place.hidden = Boolean(state.setting) && state.setting !== place.dataset.setting;
   }
   for (const place of document.querySelectorAll(".means")) {
     const setting = data.settings.find((each) => each.id === place.dataset.setting);
-    place.replaceChildren(...(setting.reason ? [make("p", {}, `No means: ${setting.reason}`)] : showGrid(setting, key)));
+    if (setting.reason) place.replaceChildren(make("p", {}, `No means: ${setting.reason}`));
+    else
+      place.replaceChildren(
+        make(
+          "div",
+          { class: "grids" },
+          keys.map((key) => showGrid(setting, key)),
+        ),
+        chooseNorms(setting),
+      );
   }
 }
 
 function showGrid(setting, key) {
-  const metric = metricPlace.get(key);
-  const cells = new Map(setting.cells.filter((each) => each[2] === metric).map((each) => [`${each[0]} ${each[1]}`, each]));
+  const place = metricPlace.get(key);
+  const { title, formula, source, higher } = data.metrics[place];
+  const cells = new Map(
+    setting.cells.filter((each) => each[2] === place).map((each) => [`${each[0]} ${each[1]}`, each]),
+  );
   const scale = scaleOf([...cells.values()]);
   const rows = setting.norms.map((norm, row) => [
     make("th", { scope: "row" }, norm),
@@ -39,21 +54,30 @@ function showGrid(setting, key) {
       return make("td", { class: "mean" }, found ? showMean(setting, norm, strategy, found, scale) : "--");
     }),
   ]);
-  const title = `${data.metrics[metric]?.title ?? key} in %, mean and 95 % interval over ${counted(setting.seeds.length, "seed")}`;
+  const caption = `${title} in %, mean and 95 % interval over ${counted(setting.seeds.length, "seed")}`;
   const marked = [...cells.values()].some((each) => each[6]);
-  const legend = marked ? "Bold: best of a strategy, underlined: second, where a paired t-test (Holm) tells each worse one from it." : "";
-  return [...table(title, ["norm", ...setting.strategies], rows, { note: legend }), chooseNorms(setting)].filter(Boolean);
+  const legend =
+    "; bold: best of a strategy, underlined: second, where a paired t-test (Holm) tells each worse one from it";
+  const note = `${formula} (${source}); ${higher ? "higher" : "lower"} is better${marked ? legend : ""}`;
+  return make("div", {}, table(caption, ["norm", ...setting.strategies], rows, { note }));
 }
 
 // Where bars begin and end: from 0, or the least of what is below it, to 1, or the most of all.
 function scaleOf(cells) {
-  const ends = cells.filter((each) => each[4] !== null).flatMap((each) => [each[4] - (each[5] ?? 0), each[4] + (each[5] ?? 0)]);
+  const ends = cells
+    .filter((each) => each[4] !== null)
+    .flatMap((each) => [each[4] - (each[5] ?? 0), each[4] + (each[5] ?? 0)]);
   return { low: Math.max(-1, Math.min(0, ...ends)), high: Math.min(1, Math.max(0.05, ...ends)) };
 }
 
 function showMean(setting, norm, strategy, [, , , seeds, mean, half, mark], scale) {
   const lacking = mean === null ? `${seeds} of ${counted(setting.seeds.length, "seed")}` : "";
-  const address = writeAddress({ ...keptState(), norm, strategy, setting: data.settings.length > 1 ? setting.id : "" });
+  const address = writeAddress({
+    ...keptState(),
+    norm,
+    strategy,
+    setting: data.settings.length > 1 ? setting.id : "",
+  });
   const told = make(mark === "best" ? "b" : mark === "second" ? "u" : "span", {}, interval(mean, half));
   const label = `${interval(mean, half)}${lacking && `, ${lacking}`}: the runs of ${norm} under ${strategy}`;
   return make(
@@ -78,8 +102,9 @@ function drawInterval(mean, half, { low, high }) {
 
 // Two norms to look at side by side.
 function chooseNorms(setting) {
-  if (setting.norms.length < 2) return null;
-  const options = (chosen) => setting.norms.map((norm, place) => make("option", { value: norm, selected: place === chosen }, norm));
+  if (setting.norms.length < 2) return "";
+  const options = (chosen) =>
+    setting.norms.map((norm, place) => make("option", { value: norm, selected: place === chosen }, norm));
   const [first, second] = [0, 1].map((place) => make("select", {}, options(place)));
   return make(
     "form",

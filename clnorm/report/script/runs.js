@@ -6,10 +6,10 @@ const rowOf = new Map();
 let columns = [];
 
 // Names that all runs have alike are no column.
-function listColumns(metric) {
+function listColumns(metrics) {
   const varies = (of) => new Set(data.runs.map(of)).size > 1;
   const names = ["dataset", "protocol", "backbone"].map((key, place) => ({ key, of: (run) => namesOf(run)[place] }));
-  const measured = [...new Set([...data.shown, metric])].filter((key) => metricPlace.has(key));
+  const measured = [...new Set([...data.shown, ...metrics])];
   return [
     { key: "norm", of: (run) => run.norm },
     { key: "strategy", of: (run) => run.strategy },
@@ -20,7 +20,12 @@ function listColumns(metric) {
       const { title, higher } = data.metrics[metricPlace.get(key)];
       return { key, title, higher, of: (run) => valueOf(run, key), show: percent, number: true };
     }),
-    { key: "minutes", of: (run) => run.cost.seconds / 60, show: (value) => (value ? value.toFixed(1) : "--"), number: true },
+    {
+      key: "minutes",
+      of: (run) => run.cost.seconds / 60,
+      show: (value) => (value ? value.toFixed(1) : "--"),
+      number: true,
+    },
     { key: "run", of: (run) => run.id },
   ];
 }
@@ -30,25 +35,53 @@ const wordsOf = new Map();
 function gatherWords() {
   const keys = differing(data.runs);
   data.runs.forEach((run, place) => {
-    const told = [run.id, ...namesOf(run), run.norm, run.strategy, `seed=${run.seed}`, statusOf(run), settingOf(run).id];
+    const told = [
+      run.id,
+      ...namesOf(run),
+      run.norm,
+      run.strategy,
+      `seed=${run.seed}`,
+      statusOf(run),
+      settingOf(run).id,
+    ];
     wordsOf.set(run, [...told, ...keys.map(([name, texts]) => `${name}=${texts[place]}`)].join(" ").toLowerCase());
   });
 }
 
+const FIELDS = ["text", "setting", "status", ...Object.keys(FILTERS)];
+
 function fillFilters() {
-  const place = document.getElementById("filters");
   const typed = () => go({ text: text.value }, { replace: true });
-  const text = make("input", { type: "search", id: "filter-text", oninput: typed, placeholder: "words, such as train.lr=0.01" });
-  place.append(make("label", { class: "text" }, "filter ", text));
-  for (const [name, of] of Object.entries(FILTERS)) place.append(makeFilter(name, [...new Set(data.runs.map(of))].map((value) => [value, value])));
-  if (data.settings.length > 1) place.append(makeFilter("setting", data.settings.map((setting) => [setting.id, setting.title])));
-  if (data.runs.some((run) => !run.finished)) place.append(makeFilter("status", ["finished", "unfinished"].map((value) => [value, value])));
-  place.append(make("button", { type: "button", id: "clear", onclick: () => go(Object.fromEntries(["text", "setting", "status", ...Object.keys(FILTERS)].map((name) => [name, ""]))) }, "clear"));
+  const hint = "words, such as train.lr=0.01";
+  const text = make("input", { type: "search", id: "filter-text", oninput: typed, placeholder: hint });
+  const named = (values) => [...new Set(values)].map((value) => [value, value]);
+  const clear = () => go(Object.fromEntries(FIELDS.map((name) => [name, ""])));
+  document.getElementById("filters").append(
+    make("label", { class: "text" }, "filter ", text),
+    ...Object.entries(FILTERS).map(([name, of]) => makeFilter(name, named(data.runs.map(of)))),
+    ...(data.settings.length > 1
+      ? [
+          makeFilter(
+            "setting",
+            data.settings.map(({ id, title }) => [id, title]),
+          ),
+        ]
+      : []),
+    ...(data.runs.some((run) => !run.finished) ? [makeFilter("status", named(["finished", "unfinished"]))] : []),
+    make("button", { type: "button", id: "clear", onclick: clear }, "clear"),
+  );
 }
 
 function makeFilter(name, values) {
-  const options = values.sort((a, b) => collator.compare(a[1], b[1])).map(([value, title]) => make("option", { value }, title));
-  const select = make("select", { id: `filter-${name}`, onchange: () => go({ [name]: select.value }) }, make("option", { value: "" }, "all"), options);
+  const options = values
+    .sort((a, b) => collator.compare(a[1], b[1]))
+    .map(([value, title]) => make("option", { value }, title));
+  const select = make(
+    "select",
+    { id: `filter-${name}`, onchange: () => go({ [name]: select.value }) },
+    make("option", { value: "" }, "all"),
+    options,
+  );
   return make("label", {}, `${name} `, select);
 }
 
@@ -80,17 +113,36 @@ function makeHeading(column, sort) {
   const first = column.higher ? `-${column.key}` : column.key; // of a metric the best first
   const next = sorts ? (down ? column.key : `-${column.key}`) : first;
   const arrow = make("span", { "aria-hidden": "true" }, sorts ? (down ? "▼" : "▲") : "");
-  const button = make("button", { type: "button", onclick: () => go({ sort: next }), "data-sort": column.key }, column.title ?? column.key, arrow);
-  return make("th", { scope: "col", class: column.number ? "number" : null, "aria-sort": sorts ? (down ? "descending" : "ascending") : null }, button);
+  const button = make(
+    "button",
+    { type: "button", onclick: () => go({ sort: next }), "data-sort": column.key },
+    column.title ?? column.key,
+    arrow,
+  );
+  return make(
+    "th",
+    {
+      scope: "col",
+      class: column.number ? "number" : null,
+      "aria-sort": sorts ? (down ? "descending" : "ascending") : null,
+    },
+    button,
+  );
 }
 
 function makeRow(run) {
-  const box = make("input", { type: "checkbox", "aria-label": `compare ${run.id}`, onchange: () => choose(run, box.checked) });
+  const box = make("input", {
+    type: "checkbox",
+    "aria-label": `compare ${run.id}`,
+    onchange: () => choose(run, box.checked),
+  });
   const cells = columns.map((column) => {
     const value = column.of(run);
     const text = column.show ? column.show(value) : String(value);
-    if (column.key === "run") return make("td", { class: "name" }, make("a", { href: toRun(run) }, run.id));
-    return make("td", { class: column.number ? "number" : null }, column.key === "norm" ? make("a", { href: toRun(run), "aria-label": `${run.norm}: ${run.id}` }, text) : text);
+    if (column.key === "run") return make("td", { class: "name" }, text);
+    if (column.key !== "norm") return make("td", { class: column.number ? "number" : null }, text);
+    const told = `${run.norm}, ${run.strategy}, seed ${run.seed}: ${run.id}`;
+    return make("th", { scope: "row" }, make("a", { href: toRun(run), "aria-label": told }, text));
   });
   return make("tr", { class: run.finished ? null : "unfinished" }, make("td", {}, box), cells);
 }
@@ -100,34 +152,56 @@ function choose(run, wanted) {
   go({ chosen: wanted ? [...others, run.id].slice(-2) : others }, { replace: true });
 }
 
-let shownMetric = null;
+let shownMetrics = null;
 function showRuns(state) {
-  const metric = chosenMetric(state);
+  const metrics = chosenMetrics(state);
   const place = document.getElementById("runs");
-  if (metric !== shownMetric) {
-    columns = listColumns(metric);
+  if (metrics.join() !== shownMetrics) {
+    columns = listColumns(metrics);
     data.runs.forEach((run) => rowOf.set(run, makeRow(run)));
-    shownMetric = metric;
+    shownMetrics = metrics.join();
   }
   const sort = state.sort ?? "";
-  const wanted = sorted(data.runs.filter((run) => isWanted(run, state)), sort);
+  const wanted = sorted(
+    data.runs.filter((run) => isWanted(run, state)),
+    sort,
+  );
   const focused = document.activeElement?.dataset?.sort;
-  const head = make("tr", {}, make("th", { scope: "col" }, make("span", { class: "unseen" }, "compare")), columns.map((column) => makeHeading(column, sort)));
+  const head = make(
+    "tr",
+    {},
+    make("th", { scope: "col" }, make("span", { class: "unseen" }, "compare")),
+    columns.map((column) => makeHeading(column, sort)),
+  );
   const caption = make("caption", { class: "unseen" }, "Runs; metrics in %");
-  place.replaceChildren(make("table", { class: "runs" }, caption, make("thead", {}, head), make("tbody", {}, wanted.map((run) => rowOf.get(run)))));
+  place.replaceChildren(
+    make(
+      "table",
+      { class: "runs" },
+      caption,
+      make("thead", {}, head),
+      make(
+        "tbody",
+        {},
+        wanted.map((run) => rowOf.get(run)),
+      ),
+    ),
+  );
   if (focused) place.querySelector(`[data-sort="${CSS.escape(focused)}"]`)?.focus();
-  document.getElementById("count").textContent = `${wanted.length} of ${counted(data.runs.length, "run")}; metrics in %`;
+  document.getElementById("count").textContent =
+    `${wanted.length} of ${counted(data.runs.length, "run")}; metrics in %`;
   showFilters(state);
 }
 
 function showFilters(state) {
-  for (const name of ["text", "setting", "status", ...Object.keys(FILTERS)]) {
+  for (const name of FIELDS) {
     const field = document.getElementById(`filter-${name}`);
     if (field && field.value !== (state[name] ?? "")) field.value = state[name] ?? "";
   }
   const chosen = (state.chosen ?? []).filter((id) => byId.has(id));
   data.runs.forEach((run) => (rowOf.get(run).querySelector("input").checked = chosen.includes(run.id)));
-  const link = chosen.length === 2 && make("a", { href: writeAddress({ compare: chosen }), class: "button" }, "compare the two");
+  const link =
+    chosen.length === 2 && make("a", { href: writeAddress({ compare: chosen }), class: "button" }, "compare the two");
   const told = chosen.length === 1 ? "1 run is chosen; choose another one to compare it with" : "2 runs are chosen: ";
   document.getElementById("chosen").replaceChildren(...(chosen.length ? [told, link].filter(Boolean) : []));
 }

@@ -1,12 +1,13 @@
 """Which class was taken for which in the end, of all runs under a folder, as one long table."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from clnorm.results.frames.finished import OnLacking, OnUnreadable, read_keeping
-from clnorm.results.inspect import count_classes
+from clnorm.results.inspect import Confusion, count_predictions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,27 +41,19 @@ def load_confusion(
     for path, record, shared in read_keeping(
         PREDICTIONS_FILE, folder, on_unreadable=on_unreadable, on_lacking=on_lacking, hint=hint
     ):
-        rows.append(list_pairs(*count_classes(path / PREDICTIONS_FILE, record)).assign(**shared))
+        pairs = list_pairs(count_predictions(path / PREDICTIONS_FILE, record))
+        rows.append(pd.DataFrame(pairs).assign(**shared))
     return pd.concat(rows, ignore_index=True)
 
 
-def list_pairs(classes: "pd.DataFrame", confusion: "pd.DataFrame") -> "pd.DataFrame":
-    """The rows of one run, without what all of its rows share.
-
-    Args:
-        classes: as of a `RunView`.
-        confusion: as of a `RunView`.
-    """
-    import pandas as pd
-
-    height, width = confusion.shape
-    return pd.DataFrame(
-        {
-            "class": np.repeat(confusion.index.to_numpy(), width),
-            "predicted": np.tile(confusion.columns.to_numpy(), height),
-            "place": np.repeat(np.arange(height), width),
-            "taken": np.tile(np.arange(width), height),
-            "experience": np.repeat(classes["experience"].to_numpy(), width),
-            "clips": confusion.to_numpy().ravel(),
-        }
-    )
+def list_pairs(confusion: Confusion) -> "dict[str, npt.NDArray[Any]]":
+    """The columns of the rows of one run, without what all of its rows share."""
+    height, width = confusion.counts.shape
+    return {
+        "class": np.repeat(np.array(confusion.classes, dtype=object), width),
+        "predicted": np.tile(np.array(confusion.predicted, dtype=object), height),
+        "place": np.repeat(np.arange(height), width),
+        "taken": np.tile(np.arange(width), height),
+        "experience": np.repeat(confusion.experiences, width),
+        "clips": confusion.counts.ravel(),
+    }

@@ -18,7 +18,7 @@ class Recorder(Logger):
         return f"less {self.file}"
 
     def log(self, values, *, step):
-        print("words of a logger")
+        print("words of a logger")  # noqa: T201 - as loggers do
         if step == self.fail_at:
             raise ConnectionError("the line is dead")
         self._write(event="log", step=step, values=dict(values))

@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 from compositions import CLIPS, Compositions
 from torch import Tensor, nn
-from torch.profiler import profile
 
+from clnorm.card.cost import peak_memory
 from clnorm.catalogue import NORMS
 from clnorm.norms import StepContext, build_norm, provide_context, take_auxiliary_loss
 from clnorm.norms.kernels.passes import use_passes
@@ -88,19 +88,6 @@ def ratio(times: list[float], others: list[float]) -> float:
     return round(statistics.median(a / b for a, b in zip(times, others, strict=True)), 2)
 
 
-def peak_memory(go: Pass, unit: int) -> float:
-    """The most memory that a pass has allocated at a time, over `unit` bytes."""
-    go()
-    with profile(profile_memory=True) as profiler:
-        go()
-    held = most = 0
-    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        held += event.nbytes()
-        most = max(most, held)
-    return round(most / unit, 2)
-
-
 def fastest(tried: list[list[float]]) -> list[float]:
     return min(tried, key=statistics.median)
 
@@ -123,7 +110,7 @@ def measure(
                 "over torch": ratio(own, fastest(rival)) if rival and not name.startswith("torch") else None,
                 "over bn": ratio(own, batch),
                 "over layer_norm": ratio(own, layer),
-                "memory": min(peak_memory(go, unit) for go in passes[name]),
+                "memory": min(round(peak_memory(go) / unit, 2) for go in passes[name]),
             }
         )
     return rows

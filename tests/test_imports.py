@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1] / "clnorm"
 FLOORS = [
     ["__main__"],
     ["cli"],
-    ["tuning", "leaderboard"],
+    ["tuning", "leaderboard", "card"],
     ["launch", "submission"],
     ["experiment"],
     ["strategies", "explain", "report"],

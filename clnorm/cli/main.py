@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from clnorm.cli.cache import add_cache
+from clnorm.cli.card import add_card
 from clnorm.cli.clean import add_clean
 from clnorm.cli.completion import add_completion
 from clnorm.cli.data import add_data
@@ -58,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check_alone(options)
         options.verb(options)
     except KeyboardInterrupt:
-        return _fail(_INTERRUPTED_RUN if {"run", "sweep", "tune", "worker"} & {*given} else "interrupted", code=130)
+        return _fail(
+            _INTERRUPTED_RUN if {"card", "run", "sweep", "tune", "worker"} & {*given} else "interrupted", code=130
+        )
     except BrokenPipeError:
         # The reader of stdout left, as `head` does; nothing more can be written there.
         _drop_stdout()
@@ -94,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     add_plot(verbs, common)
     add_report(verbs, common)
     add_leaderboard(verbs, common)
+    add_card(verbs, common)
     add_runs(verbs, common)
     add_explain(verbs, common)
     add_inference(verbs, common)

@@ -81,7 +81,7 @@ def check_norm(spec: str | Spec, num_channels: int | str = 48) -> ConformanceRep
     for check in CHECKS:
         finding = _examine(check, subject) if not broken else _skip(check, f"the check {broken!r} failed")
         if check is CHECKS[0] and finding.status is Status.PASSED:
-            subject, note = _calibrate_if_asked(subject)
+            subject, note = calibrate_if_asked(subject)
             finding = replace(finding, detail=note)
         findings.append(finding)
         if check.needed and finding.status is Status.FAILED:
@@ -89,7 +89,7 @@ def check_norm(spec: str | Spec, num_channels: int | str = 48) -> ConformanceRep
     return ConformanceReport(str(subject.spec), subject.num_channels, tuple(findings))
 
 
-def _calibrate_if_asked(subject: NormUnderTest) -> tuple[NormUnderTest, str]:
+def calibrate_if_asked(subject: NormUnderTest) -> tuple[NormUnderTest, str]:
     """The subject, with statistics to begin with where its norm refuses to train without; then with why, as well."""
     try:
         step(subject.build(), subject.draw(), 0)

@@ -1,4 +1,4 @@
-"""Student-t intervals over seeds, paired differences between norms, and Holm's correction.
+"""Student-t intervals over seeds, paired differences between norms, Holm's correction, and intervals of medians.
 
 With 3 to 10 seeds a percentile bootstrap covers far less than it says; Student's t interval covers about its level.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtr, stdtrit
+from scipy.special import bdtr, stdtr, stdtrit
 
 from clnorm.errors import UserError
 
@@ -71,6 +71,45 @@ def t_interval(values: Sequence[float] | Floats, *, level: float = LEVEL) -> Int
 def find_quantile(n: int, *, level: float = LEVEL) -> float:
     """t_{(1+level)/2, n-1}, by which the standard error of `n` values, two or more, makes the half width."""
     return float(stdtrit(n - 1, (1 + level) / 2))
+
+
+@dataclass(frozen=True)
+class MedianInterval:
+    """The median of `n` values, and the interval from `low` to `high` that holds that of what they are drawn from."""
+
+    median: float
+    low: float
+    high: float
+    n: int
+
+
+def median_interval(values: Sequence[float] | Floats, *, level: float = LEVEL) -> MedianInterval:
+    """The median with the interval between two order statistics, which assumes nothing of the distribution.
+
+    From the k-th smallest to the k-th largest value, with the largest k for which fewer than k of n fair coins show
+    heads with probability (1 - level) / 2 at most; it covers `level` or more.
+
+    Args:
+        values: shape (n,).
+        level: the coverage, between 0 and 1.
+
+    Returns:
+        The interval; its ends are NaN for fewer values than such a k has (six at 95 %), all is NaN for none.
+
+    Raises:
+        UserError: the level is not between 0 and 1.
+
+    Source: Thompson 1936, On Confidence Ranges for the Median and Other Expectation Distributions.
+    """
+    if not 0 < level < 1:
+        raise UserError(f"level is {level}", where="median_interval", legal="a number between 0 and 1")
+    array = np.sort(np.asarray(values, dtype=np.float64))
+    n, nan = len(array), float("nan")
+    if not n:
+        return MedianInterval(nan, nan, nan, 0)
+    k = sum(bool(bdtr(heads, n, 0.5) <= (1 - level) / 2) for heads in range(n // 2))
+    low, high = (float(array[k - 1]), float(array[n - k])) if k else (nan, nan)
+    return MedianInterval(float(np.median(array)), low, high, n)
 
 
 def _varies(values: Floats, *, of: Floats) -> bool:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clnorm.errors import UserError
-from clnorm.evaluation.stats import holm, paired_difference, t_interval
+from clnorm.evaluation.stats import holm, median_interval, paired_difference, t_interval
 
 
 def test_interval_by_hand():
@@ -114,3 +114,11 @@ def test_holm_rejects_what_the_step_down_procedure_rejects(p_values):
 def test_holm_refuses_what_is_no_p_value(p_values):
     with pytest.raises(UserError, match="p-value"):
         holm(p_values)
+
+
+@pytest.mark.parametrize(("n", "low", "high"), [(6, 1, 6), (9, 2, 8), (15, 4, 12), (20, 6, 15)])
+def test_the_interval_of_a_median_is_between_the_order_statistics_of_the_tables(n, low, high):
+    """Conover, Practical Nonparametric Statistics: the ranks of the 95 % interval of a median."""
+    found = median_interval([float(value) for value in range(n, 0, -1)])
+    assert (found.low, found.high, found.n) == (low, high, n)
+    assert found.median == (n + 1) / 2

@@ -1,12 +1,13 @@
 """The runs of a leaderboard: those whose numbers follow from their predictions, and those that do not count."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from clnorm.errors import ClnormError, UserError
+from clnorm.leaderboard.settings import describe_setting, list_keys
 from clnorm.results.find import find_records
 from clnorm.results.record import RunRecord, label_norm
 from clnorm.submission.check import Check, find_faults, open_run
@@ -18,10 +19,19 @@ from clnorm.submission.submitted import SubmittedRun
 SHOWN = ("accuracy", "average_incremental_accuracy", "forgetting")
 """The metrics of a board; the first one ranks."""
 
+
+def _check_told(run: SubmittedRun) -> Iterator[ClnormError]:
+    """A page can be made of what the record says of its setting: a value of an unforeseen kind fails here."""
+    describe_setting(run.record)
+    list_keys(run.record)
+    yield from ()
+
+
 _CHECKS: Mapping[str, Check[SubmittedRun]] = {
     "names": check_names,
     "id": check_id,
     "label": check_label,
+    "setting": _check_told,
     "matrix": check_matrix,
     "metrics": partial(check_metrics, names=SHOWN),
 }

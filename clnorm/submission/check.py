@@ -37,7 +37,7 @@ TOGETHER: Mapping[str, Check[Sequence[SubmittedRun]]] = {"seeds": check_seeds, "
 """What is checked of all runs together, by name."""
 
 _WHOLE = "all runs"
-_FAULTS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError)
+_FAULTS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, MemoryError)
 """What reading a value of an unforeseen kind may raise, in a record that only looks like one."""
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from clnorm.errors import ClnormError
+from clnorm.evaluation.matrix import UNTRAINED
 from clnorm.evaluation.metrics import METRICS
 from clnorm.results.folder import write_matrix
 from clnorm.results.kept import SAME, defined, read_matrices
@@ -19,7 +20,10 @@ _MOST = 3  # numbers that are named of those that differ
 
 def check_matrix(run: SubmittedRun) -> Iterator[ClnormError]:
     """The accuracies of the predictions are those of the record and of `matrix.csv`, to the last bit."""
-    record = run.record
+    record, last = run.record, len(run.record.experiences) - 1
+    if not run.predictions["after"].between(UNTRAINED, last).all():
+        legal = f"steps from {UNTRAINED}, before training, to {last}"
+        raise ClnormError("has predictions after other steps", where=PREDICTIONS, legal=legal, hint=AS_WRITTEN)
     found = read_matrices(run.predictions, record)
     yield from _compare_cells("matrix", found["matrix"], record.matrix)
     untrained = [[row] if row is not None else [] for row in (found["untrained"], record.untrained)]

@@ -7,16 +7,15 @@ from typing import Any
 from clnorm.catalogue import NORMS
 from clnorm.config.config import Config
 from clnorm.config.identity import list_values, setting_id
-from clnorm.config.tuned import leave_out_options, read_tuning
 from clnorm.console import visible
 from clnorm.errors import ClnormError
 from clnorm.results.folder import run_name
+from clnorm.results.of_config import describe_tuning, name_parts
 from clnorm.results.record import LABELS
 from clnorm.submission.findings import NotCheckedError
 from clnorm.submission.submitted import AS_WRITTEN, SubmittedRun, explain_plugins, find_protocol_file
 
 _MARKUP = re.compile(r"<[A-Za-z/!?]")
-_NAMES = ("dataset", "protocol", "backbone", "norm", "strategy")
 _ELSEWHERE = {"data.clips", "data.root", "tuned", "out", "dataset"}  # where things lie; the dataset is compared apart
 
 
@@ -71,11 +70,11 @@ def _is_other_dataset(kept: Config, config: Config) -> bool:
 
 
 def check_names(run: SubmittedRun) -> Iterator[ClnormError]:
-    """Names, seed and norm sites are those of the record's configuration."""
+    """Names, seed, tuning and norm sites are those of the record's configuration."""
     config, record = run.config, run.record
     names = name_parts(config)
-    pairs: dict[str, tuple[object, object]] = {f"names.{name}": (record.names[name], names[name]) for name in _NAMES}
-    pairs["seed"] = record.seed, config.seed
+    pairs: dict[str, tuple[object, object]] = {f"names.{name}": (record.names[name], names[name]) for name in names}
+    pairs |= {"seed": (record.seed, config.seed), "tuning": (record.tuning, describe_tuning(config))}
     for place, (said, wanted) in pairs.items():
         if said != wanted:
             what = f"{place} is {said}, and {wanted} in the configuration"
@@ -84,15 +83,6 @@ def check_names(run: SubmittedRun) -> Iterator[ClnormError]:
     if swapped is not None and NORMS.parse_own(swapped) != config.norm:  # it may lack options that came later
         what = f"swap.spec is {swapped}, and the norm is {config.norm}"
         yield ClnormError(what, where="record.json", legal=str(config.norm), hint=AS_WRITTEN)
-
-
-def name_parts(config: Config) -> dict[str, str]:
-    """The names that a record of a configuration has; tuned options are not in the strategy's."""
-    names = {kind: getattr(config, kind).short for kind in _NAMES}
-    if config.tuned is None:
-        return names
-    options = read_tuning(config.tuned).options_of(config.strategy.name)
-    return {**names, "strategy": leave_out_options(config.strategy, options)}
 
 
 def check_id(run: SubmittedRun) -> Iterator[ClnormError]:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from clnorm.config.identity import list_values, setting_id
-from clnorm.config.tuned import leave_out_options, read_tuning
+from clnorm.config.identity import setting_id
 from clnorm.environment import read_versions
 from clnorm.norms.running import statistics_buffers, statistics_of
+from clnorm.results.of_config import describe_tuning, name_parts
 from clnorm.results.record import LABELS, RunRecord
 from clnorm.training.accumulation import clips_at_once
 from clnorm.training.foreign.guard import list_untold
@@ -44,7 +44,7 @@ def begin_record(
     config, stream = setup.config, setup.stream
     return RunRecord(
         run=run,
-        names=_name_parts(config),
+        names=name_parts(config),
         seed=config.seed,
         setting=setting_id(config, data=table.fingerprint),
         classifier=strategy.classifier,
@@ -65,31 +65,6 @@ def begin_record(
 def _label(by: str, stream: "ClipStream") -> str:
     """The label of a run whose norms evaluate by so and so; where tasks are known to all, being told them is none."""
     return "" if stream.knows_tasks and by == "task" else LABELS[by]
-
-
-def _name_parts(config: "Config") -> dict[str, str]:
-    """The names of a record; tuned options, which each norm has of its own, are not in the strategy's."""
-    kinds = ("dataset", "protocol", "backbone", "norm", "strategy")
-    names = {kind: getattr(config, kind).short for kind in kinds}
-    if config.tuned is None:
-        return names
-    options = read_tuning(config.tuned).options_of(config.strategy.name)
-    return {**names, "strategy": leave_out_options(config.strategy, options)}
-
-
-def describe_tuning(config: "Config") -> dict[str, Any]:
-    """How the run's tuned values were found, and in which keys the trials were otherwise; empty without any."""
-    if config.tuned is None:
-        return {}
-    tuning = read_tuning(config.tuned)
-    cell, own = tuning.cell_of(config), list_values(config)
-    told = ("digest", "metric", "trials", "experiences", "validation", "seeds", "sampler", "search")
-    return {
-        **{name: getattr(tuning, name) for name in told},
-        "values": cell["values"],
-        "failed": cell["failed"],
-        "otherwise": {key: value for key, value in tuning.config.items() if key in own and own[key] != value},
-    }
 
 
 def describe_data(config: "Config", table: "ClipTable", store: "ClipStore", stream: "ClipStream") -> dict[str, Any]:

@@ -12,7 +12,7 @@ from clnorm.cli.main import main
 from clnorm.leaderboard.entries import read_entries
 from clnorm.leaderboard.folder import MARKER
 from clnorm.leaderboard.site import build_site
-from clnorm.results.folder import RunFolder, write_frame
+from clnorm.results.folder import RunFolder, read_frame, write_frame
 from clnorm.results.published import COLUMNS
 from clnorm.results.record import read_record
 from tests.audit.test_html import EVIL, Reader
@@ -125,6 +125,44 @@ def test_what_does_not_is_listed_with_the_reason(records, tmp_path, forge, said)
     assert (site.counted, site.left_out) == (8, 1)
     assert run.name in pages(tmp_path / "site")["not-counted.html"]
     assert not any(run.name in text for name, text in pages(tmp_path / "site").items() if name != "not-counted.html")
+
+
+def hostile_tuning(run):
+    """Of a plug-in, whose configuration cannot be compared; its page would tell how it was tuned."""
+    record = read_record(run / "record.json")
+    config, names = {**record.config, "norm": "mine:Norm"}, {**record.names, "norm": "mine:Norm"}
+    rewrite(run, config=config, names=names, tuning={"search": 5})
+
+
+def step_that_is_none(run):
+    frame = read_frame(run / "predictions.parquet", hint="")
+    frame.loc[0, "after"] = 10**15  # a matrix with as many rows fits no memory
+    write_frame(run / "predictions.parquet", frame)
+
+
+@pytest.mark.parametrize(
+    ("forge", "said"),
+    [
+        (hostile_tuning, "holds something that no run writes"),
+        (step_that_is_none, "predictions.parquet: has predictions"),
+    ],
+)
+def test_one_record_cannot_spoil_the_site(records, tmp_path, forge, said):
+    run = run_of(records)
+    forge(run)
+    assert reasons(records)[f"part/{run.name}"].startswith(said)
+    assert build_site(records, tmp_path / "site").counted == 8
+
+
+def test_a_plugin_counts_and_says_what_was_not_checked(records, tmp_path):
+    run = run_of(records)
+    record = read_record(run / "record.json")
+    config, names = {**record.config, "norm": "mine:Norm"}, {**record.names, "norm": "mine:Norm"}
+    rewrite(run, config=config, names=names)
+    build_site(records, tmp_path / "site")
+    (name,) = [name for name in pages(tmp_path / "site") if name.startswith("board-")]
+    assert "in part unchecked</span>" in pages(tmp_path / "site")[name]
+    assert "id: norm is a plug-in, which a check never imports" in pages(tmp_path / "site")[name]
 
 
 def test_of_two_runs_in_one_place_the_first_counts(records):

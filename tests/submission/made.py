@@ -7,15 +7,16 @@ import numpy as np
 import pandas as pd
 
 from clnorm.config.config import Config
-from clnorm.config.identity import setting_id
+from clnorm.config.identity import digest_weights, setting_id
 from clnorm.config.load import merge_config
+from clnorm.config.tuned import TUNED_FILE, copy_tuning
 from clnorm.data.synthetic.reader import list_clips
 from clnorm.results.clips import CLIPS_FILE, write_clips
 from clnorm.results.folder import RunFolder, run_name
 from clnorm.results.measure import measure
+from clnorm.results.of_config import describe_tuning, name_parts
 from clnorm.results.record import LABELS, RunRecord
 from clnorm.streams.stream import ClipStream, stream_of
-from clnorm.submission.of_record import name_parts
 
 SMALL = {
     "dataset": "synthetic:classes=4,train=4,test=3",
@@ -46,7 +47,9 @@ def keep_run(out: Path, *, right: float = 0.5, noise: int = 0, **changes) -> Pat
     folder = RunFolder(out / run_name(config, data=table.fingerprint))
     folder.path.mkdir(parents=True)
     write_clips(folder.path, table.frame, table.classes)
-    beside = replace(config, data=replace(config.data, clips=CLIPS_FILE))
+    if config.tuned is not None:
+        copy_tuning(config.tuned, folder.path)
+    beside = replace(config, data=replace(config.data, clips=CLIPS_FILE), tuned=config.tuned and TUNED_FILE)
     folder.write("config.yaml", beside.to_yaml())
     record = describe(config, table, stream, folder.path.name)
     folder.write_results(measure(record, predictions, folder.path), predictions)
@@ -73,6 +76,8 @@ def describe(config: Config, table, stream: ClipStream, name: str) -> RunRecord:
             "train_clips_per_class": stream.train_clips_per_class.tolist(),
             "bad": {},
         },
+        weights={"sha256": digest_weights(config)} if config.model.weights else {},
+        tuning=describe_tuning(config),
         swap={"spec": str(config.norm), "found": 13, "replaced": 13},
         cost={"seconds": 1.0, "clips_trained": 8, "peak_memory_mb": 1.0},
         versions={"clnorm": "0"},

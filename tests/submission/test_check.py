@@ -47,16 +47,6 @@ def test_what_a_run_leaves_holds(runs, faults):
     assert faults(runs) == {}
 
 
-@pytest.mark.slow
-def test_what_clnorm_run_leaves_holds(tiny, tmp_path):
-    import clnorm
-
-    for norm, strategy in (("cn", "replay:per_class=1"), ("bn:eval=batch", "joint"), ("bn_task", "naive")):
-        clnorm.run(tiny(norm=norm, strategy=strategy, keep_model=False, eval__unseen=norm == "bn:eval=batch"))
-    found = [finding for part in check_submission(tmp_path / "runs").parts for finding in part.findings]
-    assert found == []
-
-
 def test_a_forged_matrix(runs, faults):
     run = run_of(runs)
     record = read_record(run / "record.json")

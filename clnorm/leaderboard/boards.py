@@ -74,6 +74,12 @@ class Board:
         return tuple(row.norm for row in self.rows if row.rank is not None and row.rank.best == 1)
 
     @property
+    def unchecked(self) -> tuple[str, ...]:
+        """What could not be checked of its runs, each reason once."""
+        rows = (*self.rows, *self.incomplete)
+        return tuple(dict.fromkeys(run.unchecked for row in rows for run in row.entries.values() if run.unchecked))
+
+    @property
     def count(self) -> int:
         """How many runs stand on it."""
         return sum(len(row.entries) for row in (*self.rows, *self.incomplete))

@@ -83,9 +83,11 @@ def read_matrices(predictions: "pd.DataFrame", record: RunRecord) -> dict[str, A
         return [[defined(value) for value in row] for row in found]
 
     try:
-        before = predictions[predictions["after"] == UNTRAINED]
-        untrained = matrix(before.assign(after=0))[0] if len(before) else None
-        return {"matrix": matrix(predictions[predictions["after"] != UNTRAINED]), "untrained": untrained}
+        is_before = predictions["after"].to_numpy() == UNTRAINED
+        if not is_before.any():
+            return {"matrix": matrix(predictions), "untrained": None}
+        untrained = matrix(predictions[is_before].assign(after=0))[0]
+        return {"matrix": matrix(predictions[~is_before]), "untrained": untrained}
     except (ValueError, KeyError, TypeError, IndexError, UserError) as error:
         raise ClnormError(f"the predictions are not those of a run ({error})", hint=ANEW) from error
 

@@ -21,7 +21,8 @@ _MOST = 3  # numbers that are named of those that differ
 def check_matrix(run: SubmittedRun) -> Iterator[ClnormError]:
     """The accuracies of the predictions are those of the record and of `matrix.csv`, to the last bit."""
     record, last = run.record, len(run.record.experiences) - 1
-    if not run.predictions["after"].between(UNTRAINED, last).all():
+    after = run.predictions["after"].to_numpy()
+    if not ((after >= UNTRAINED) & (after <= last)).all():
         legal = f"steps from {UNTRAINED}, before training, to {last}"
         raise ClnormError("has predictions after other steps", where=PREDICTIONS, legal=legal, hint=AS_WRITTEN)
     found = read_matrices(run.predictions, record)
@@ -93,11 +94,12 @@ def _count_clips(run: SubmittedRun) -> list[int]:
     from clnorm.evaluation.metrics.run_data import experience_of_class
 
     frame, experiences = run.predictions, run.record.experiences
-    last = frame[frame["after"] == frame["after"].max()]
-    if "experience" in last.columns:
-        owner = last["experience"].to_numpy(np.int64)
+    after = frame["after"].to_numpy()
+    last = after == after.max()
+    if "experience" in frame.columns:
+        owner = frame["experience"].to_numpy()[last]
     else:
-        owner = experience_of_class(experiences)[last["label"].to_numpy(np.int64)]
+        owner = experience_of_class(experiences)[frame["label"].to_numpy()[last]]
     return [int(count) for count in np.bincount(owner, minlength=len(experiences))]
 
 

@@ -161,8 +161,9 @@ def test_a_plugin_counts_and_says_what_was_not_checked(records, tmp_path):
     rewrite(run, config=config, names=names)
     build_site(records, tmp_path / "site")
     (name,) = [name for name in pages(tmp_path / "site") if name.startswith("board-")]
-    assert "in part unchecked</span>" in pages(tmp_path / "site")[name]
-    assert "id: norm is a plug-in, which a check never imports" in pages(tmp_path / "site")[name]
+    text = pages(tmp_path / "site")[name]
+    assert f'{run.name} <span class="tag">in part unchecked</span>' in text
+    assert text.count("id: norm is a plug-in, which a check never imports") == 1
 
 
 def test_of_two_runs_in_one_place_the_first_counts(records):

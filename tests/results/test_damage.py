@@ -124,6 +124,13 @@ def test_a_file_of_predictions_without_checksum_is_damaged(tmp_path):
         read_frame(tmp_path / "p.parquet", hint="do this")
 
 
+def test_a_column_that_is_asked_for_and_not_there_is_an_error(folder):
+    file = folder.path / "predictions/after_0.parquet"
+    assert list(read_frame(file, hint="", columns=["predicted"]).columns) == ["predicted"]
+    with pytest.raises(ClnormError, match="no column 'label'"):
+        read_frame(file, hint="", columns=["clip", "label"])
+
+
 def test_a_full_disk_names_the_log_and_leaves_the_state(folder):
     (folder.path / "log.jsonl").symlink_to("/dev/full")
     with pytest.raises(ClnormError, match=r"log\.jsonl: cannot be written \(No space left on device\)"):

@@ -11,7 +11,7 @@ from clnorm.config.load import load_config
 from clnorm.results.folder import RunFolder, read_frame
 from clnorm.results.measure import measure
 from clnorm.results.record import read_record
-from tests.submission.test_check import rewrite
+from tests.submission.forging import rewrite
 
 
 @pytest.fixture

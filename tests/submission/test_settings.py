@@ -11,8 +11,8 @@ from clnorm.results.record import read_record
 from clnorm.submission.check import check_submission
 from clnorm.submission.findings import State
 from tests.config.tunings import TUNING
+from tests.submission.forging import rewrite
 from tests.submission.made import keep_run
-from tests.submission.test_check import rewrite
 
 
 def unchecked(folder):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 
@@ -80,7 +81,9 @@ def _draw(name: str, frame: _Frame) -> Drawing:
     if frame.left_out == frame.finished:
         return Drawing(name, kind.text, b"", f"no finished run of this setting keeps {_KEEP[name]}", frame.left_out)
     try:
-        svg = write_figure(kind.draw(frame.rows, columns=2), "svg")
+        with catch_warnings():  # a browser has the letters that matplotlib's font lacks
+            filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+            svg = write_figure(kind.draw(frame.rows, columns=2), "svg")
     except UserError as error:
         return Drawing(name, kind.text, b"", str(error), frame.left_out)
     return Drawing(name, kind.text, svg, "", frame.left_out)

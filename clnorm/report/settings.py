@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from clnorm.errors import UserError
 from clnorm.evaluation.metrics import METRICS
 from clnorm.results.record import UNKNOWN
-from clnorm.results.selection import SETTING, plain_text, tells_settings_apart
+from clnorm.results.selection import SETTING, plain_text, shorten, tells_settings_apart
 from clnorm.tables.captions import write_caption
 from clnorm.tables.dialects import PLAIN
 from clnorm.tables.grid import Grid, create_grid
@@ -62,7 +62,7 @@ def list_settings(results: "pd.DataFrame") -> list[Setting]:
         first = rows.iloc[0]
         grid, caption, reason = _average(rows)
         names = {column: str(first[column]) for column in SETTING}
-        apart = {key: plain_text(first[key]) for key in keys}
+        apart = {key: shorten(plain_text(first[key])) for key in keys}
         settings.append(Setting(str(name), names, apart, rows, grid, caption, reason))
     return sorted(settings, key=lambda setting: (*setting.names.values(), *setting.apart.values()))
 

@@ -113,7 +113,7 @@ def check_one_setting(df: pd.DataFrame, *, where: str = "table") -> None:
         if "data.fingerprint" not in df.columns:
             unsaid = '; load_results(folder, columns=["config"]) knows in which keys'
     column, values = next(iter(shown.items()))
-    differ = (f"{name}: {' | '.join(map(_shorten, found))}" for name, found in shown.items())
+    differ = (f"{name}: {' | '.join(map(shorten, found))}" for name, found in shown.items())
     raise UserError(
         "the runs differ in " + "; ".join(differ),
         where=where,
@@ -121,7 +121,7 @@ def check_one_setting(df: pd.DataFrame, *, where: str = "table") -> None:
     )
 
 
-def _shorten(text: str) -> str:
+def shorten(text: str) -> str:
     """A value for a list of differences: of a fingerprint its beginning."""
     return f"{text[:_FINGERPRINT]}..." if re.fullmatch(r"[0-9a-f]{64}", text) else text
 

@@ -34,6 +34,12 @@ function go(changes, { replace = false } = {}) {
   const address = writeAddress({ ...readAddress(), ...changes });
   if (replace) location.replace(address);
   else location.hash = address;
+  show();
+}
+
+function follow(address) {
+  location.hash = address;
+  show();
 }
 
 const isView = (state) => Boolean(state.run || state.compare || state.norms || state.wrong);

@@ -91,7 +91,7 @@ function showNorms(norms, id) {
         { class: "two" },
         data.shown.map((key) => compareMeans(setting, norms, runs, key)),
       ),
-      PAIRED,
+      make("p", { class: "soft" }, PAIRED),
     ),
     part(
       "Configuration",

@@ -5,6 +5,7 @@ const view = document.getElementById("view");
 const title = document.title;
 let left = null; // the address and the place of the overview that a view was opened from
 let jump = "";
+let shown = null; // the address
 
 function keptState() {
   const { run, compare, norms, wrong, ...kept } = readAddress();
@@ -18,6 +19,8 @@ function showView(state) {
 }
 
 function show() {
+  if (location.hash === shown) return;
+  shown = location.hash;
   const state = readAddress();
   if (isView(state)) {
     if (!overview.hidden) left = { ...left, scroll: window.scrollY };
@@ -64,7 +67,7 @@ function chooseRun(run) {
   );
   const compare = (event) => {
     event.preventDefault();
-    location.hash = writeAddress({ compare: [run.id, select.value] });
+    follow(writeAddress({ compare: [run.id, select.value] }));
   };
   return make(
     "form",

@@ -112,7 +112,7 @@ function chooseNorms(setting) {
       class: "pair",
       onsubmit: (event) => {
         event.preventDefault();
-        location.hash = writeAddress({ norms: [first.value, second.value], setting: setting.id });
+        follow(writeAddress({ norms: [first.value, second.value], setting: setting.id }));
       },
     },
     make("label", {}, "norm ", first),

@@ -15,7 +15,9 @@ function showRun(id) {
       ? null
       : make("p", { class: "problems" }, `Not finished: ${statusOf(run)}. It goes on with: ${goOn(run)}`),
     showFacts(run),
-    run.matrix.length ? part("Accuracy", make("div", { class: "two" }, showMatrix(run), showMetrics(run))) : null,
+    run.matrix.length
+      ? part("Accuracy", make("div", { class: "two" }, showMatrix(run), make("div", {}, showMetrics(run))))
+      : null,
     run.epochs.length ? part("Learning curve", showCurve(run)) : null,
     run.confusion && part("Classes", make("div", { class: "two" }, showClasses(run), showConfusion(run))),
     part("Configuration", showConfig(run)),

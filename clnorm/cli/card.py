@@ -16,8 +16,8 @@ def add_card(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         "card",
         parents=[common],
         help="a page about a norm: contract, cost, identities, accuracy, forgetting and drift beside bn, ln and cn",
-        description="Makes the runs that it needs, which takes two idle cores about 20 minutes for 5 seeds; stopped, it "
-        "goes on when the command is given again.",
+        description="Makes the runs that it needs, which takes two idle cores about 20 minutes for 5 seeds; stopped, "
+        "it goes on when the command is given again.",
     )
     card.add_argument("norm", help="a name such as cn:groups=8, or your own, such as mynorm:ScaleNorm")
     card.add_argument("--out", default="card.html", metavar="FILE", help=".html or .pdf (default: card.html)")

@@ -18,11 +18,17 @@ _INTERVAL = "mean over {n} seeds ± half the 95 % Student-t interval"
 
 def describe_contract(report: ConformanceReport) -> Part:
     """Each check with its rule and what came of it."""
-    rows = [(each.check, str(each.status), " ".join([each.rule, each.detail]).strip()) for each in report.findings]
+    rows = [(each.check, str(each.status), each.rule, each.detail) for each in report.findings]
     caption = f"The checks of clnorm norms check, with {report.num_channels} channels, on fixed numbers"
     told = f"Failed: {', '.join(report.failed)}." if report.failed else "No check failed."
-    table = Table(caption, ("check", "", "rule, and what came of it"), tuple(rows))
-    return Part("contract", "Contract", (told,), (table,), made="one run of each check, which is the same each time")
+    table = Table(caption, ("check", "result", "rule", "what came of it"), tuple(rows))
+    return Part(
+        "contract",
+        "Contract",
+        (told,),
+        (table,),
+        made="one run of each check, the same each time but for the time that cost tells",
+    )
 
 
 def describe_cost(costs: Sequence[Cost], made: str) -> Part:
@@ -154,9 +160,10 @@ def glance(
         f"{_median(value)} times {other}" for other, value in training[-1].ratios.items() if other != costs[0].norm
     ]
     equal = "; ".join(f"{each.describe()} ({each.moment})" for each in identities)
+    place = f"at {' x '.join(map(str, training[-1].shape))} (95 %, n = {training[-1].seconds.n} rounds)"
     found = {
         "contract": report.summary().partition(": ")[2] + (f"; {', '.join(report.failed)}" if report.failed else ""),
-        "time to train": f"{', '.join(ratios)}, at {' x '.join(map(str, training[-1].shape))}" if ratios else NONE,
+        "time to train": f"{', '.join(ratios)}, {place}" if ratios else NONE,
         "equal to": equal or NONE,
         "in deployment": folding.summary,
     }
@@ -167,14 +174,19 @@ def glance(
             for other, value in each.differences.items()
         ]
         found[f"{METRICS[each.metric].title}, {each.strategy}"] = (
-            f"{', '.join([f'{_share(own)} %', *against])} (n = {own.n})"
+            f"{', '.join([f'{_share(own)} %', *against])} (95 %, n = {own.n} seeds)"
         )
     return found
 
 
 def _median(interval: MedianInterval, *, scale: float = 1) -> str:
-    low, high = (NONE if math.isnan(end) else f"{scale * end:.3g}" for end in (interval.low, interval.high))
-    return f"{scale * interval.median:.3g} [{low}, {high}]"
+    low, median, high = (_number(scale * value) for value in (interval.low, interval.median, interval.high))
+    return f"{median} [{low}, {high}]"
+
+
+def _number(value: float) -> str:
+    """Three digits, without a power of ten where the number is large."""
+    return NONE if math.isnan(value) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _share(interval: Interval, *, sign: str = "") -> str:

@@ -1,5 +1,6 @@
 """What a norm costs in time and memory beside others, all measured in turns in one process."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ SHAPES = ((64, 17, 96), (256, 65, 192), (128, 197, 768))
 TRAINING = "forward and backward"
 PASSES = ("forward", "backward", TRAINING, "evaluation")
 """What is timed: forward and backward in training, both together, and the forward pass in evaluation."""
-_ROUNDS = 15
+_ROUNDS = 9
 
 Shape = tuple[int, int, int]
 Clock = Callable[[], float]
@@ -119,6 +120,7 @@ def _evaluate(norm: nn.Module, x: Tensor) -> None:
 
 def peak_memory(go: Callable[[], object]) -> int:
     """The most bytes that a call has allocated at a time, counted by torch's profiler; it is called once before."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else it writes to stderr that it starts and stops
     from torch.profiler import profile
 
     go()

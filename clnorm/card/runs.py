@@ -66,6 +66,6 @@ def describe_runs(configs: Sequence[Config]) -> str:
     seeds = sorted({config.seed for config in configs})
     return (
         f"{len(configs)} runs: {first.dataset.short}, {first.protocol.short}, {first.backbone.short}, "
-        f"{first.data.frames} frames of {first.data.image_size} pixels, {first.train.epochs} epochs, "
+        f"{first.data.frames} frames of {first.data.image_size} pixels, train.epochs={first.train.epochs}, "
         f"seeds {seeds[0]} to {seeds[-1]}"
     )

@@ -23,6 +23,7 @@ def plot_losses(losses: pd.DataFrame, *, columns: int = 2) -> "Figure":
     Raises:
         UserError: there are more panels than fit a page.
     """
+    from matplotlib.collections import LineCollection
     from matplotlib.ticker import MaxNLocator
 
     rows = label_norms(losses)
@@ -34,8 +35,8 @@ def plot_losses(losses: pd.DataFrame, *, columns: int = 2) -> "Figure":
             of_strategy = rows[rows["strategy"] == strategy]
             for norm in norms:
                 own, look = of_strategy[of_strategy["norm"] == norm], looks[norm]
-                for _, of_seed in own.groupby("run"):
-                    axes.plot(of_seed["passed"], of_seed["loss"], color=look.color, linewidth=0.4, alpha=0.5)
+                seeds = [of_seed[["passed", "loss"]].to_numpy() for _, of_seed in own.groupby("run")]
+                axes.add_collection(LineCollection(seeds, colors=look.color, linewidths=0.4, alpha=0.5))
                 mean = own.groupby("passed")["loss"].mean()
                 if len(mean):
                     axes.plot(mean.index, mean, color=look.color, linestyle=look.linestyle, label=norm)

@@ -83,7 +83,7 @@ def _define(name: str) -> dict[str, Any]:
 
 def _average(setting: Setting, metrics: Sequence[str]) -> dict[str, Any]:
     """A setting with its means: norm, strategy and metric by place, seeds, mean, half width, mark."""
-    told: dict[str, Any] = {"id": setting.id, "title": setting.title, "reason": setting.reason}
+    told: dict[str, Any] = {"id": setting.id, "title": setting.title, "short": setting.short, "reason": setting.reason}
     if (grid := setting.grid) is None:
         return {**told, "norms": [], "strategies": [], "seeds": [], "cells": []}
     cells = [

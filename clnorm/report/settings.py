@@ -44,8 +44,15 @@ class Setting:
     @property
     def title(self) -> str:
         """Its names, and in what it differs from the others."""
-        apart = [f"{key} {value}" for key, value in self.apart.items() if key not in self.names]
-        return " · ".join([*self.names.values(), *apart])
+        return " · ".join([*self.names.values(), *self._list_apart()])
+
+    @property
+    def short(self) -> str:
+        """In what it differs from the others beside its names; its id where no key says it."""
+        return ", ".join(self._list_apart()) or self.id
+
+    def _list_apart(self) -> list[str]:
+        return [f"{key} {value}" for key, value in self.apart.items() if key not in self.names]
 
 
 def list_settings(results: "pd.DataFrame") -> list[Setting]:

@@ -85,6 +85,7 @@ def test_settings_have_sections_of_their_own_and_a_filter(browser, tmp_path):
     page.locator("#means h3 a").nth(1).click()
     assert page.locator("#means h3:visible").count() == 1
     assert page.locator("#runs tbody tr").count() == 6
+    assert page.locator("#runs tbody tr", has_text="train.lr 0.004").count() == 6, "told apart in the table, too"
     page.locator("#filter-setting").select_option(label="all")
     assert page.locator("#means h3:visible").count() == 2
     assert page.locator("#runs tbody tr").count() == 12

@@ -14,6 +14,7 @@ function listColumns(metrics) {
     { key: "norm", of: (run) => run.norm },
     { key: "strategy", of: (run) => run.strategy },
     ...names.filter((column) => varies(column.of)),
+    ...(data.settings.length > 1 ? [{ key: "setting", of: (run) => settingOf(run).short }] : []),
     { key: "seed", of: (run) => run.seed, number: true },
     ...(varies((run) => run.finished) ? [{ key: "status", of: statusOf }] : []),
     ...measured.map((key) => {

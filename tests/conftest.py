@@ -19,6 +19,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import hypothesis
 import pytest
 
+from clnorm.progress import Reporter
 from clnorm.training.avalanche import import_in_parts
 
 # As runs do: before a test file imports Avalanche, all of which takes ten seconds and a warning of JAXopt's.
@@ -141,6 +142,21 @@ def _cache(tmp_path_factory: pytest.TempPathFactory):
 def _path(monkeypatch: pytest.MonkeyPatch) -> None:
     """Python's path of the test's own: the command line adds the current folder, which no other test is to find."""
     monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+class Notes(Reporter):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()
 
 
 TINY = {

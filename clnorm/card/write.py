@@ -5,6 +5,7 @@ from pathlib import Path
 from clnorm.card.parts import Card
 from clnorm.errors import UserError
 from clnorm.files import replace_file
+from clnorm.pages.page import check_place
 
 FORMATS = (".html", ".pdf")
 
@@ -17,10 +18,7 @@ def check_out(path: Path) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise UserError(f"{str(path)!r} ends with no format", where="--out", legal=FORMATS, given=path.suffix)
-    if not path.parent.is_dir():
-        raise UserError("there is no such folder", where=str(path.parent), hint="make it, or choose another --out")
-    if path.is_dir():
-        raise UserError("is a folder", where=str(path), hint="name a file, such as --out card.html")
+    check_place(path)
 
 
 def write_card(card: Card, path: Path) -> None:

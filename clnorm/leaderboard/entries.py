@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from clnorm.errors import ClnormError, UserError
+from clnorm.errors import ClnormError
 from clnorm.leaderboard.settings import describe_setting, list_keys
-from clnorm.results.find import find_records
 from clnorm.results.record import RunRecord, label_norm
-from clnorm.submission.check import Check, find_faults, open_run
+from clnorm.submission.check import Check, find_faults, list_records, open_run
 from clnorm.submission.findings import State
 from clnorm.submission.of_numbers import check_matrix, check_metrics
 from clnorm.submission.of_record import check_id, check_label, check_names
@@ -83,12 +82,7 @@ def read_entries(folder: str | Path) -> tuple[list[Entry], list[LeftOut]]:
         UserError: there is no such folder, or no run in it.
     """
     root = Path(folder)
-    if not root.is_dir():
-        raise UserError("there is no such folder", where=str(root), hint="give the folder of the records")
-    problems = list[ClnormError]()
-    files = find_records(root, problems.append)
-    if not files and not problems:
-        raise UserError("holds no run", where=str(root), hint="give the folder of the records")
+    files, problems = list_records(root)
     entries, left_out = list[Entry](), [_leave_out(root, error) for error in problems]
     for file in files:
         place = file.parent.relative_to(root).as_posix()

@@ -2,17 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from itertools import groupby
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from clnorm import __version__
 from clnorm.catalogue import BACKBONES, DATASETS, NORMS, PROTOCOLS, STRATEGIES
 from clnorm.catalogue.titles import write_title
-from clnorm.console import visible
 from clnorm.evaluation.metrics import METRICS
 from clnorm.evaluation.ranks import Rank
 from clnorm.evaluation.stats import FEWEST, Interval
@@ -20,6 +18,7 @@ from clnorm.leaderboard.boards import Board, Row
 from clnorm.leaderboard.entries import SHOWN, LeftOut
 from clnorm.leaderboard.scale import Scale, make_scale
 from clnorm.leaderboard.settings import describe_setting, list_keys
+from clnorm.pages.page import create_environment, read_part
 from clnorm.results.percent import percent
 from clnorm.results.published import Published
 from clnorm.results.record import NOTES, label_norm
@@ -56,7 +55,7 @@ def render_site(
     groups = [(setting, list(own)) for setting, own in groupby(boards, key=lambda board: board.setting)]
     settings = {board.setting: describe_setting(board.first.record) for board in boards}
     files = {
-        STYLE: resources.files("clnorm.leaderboard").joinpath(STYLE).read_text(encoding="utf-8"),
+        STYLE: read_part("clnorm.pages", "style.css") + read_part("clnorm.leaderboard", "style.css"),
         "index.html": render("index.html", boards=boards, groups=groups, settings=settings),
         LEFT_OUT: render("not-counted.html"),
     }
@@ -78,14 +77,7 @@ def render_site(
 
 
 def _create_environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("clnorm.leaderboard", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_show,
-    )
+    environment = create_environment("clnorm.leaderboard")
     titles = {"dataset": DATASETS, "protocol": PROTOCOLS, "backbone": BACKBONES, "strategy": STRATEGIES}
     environment.filters |= {f"{kind}_title": _titler(registry) for kind, registry in titles.items()}
     environment.filters |= {
@@ -102,11 +94,6 @@ def _create_environment() -> Environment:
 
 def _titler(registry: Any) -> Any:
     return lambda name: write_title(registry, name)
-
-
-def _show(value: object) -> object:
-    """What stands in the page for a value: a text made visible, and a drawing as it is."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _title_norm(row: Row) -> str:

@@ -54,12 +54,7 @@ def check_submission(folder: str | Path) -> SubmissionReport:
         UserError: there is no such folder, or no run in it.
     """
     root = Path(folder)
-    if not root.is_dir():
-        raise UserError("there is no such folder", where=str(root), hint="give the folder of the runs to submit")
-    problems = list[ClnormError]()
-    files = find_records(root, problems.append)
-    if not files and not problems:
-        raise UserError("holds no run", where=str(root), hint="give the folder of the runs to submit")
+    files, problems = list_records(root)
     reports = [_refuse(error) for error in problems]
     runs = list[SubmittedRun]()
     for file in files:
@@ -76,6 +71,22 @@ def check_submission(folder: str | Path) -> SubmissionReport:
     reports.sort(key=lambda report: report.name)
     together = RunReport(_WHOLE, tuple(TOGETHER), tuple(find_faults(TOGETHER, runs)))
     return SubmissionReport(tuple(reports), together)
+
+
+def list_records(root: Path) -> tuple[list[Path], list[ClnormError]]:
+    """The records below a folder, by their place, and what cannot be looked into.
+
+    Raises:
+        UserError: there is no such folder, or no run in it.
+    """
+    hint = "give a folder that holds runs"
+    if not root.is_dir():
+        raise UserError("there is no such folder", where=str(root), hint=hint)
+    problems = list[ClnormError]()
+    files = find_records(root, problems.append)
+    if not files and not problems:
+        raise UserError("holds no run", where=str(root), hint=hint)
+    return files, problems
 
 
 def _refuse_link(folder: Path, root: Path) -> None:

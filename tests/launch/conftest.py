@@ -8,21 +8,6 @@ from clnorm.results.folder import RunFolder
 from tests.launch.slurm_commands import commands  # noqa: F401 - a fixture
 
 
-class Notes(Reporter):
-    """Keeps what it is told."""
-
-    def __init__(self):
-        self.texts = []
-
-    def note(self, text):
-        self.texts.append(text)
-
-
-@pytest.fixture
-def notes():
-    return Notes()
-
-
 @pytest.fixture
 def plan(tiny):
     """Plans a sweep over tiny runs, one for each mapping of changes."""

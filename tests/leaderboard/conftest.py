@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.submission.made import keep_run
+from benchmarks.made import keep_run
 
 
 @pytest.fixture(scope="session")

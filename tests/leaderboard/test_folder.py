@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.made import keep_run
 from clnorm.cli.main import main
 from clnorm.leaderboard.folder import MARKER
 from clnorm.leaderboard.site import build_site
-from tests.submission.made import keep_run
 
 
 def test_the_same_records_give_the_same_bytes_wherever_they_lie(records, tmp_path):

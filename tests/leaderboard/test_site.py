@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.made import keep_run
 from clnorm.cli.main import main
 from clnorm.leaderboard.entries import read_entries
 from clnorm.leaderboard.site import build_site
@@ -14,7 +15,6 @@ from clnorm.results.folder import RunFolder, read_frame, write_frame
 from clnorm.results.published import COLUMNS
 from clnorm.results.record import read_record
 from tests.audit.test_html import EVIL, Reader
-from tests.submission.made import keep_run
 
 REFERENCE = Path(__file__).parents[2] / "results/synthetic_cn"
 

@@ -6,22 +6,8 @@ from pathlib import Path
 import pytest
 
 import clnorm
-from clnorm.progress import Reporter
 
 RECORDER = "tests.loggers.recorder:Recorder"
-
-
-class Notes(Reporter):
-    def __init__(self):
-        self.texts = []
-
-    def note(self, text):
-        self.texts.append(text)
-
-
-@pytest.fixture
-def notes():
-    return Notes()
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
+from benchmarks.made import keep_run
 from clnorm.submission.check import check_submission
 from clnorm.submission.findings import State
-from tests.submission.made import keep_run
 
 
 @pytest.fixture(scope="session")

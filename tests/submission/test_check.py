@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from benchmarks.made import keep_run
 from clnorm.cli.main import main
 from clnorm.results.folder import RunFolder, read_frame, write_frame
 from clnorm.results.measure import measure
@@ -15,7 +16,6 @@ from clnorm.results.record import read_record
 from clnorm.submission.check import CHECKS, TOGETHER, check_submission
 from clnorm.submission.findings import State
 from tests.submission.forging import checks_of, predictions_of, rewrite, run_of
-from tests.submission.made import keep_run
 
 EVIL = "<script>alert(1)</script>"
 

@@ -4,10 +4,10 @@ import sys
 
 import pytest
 
+from benchmarks.made import keep_run
 from clnorm.cli.main import main
 from clnorm.submission.check import check_submission
 from clnorm.submission.findings import State
-from tests.submission.made import keep_run
 
 NORM = """
 from clnorm.norms import LayerNorm

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 import clnorm
+from benchmarks.made import keep_run
 from clnorm.files import cache_dir
 from clnorm.results.record import read_record
 from clnorm.submission.check import check_submission
 from clnorm.submission.findings import State
 from tests.config.tunings import TUNING
 from tests.submission.forging import rewrite
-from tests.submission.made import keep_run
 
 
 def unchecked(folder):

@@ -40,11 +40,11 @@ def load_results(
     Args:
         folder: where the folders of runs lie, at any depth.
         columns: further groups of columns. `config`: every key of the configuration by its dotted name, such as
-            `train.epochs`, and `data.fingerprint`, the hash of the clips; `unknown` where an older record has no such
-            key. `cost`: `cost.seconds`, `cost.clips_trained`, `cost.peak_memory_mb`,
-            `cost.kept_megabytes` of all that is kept beside the model. `folder`: the run's `folder`, when
-            it last `changed` (UTC), and how many experiences are `done`. `order`: a hash of the classes of each
-            experience, in their order. `versions`: of clnorm, torch and python, as `versions.torch`.
+            `train.epochs`, those of a caption as it has them, and `data.fingerprint`, the hash of the clips; `unknown`
+            where an older record has no such key. `cost`: `cost.seconds`, `cost.clips_trained`, `cost.peak_memory_mb`,
+            `cost.kept_megabytes` of all that is kept beside the model. `folder`: the run's `folder`, when it last
+            `changed` (UTC), and how many experiences are `done`. `order`: a hash of the classes of each experience, in
+            their order. `versions`: of clnorm, torch and python, as `versions.torch`.
         on_unreadable: told of each record that cannot be read, and of whatever else `find_records` cannot take, which
             is then left out; by default it is an error.
 
@@ -84,8 +84,7 @@ def tabulate(read: Sequence[tuple[Path, RunRecord]], *, columns: Sequence[str]) 
     # Put together by columns: a row a run, repeated for its metrics.
     shared = pd.DataFrame([describe_record(record) for record in records])
     further = pd.DataFrame([{name: values.get(name, UNKNOWN) for name in names} for values in wide])
-    for name in shared.columns.intersection(further.columns):
-        shared[name] = further.pop(name)
+    further = further.drop(columns=shared.columns, errors="ignore")  # of which `shared` has the short names
     own = pd.DataFrame([pair for pairs in metrics for pair in pairs], columns=["metric", "value"])
     place = np.repeat(np.arange(len(records)), [len(pairs) for pairs in metrics])
     parts = [frame.take(place).reset_index(drop=True) for frame in (shared, further)]

@@ -15,6 +15,8 @@ from clnorm.results.published import Published
 from clnorm.tables.grid import SIGNIFICANT, Cell, Grid
 
 MISSING = "--"
+BREAK = r"\allowbreak{}"
+"""Where LaTeX may break a line that it would not otherwise."""
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -30,8 +32,9 @@ _LATEX = {
 
 
 def escape_latex(text: str) -> str:
-    """`text` as LaTeX prints it literally, outside math mode."""
-    return "".join(_LATEX.get(character, character) for character in visible(text))
+    """`text` as LaTeX prints it literally, outside math mode; a line may break before the option of a name."""
+    literal = "".join(_LATEX.get(character, character) for character in visible(text))
+    return re.sub(r",(?=[\w\\]+=)", lambda _: f",{BREAK}", literal)
 
 
 def escape_markdown(text: str) -> str:

@@ -189,7 +189,10 @@ def _list_versions(df: pd.DataFrame) -> tuple[str, ...]:
     names = [name for name in VERSIONS if name in df.columns]
     told = df[names].astype(str).drop_duplicates() if names else pd.DataFrame()
     labels = [name.partition(".")[2] for name in names]
-    return tuple(", ".join(map(" ".join, zip(labels, row, strict=True))) for row in told.itertuples(index=False))
+    rows = (
+        [pair for pair in zip(labels, row, strict=True) if pair[1] != UNKNOWN] for row in told.itertuples(index=False)
+    )
+    return tuple(", ".join(map(" ".join, pairs)) for pairs in rows if pairs)
 
 
 def _read_shares(df: pd.DataFrame, metrics: Sequence[Metric]) -> "pd.Series[Any]":

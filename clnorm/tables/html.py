@@ -22,7 +22,7 @@ thead tr:last-child th {{ border-bottom: 1px solid; }}
 th, td {{ padding: .2rem .7rem; text-align: right; white-space: nowrap; font-weight: normal; }}
 th[scope=row], th:first-child {{ text-align: left; }}
 th[scope=colgroup] {{ text-align: center; }}
-p {{ max-width: 60rem; }}
+p {{ max-width: 60rem; overflow-wrap: anywhere; }}
 </style>
 </head>
 <body>

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from clnorm.tables.captions import write_caption
 from clnorm.tables.cells import list_groups, list_headings, list_rows
-from clnorm.tables.dialects import LATEX
+from clnorm.tables.dialects import BREAK, LATEX
 from clnorm.tables.grid import Grid
 from clnorm.tables.origin import list_origin
 
@@ -102,6 +102,7 @@ def estimate_width(cells: Sequence[Sequence[str]]) -> float:
 def _print_width(cell: str) -> float:
     """A cell's width in points: of digits and letters half an em, of relations and arrows with their spaces more."""
     wide = len(re.findall(r"\\(?:pm|uparrow|downarrow|Delta)\b", cell)) + cell.count("+")
+    cell = cell.replace(BREAK, "")
     text = re.sub(r"\\text\w+\{\}", "x", re.sub(r"\\cite\{.*?\}", "[00]", cell).replace("~", " "))
     text = re.sub(r"\\(?:pm|uparrow|downarrow|Delta)\b|\\math\w+|\\underline|\\bar|[${}^+]", "", text).replace("\\", "")
     narrow = sum(text.count(character) for character in ".,: ()[]")

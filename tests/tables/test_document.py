@@ -83,3 +83,11 @@ def test_the_runs_behind_a_table_are_named_in_it(format_):
     assert "Of 2 runs made with clnorm 0.1.0, torch 2.15.0:" in text
     assert "bn-naive-0\n" in text
     assert "bn-naive-1 (unfinished)\n" in text
+
+
+def test_a_long_name_may_be_broken_in_a_caption_and_takes_no_more_width(pdflatex, tmp_path):
+    options = ",".join(f"{name}=0.25" for name in ("brightness", "contrast", "erase", "min_scale", "saturation") * 4)
+    df = runs({("bn", "naive"): [0.1, 0.2, 0.3]}, **{"data.augment": f"light:{options}"})
+    text = make_table(df, format="document", metrics=["accuracy"])
+    assert r"contrast=0.25,\allowbreak{}erase=0.25,\allowbreak{}min\_scale=0.25" in text
+    assert "Overfull" not in compile_latex(text, tmp_path)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ABSENT = "absent"
-NOT_OF_A_RUN = {"out", "data.root", "data.clips"}
-"""The keys that say where a run and its clips lie, in which runs do not differ."""
+NOT_OF_A_RUN = {"out", "data.root", "data.clips", "log"}
+"""The keys that say where a run and its clips lie, and where it was followed, in which runs do not differ."""
 
 
 @dataclass(frozen=True)

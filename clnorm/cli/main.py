@@ -23,6 +23,7 @@ from clnorm.cli.norms import add_norms
 from clnorm.cli.output import print_note
 from clnorm.cli.parsing import Parser
 from clnorm.cli.protocol import add_protocol
+from clnorm.cli.results.cite import add_cite
 from clnorm.cli.results.explain import add_explain
 from clnorm.cli.results.leaderboard import add_leaderboard
 from clnorm.cli.results.metrics import add_metrics
@@ -94,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add_sweep(verbs, common)
     add_tune(verbs, common)
     add_table(verbs, common)
+    add_cite(verbs, common)
     add_plot(verbs, common)
     add_report(verbs, common)
     add_leaderboard(verbs, common)

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -14,7 +15,6 @@ from clnorm.cli.main import main
 from clnorm.evaluation.metrics import METRICS
 from clnorm.tables.make import make_bibliography
 from clnorm.tables.names import cite_metrics
-from tests.results.test_reference import FOLDER
 from tests.tables.frames import runs
 
 CITED = (NORMS, STRATEGIES, DATASETS, PROTOCOLS, BACKBONES, AUGMENTATIONS, MIXES, IMBALANCE)
@@ -43,7 +43,7 @@ def test_each_metric_has_a_paper_or_is_clnorms_own():
 
 
 def test_what_committed_runs_cite():
-    df = load_results("results/hmdb21_strategies", columns=["versions"])
+    df = load_results("results/hmdb21", columns=["versions"])
     text = write_bibtex(list_cited(df, metrics=["accuracy", "base_drop"]), runs=15)
     assert keys_of(text) == sorted(
         SOFTWARE
@@ -154,6 +154,9 @@ def test_a_metric_of_a_plugin_is_said_with_its_source_and_cites_nothing(tmp_path
     assert metric.reason == "a plug-in; its source, as it says: Wu et al. 2019"
 
 
+FOLDER = Path(__file__).parents[1] / "results" / "earlier"
+
+
 def test_the_command_cites_all_that_the_tables_bibliography_does(capsys):
     assert main(["cite", str(FOLDER), "--metrics", "accuracy,vclimb_forgetting"]) == 0
     said = capsys.readouterr()
@@ -168,12 +171,12 @@ def test_the_command_cites_all_that_the_tables_bibliography_does(capsys):
 
 
 def test_runs_of_several_settings_are_cited_together(tmp_path, capsys):
-    for name in ("synthetic_cn", "hmdb21_strategies"):
-        shutil.copytree(f"results/{name}", tmp_path / name)
+    shutil.copytree(FOLDER, tmp_path / "synthetic")
+    shutil.copytree("results/hmdb21", tmp_path / "hmdb21")
     assert main(["cite", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "data: synthetic videos, HMDB51 (split 1)~\\cite{kuehne2011hmdb}" in said
-    (record,) = tmp_path.glob("synthetic_cn/*-joint-s0-*/record.json")
+    (record,) = tmp_path.glob("synthetic/*-joint-s0-*/record.json")
     record.write_text("{")
     assert main(["cite", str(tmp_path)]) == 1
     said = capsys.readouterr()

@@ -118,7 +118,7 @@ def test_the_sentence_and_the_file_compile_with_hostile_names(pdflatex, tmp_path
 
 
 def test_the_command_gives_a_file_that_bibtex_takes(pdflatex, tmp_path, capsys):
-    assert main(["cite", "results/synthetic_strategies"]) == 0
+    assert main(["cite", "results/synthetic"]) == 0
     text = capsys.readouterr().out
     (tmp_path / "works.bib").write_text(text, encoding="utf-8")
     (sentence,) = (line[2:] for line in text.splitlines() if line.startswith("% Norms: "))

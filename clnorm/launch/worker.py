@@ -83,7 +83,7 @@ def _run_cell(cell: Cell, failures: Failures, telling: Telling, *, is_told: bool
         return False
     except StoppedError:
         raise
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         if isinstance(error, ModuleNotFoundError) and explain_missing(error.name or "", where="worker"):
             raise  # it is this machine that no cell can run on
         # Whatever it is, the other cells do not depend on it.

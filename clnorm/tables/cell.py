@@ -70,7 +70,7 @@ def _told_apart(column: Mapping[str, Cell], row: str, worse: Iterable[str]) -> b
 
 
 def compare(column: Mapping[str, Cell], versus: str, *, effect: bool) -> dict[str, Cell]:
-    """Give every other complete cell its paired difference to the cell of `versus`, with its effect size where asked."""
+    """Give every other complete cell its paired difference to the cell of `versus`, with effect sizes where asked."""
     reference = column[versus]
     if not reference.complete:
         return dict(column)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from clnorm import load_results
+from clnorm.cli.main import main
 from clnorm.config.config import Config
 from clnorm.config.identity import setting_id
 from clnorm.config.load import load_config
@@ -71,6 +72,14 @@ def test_a_committed_table_or_figure_is_made_again_byte_for_byte(name, made_agai
 def test_nothing_else_is_made(made_again):
     found = [[file.relative_to(folder) for file in find_made(folder)] for folder in (made_again, RESULTS)]
     assert found[0] == found[1]
+
+
+def test_the_readmes_table_is_that_of_the_records(capsys):
+    strategies = ("naive", "ewc", "replay", "joint")
+    chosen = [word for name in strategies for word in ("--where", f"strategy={name}")]
+    assert main(["table", str(RESULTS / "synthetic"), *chosen, "--format", "markdown"]) == 0
+    table, _, _ = capsys.readouterr().out.partition("\n\n")
+    assert table in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_caption_has_the_short_name_beside_all_keys_of_the_configuration():

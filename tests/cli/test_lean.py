@@ -22,6 +22,7 @@ RUN, OTHER, STOPPED = "{bn-naive-s0}", "{cn-naive-s0}", "{cn-replay-s2}"
 
 WORKS = {
     "cache": [["cache"]],
+    "cite": [["cite", "runs"]],
     "clean": [["clean", "runs"]],
     "compare": [["compare", RUN, OTHER]],
     "leaderboard": [["leaderboard", "runs", "--out", "board"]],
@@ -50,7 +51,7 @@ WORKS = {
         [
             "submit",
             "--check",
-            str(ROOT / "results" / "synthetic_strategies" / "synthetic-lsvit_nano-ln-naive-s0-3cb8c12f"),
+            str(ROOT / "results" / "synthetic" / "synthetic-lsvit_nano-ln-naive-s0-3cb8c12f"),
         ]
     ],
     "table": [

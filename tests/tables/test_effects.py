@@ -14,7 +14,7 @@ from tests.tables.frames import markdown_rows, read_csv, runs
 from tests.tables.test_document import compile_latex
 from tests.tables.test_reported import AXES, DF, TCD
 
-RUNS = Path(__file__).parents[2] / "results" / "synthetic_strategies"
+RUNS = Path(__file__).parents[2] / "results" / "synthetic"
 # To bn: ln has 0.1, 0.2, 0.3, of mean 0.2 and deviation 0.1, so that g = (1 - 3 / 7) 2; gn has it turned round; cn has
 # the same in every pair.
 PAIRED = {
@@ -106,7 +106,7 @@ def test_where_there_can_be_none_it_is_refused(n, options, message):
 
 
 def test_the_command(capsys):
-    axes = ["--rows", "strategy", "--cols", "norm", "--metrics", "accuracy"]
+    axes = ["--where", "norm=ln", "--rows", "strategy", "--cols", "norm", "--metrics", "accuracy"]
     assert main(["table", str(RUNS), *axes, "--versus", "naive", "--effect"]) == 0
     assert "Hedges' g" in capsys.readouterr().out
     assert main(["table", str(RUNS), "--effect", "--explain", "ln", "naive", "accuracy"]) == 2

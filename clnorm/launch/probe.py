@@ -110,7 +110,12 @@ def create_strategy(config: Config, table: ClipTable) -> ClipStrategy:
     size, frames = config.data.image_size, config.data.frames
     config = replace(config, train=replace(config.train, epochs=1, balanced_epochs=0))
     model = create_model(
-        config.backbone, norm=config.norm, num_classes=len(table.classes), image_size=size, num_frames=frames
+        config.backbone,
+        norm=config.norm,
+        num_classes=len(table.classes),
+        image_size=size,
+        num_frames=frames,
+        unswapped_blocks=config.unswapped_blocks,
     )
     execution = choose_execution(model, config.train, device)
     prepare_model(model, config.train, execution)

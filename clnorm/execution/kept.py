@@ -58,6 +58,8 @@ def keep_frozen(
 ) -> "ClipStore":
     """A store that gives (B, T, N, C) float32, what the first `train.freeze_blocks` blocks make of clips.
 
+    The model is told that it is given these: its `kept_blocks`.
+
     They lie in `frozen/` of the cache, named by the hash of what decides them: the clips, the tensors before and in
     these blocks, and how they are computed. One process computes them, others wait and load them.
 
@@ -79,6 +81,7 @@ def keep_frozen(
     with filelock.FileLock(f"{folder}.lock"):
         if not folder.exists():
             _compute(folder, store, model.to(device), config, precision=execution.precision, reporter=reporter)
+    model.kept_blocks = config.train.freeze_blocks  # type: ignore[assignment]  # before a method copies the model
     os.utime(folder)  # for `clnorm clean`: it is in use
     return replace(store, pixels=KeptOutputs(_load(folder, clips=len(store))))
 

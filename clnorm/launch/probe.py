@@ -151,6 +151,7 @@ def create_strategy(config: Config, table: ClipTable) -> ClipStrategy:
 def _pass_frozen(model: nn.Module, config: Config) -> torch.Tensor:
     """What the frozen blocks make of a clip of nothing: (1, T, N, C)."""
     clip = torch.zeros(1, config.data.frames, 3, config.data.image_size, config.data.image_size)
+    model.kept_blocks = config.train.freeze_blocks  # type: ignore[assignment]  # before a method copies the model
     with in_evaluation(model):
         return cast(torch.Tensor, cast(Any, model).forward_first(clip, config.train.freeze_blocks))
 

@@ -13,7 +13,7 @@ from clnorm.training.setup import Setup
 
 
 def freeze(setup: Setup) -> list[nn.Module]:
-    """Freeze what a run's configuration says, and take up what is kept of it.
+    """Freeze what a run's configuration says.
 
     Returns:
         As `freeze_blocks`; nothing where no block is frozen.
@@ -27,7 +27,6 @@ def freeze(setup: Setup) -> list[nn.Module]:
     frozen = freeze_blocks(model, recipe.freeze_blocks)
     if recipe.keep_frozen:
         _refuse_unkept(setup, frozen)
-        model.kept_blocks = recipe.freeze_blocks  # type: ignore[assignment]  # an attribute of the backbone
     return frozen
 
 

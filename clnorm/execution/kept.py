@@ -149,7 +149,7 @@ def _load(folder: Path, *, clips: int) -> MappedPixels:
     try:
         outputs = np.load(folder / _OUTPUTS, mmap_mode="r", allow_pickle=False)
         crc32 = np.load(folder / _CHECKSUMS, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise damaged(str(error)) from error
     if len(outputs) != clips or crc32.shape != (clips,):
         raise damaged(f"it holds {len(outputs)} clips and {len(crc32)} checksums, not {clips}")

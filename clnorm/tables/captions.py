@@ -24,6 +24,7 @@ _TRAINED = {
     "data.augment": "augmentation {}",
     "data.mix": "mix {}",
     "imbalance": "{} against unequal classes",
+    "frozen": "{} frozen",
     "fine_tuning": "{} of class-balanced fine-tuning on the memory",
 }
 _FORWARD = {

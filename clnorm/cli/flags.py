@@ -76,6 +76,13 @@ def add_set(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_where(parser: argparse.ArgumentParser) -> None:
+    """Add `--where`, of every command that is about some of the finished runs in a folder."""
+    parser.add_argument(
+        "--where", action="append", default=[], metavar="KEY=VALUE", help="take only these runs, by a column or any key"
+    )
+
+
 def add_estimate(parser: argparse.ArgumentParser) -> None:
     """Add `--estimate` and `--max-hours`."""
     parser.add_argument(
@@ -106,3 +113,8 @@ def merge_flags(options: argparse.Namespace, flags: Iterable[str]) -> dict[str, 
                 )
             given[key] = value
     return given
+
+
+def split_names(text: str) -> list[str]:
+    """The names of a flag that takes several, separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]

@@ -1,5 +1,6 @@
 """What a model's frozen blocks make of each clip, computed once and kept on the disk (`train.keep_frozen`)."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -82,7 +83,8 @@ def keep_frozen(
         if not folder.exists():
             _compute(folder, store, model.to(device), config, precision=execution.precision, reporter=reporter)
     model.kept_blocks = config.train.freeze_blocks  # type: ignore[assignment]  # before a method copies the model
-    os.utime(folder)  # for `clnorm clean`: it is in use
+    with contextlib.suppress(OSError):  # of a cache that others own
+        os.utime(folder)  # for `clnorm clean`: it is in use
     return replace(store, pixels=KeptOutputs(_load(folder, clips=len(store))))
 
 

@@ -146,8 +146,8 @@ class VideoViT(nn.Module):
             )
             for rate in rates
         )
-        # What pretrained weights do not have, beside the motion modules and the head.
         self.kept_blocks = 0
+        # What pretrained weights do not have, beside the motion modules and the head.
         self.added_tensors = tuple(name for name in self.blocks.state_dict(prefix="blocks.") if ".mlp.bn." in name)
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.head = nn.Linear(self._streams * width, num_classes)

@@ -45,13 +45,14 @@ def _refuse_unkept(setup: Setup, frozen: list[nn.Module]) -> None:
     }
     if given := [text for text, changed in changes.items() if changed]:
         what = f"a clip looks otherwise each time that it is shown, by {', '.join(given)}"
-        hint = "add --set data.augment=none --set data.mix=none --set data.jitter=false, or leave it out"
-        raise UserError(what, where=where, hint=hint)
+        legal = "data.augment=none, data.mix=none, data.jitter=false and eval.views=1"
+        raise UserError(what, where=where, legal=legal, hint="set these, or leave it out")
     inside = [part for module in frozen for part in module.modules()]
     told = {type(part).__name__ for part in inside if needs_of(part) or hasattr(part, "running_mean")}
     if told:
         what = f"{', '.join(sorted(told))} in frozen blocks, which has running statistics or is told of each batch"
-        raise UserError(what, where=where, legal="norms by sample there", hint="add --set model.swap=trained")
+        hint = "leave it out" if config.unswapped_blocks else "add --set model.swap=trained"
+        raise UserError(what, where=where, legal="norms by sample there", hint=hint)
 
 
 def freeze_blocks(model: nn.Module, count: int) -> list[nn.Module]:

@@ -36,6 +36,13 @@ def test_a_run_of_an_earlier_version_is_the_one_that_its_configuration_names(fol
     assert recorded == config
 
 
+@pytest.mark.parametrize(("ending", "format_"), [("md", "markdown"), ("tex", "latex")])
+def test_their_table_is_what_it_was(ending, format_, capsys):
+    assert main(["table", str(EARLIER[0].parent), "--format", format_]) == 0
+    kept = ROOT / "tests" / "tables" / "golden" / f"earlier.{ending}"
+    assert capsys.readouterr().out == kept.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("folder", SWEEPS)
 def test_the_sweeps_that_made_reference_runs_find_each_of_them(folder):
     runs = sorted(file.parent for file in (RESULTS / folder).glob("*/record.json"))

@@ -2,7 +2,7 @@
 
 import argparse
 
-from clnorm.cli.flags import Verbs
+from clnorm.cli.flags import Verbs, add_where, split_names
 from clnorm.cli.output import print_text, refuse_unreadable
 from clnorm.errors import ClnormError
 
@@ -17,9 +17,7 @@ def add_cite(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         default="accuracy,forgetting",
         help="those of the table, separated by commas (default: %(default)s)",
     )
-    cite.add_argument(
-        "--where", action="append", default=[], metavar="KEY=VALUE", help="take only these runs, by a column or any key"
-    )
+    add_where(cite)
     cite.set_defaults(verb=_cite)
 
 
@@ -32,7 +30,6 @@ def _cite(options: argparse.Namespace) -> None:
     unreadable: list[ClnormError] = []
     loaded = load_results(options.folder, columns=["config", "versions"], on_unreadable=unreadable.append)
     results = select(loaded, options.where)
-    metrics = [name.strip() for name in options.metrics.split(",") if name.strip()]
-    cited = list_cited(results, metrics=metrics)
+    cited = list_cited(results, metrics=split_names(options.metrics))
     print_text(write_bibtex(cited, runs=results["run"].nunique()))
     refuse_unreadable(unreadable)

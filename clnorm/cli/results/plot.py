@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from clnorm.cli.flags import Verbs
+from clnorm.cli.flags import Verbs, add_where
 from clnorm.cli.output import print_note, print_text, refuse_unreadable
 from clnorm.errors import ClnormError, UserError
 
@@ -20,9 +20,7 @@ def add_plot(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         "--metric", metavar="NAME", help="for ranks and differences: the metric that decides (default: accuracy)"
     )
     plot.add_argument("--measure", metavar="NAME", help="for sites: what was measured (default: effective_rank)")
-    plot.add_argument(
-        "--where", action="append", default=[], metavar="KEY=VALUE", help="take only these runs, by a column or any key"
-    )
+    add_where(plot)
     plot.set_defaults(verb=_plot)
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from clnorm.cli.flags import Verbs
+from clnorm.cli.flags import Verbs, add_where
 from clnorm.cli.output import print_note, print_text, refuse_unreadable
 from clnorm.errors import ClnormError
 
@@ -12,9 +12,7 @@ def add_report(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     report = verbs.add_parser("report", parents=[common], help="all runs of a folder as one HTML page")
     report.add_argument("folder", help="folder of run folders")
     report.add_argument("--out", metavar="FILE", required=True, help="HTML file to write")
-    report.add_argument(
-        "--where", action="append", default=[], metavar="KEY=VALUE", help="take only these runs, by a column or any key"
-    )
+    add_where(report)
     report.set_defaults(verb=_report)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clnorm.cli.flags import Verbs
+from clnorm.cli.flags import Verbs, add_where, split_names
 from clnorm.cli.output import print_note, print_styled, print_text, refuse_unreadable
 from clnorm.errors import ClnormError, UserError
 
@@ -42,9 +42,7 @@ def add_table(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     table.add_argument(
         "--published", metavar="FILE", help="add rows of what papers report, such as results/published.csv"
     )
-    table.add_argument(
-        "--where", action="append", default=[], metavar="KEY=VALUE", help="take only these runs, by a column or any key"
-    )
+    add_where(table)
     table.add_argument(
         "--name",
         action="append",
@@ -90,7 +88,7 @@ def _table(options: argparse.Namespace) -> None:
         refuse_unreadable(unreadable)
         return
     style = find_style(options.style)
-    metrics = _split(options.metrics) if options.metrics is not None else list(style.metrics)
+    metrics = split_names(options.metrics) if options.metrics is not None else list(style.metrics)
     if options.orders:
         _print_orders(options, results, metrics)
         refuse_unreadable(unreadable)
@@ -114,10 +112,6 @@ def _table(options: argparse.Namespace) -> None:
     _note_unheld(loaded, metrics, options.folder)
     (print_styled if options.format == "rich" else print_text)(text)
     refuse_unreadable(unreadable)
-
-
-def _split(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _note_unheld(results: "pd.DataFrame", metrics: Sequence[str], folder: str) -> None:

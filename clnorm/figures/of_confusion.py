@@ -32,12 +32,13 @@ def plot_confusion(confusion: pd.DataFrame, *, columns: int = 2) -> "list[Figure
     Raises:
         UserError: the runs have their classes in several orders, or there are more panels than fit a page.
     """
-    rows = label_norms(confusion)
-    orders = {tuple(own["class"]) for _, own in rows.drop_duplicates(["run", "place"]).groupby("run")}
+    firsts = confusion[confusion["taken"] == 0]
+    orders = {tuple(own) for _, own in firsts.groupby("run")["class"]}
     if len(orders) > 1:
         what, hint = f"the runs have {len(orders)} orders of their classes", "choose one with --where seed=0"
         raise UserError(what, where="figure", hint=hint)
     (classes,) = orders
+    rows = label_norms(confusion)
     names = [visible(name) for name in classes]
     begins = rows.drop_duplicates("place").sort_values("place").groupby("experience", sort=True)["place"].min().tolist()
     cells = list_cells(rows)

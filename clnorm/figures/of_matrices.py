@@ -76,28 +76,28 @@ def plot_forgetting(matrices: pd.DataFrame, *, columns: int = 2) -> "list[Figure
     Raises:
         UserError: no run has learned two experiences in turn, or there are more panels than fit a page.
     """
+    from matplotlib.collections import LineCollection
+
     lost = _forgotten(matrices)
     norms, strategies = _names(lost)
     looks, courses, width = looks_of(norms), find_courses(lost, along="on"), 0.8 / len(norms)
     with styled():
         panels = create_panels(strategies, columns=columns)
         for axes, strategy in zip(panels.axes, strategies, strict=True):
+            whiskers = []
             for place, norm in enumerate(norms):
                 if (course := courses.get((strategy, norm))) is None:
                     continue
                 tested, means, halves = course
-                axes.bar(
-                    np.array(tested) + (place - (len(norms) - 1) / 2) * width,
-                    100 * means,
-                    width,
-                    yerr=None if np.isnan(halves).any() else 100 * halves,
-                    color=looks[norm].color,
-                    hatch=looks[norm].hatch,
-                    edgecolor="white",
-                    linewidth=0.4,
-                    error_kw={"elinewidth": 0.6, "ecolor": "#333333"},
-                    label=norm,
-                )
+                places, look = np.array(tested) + (place - (len(norms) - 1) / 2) * width, looks[norm]
+                shown = {"color": look.color, "hatch": look.hatch, "edgecolor": "white", "linewidth": 0.4}
+                axes.bar(places, 100 * means, width, label=norm, **shown)
+                whiskers += [
+                    [(x, 100 * (y - half)), (x, 100 * (y + half))]
+                    for x, y, half in zip(places, means, halves, strict=True)
+                ]
+            axes.add_collection(LineCollection(whiskers, colors="#333333", linewidths=0.6, zorder=3))
+            axes.autoscale_view()
             axes.axhline(0, color="black", linewidth=0.6)
             axes.set_xticks(sorted(lost["on"].unique()))
         panels.label(x="experience", y="forgetting (points)")
@@ -118,6 +118,8 @@ def plot_tradeoff(matrices: pd.DataFrame, *, columns: int = 1) -> "list[Figure]"
     Raises:
         UserError: no run has learned two experiences in turn, or there are more panels than fit a page.
     """
+    from matplotlib.collections import LineCollection
+
     matrices = label_norms(matrices)
     runs = matrices[matrices.groupby(_KEYS)["after"].transform("nunique") > 1]
     learned = runs[runs["after"] == runs["on"]].groupby(_KEYS, sort=False)["accuracy"].mean()
@@ -130,22 +132,20 @@ def plot_tradeoff(matrices: pd.DataFrame, *, columns: int = 1) -> "list[Figure]"
     with styled():
         panels = create_panels(strategies, columns=columns)
         for axes, strategy in zip(panels.axes, strategies, strict=True):
-            own = {norm: rows for norm, rows in values[values["strategy"] == strategy].groupby("norm")}
-            for norm in [norm for norm in norms if norm in own]:
-                x, y = (t_interval(100 * own[norm][name].to_numpy()) for name in ("learned", "kept"))
-                across, along = (found.half_width if found.n > 1 else None for found in (x, y))
+            whiskers, colours = [], []
+            for norm in norms:
+                own = values[(values["strategy"] == strategy) & (values["norm"] == norm)]
+                if own.empty:
+                    continue
+                x, y = (t_interval(100 * own[name].to_numpy()) for name in ("learned", "kept"))
                 look = looks[norm]
-                axes.errorbar(
-                    x.mean,
-                    y.mean,
-                    xerr=across,
-                    yerr=along,
-                    fmt=look.marker,
-                    fillstyle=look.fillstyle,
-                    color=look.color,
-                    elinewidth=0.7,
-                    label=norm,
-                )
+                mark = {"color": look.color, "marker": look.marker, "fillstyle": look.fillstyle}
+                axes.plot(x.mean, y.mean, linestyle="", label=norm, **mark)
+                whiskers += [[(x.mean - x.half_width, y.mean), (x.mean + x.half_width, y.mean)]]
+                whiskers += [[(x.mean, y.mean - y.half_width), (x.mean, y.mean + y.half_width)]]
+                colours += [look.color] * 2
+            axes.add_collection(LineCollection(whiskers, colors=colours, linewidths=0.7))
+            axes.autoscale_view()
             axes.grid(visible=True, axis="x")
             left, right = axes.get_xlim()
             axes.set_xlim(max(left, -2), min(right, 102))

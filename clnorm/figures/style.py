@@ -21,6 +21,7 @@ _RC: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.size": 8,
     "axes.titlesize": 8,
+    "axes.titley": 1.0,  # nothing else stands above a panel, which is looked for otherwise
     "axes.labelsize": 8,
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
@@ -82,8 +83,9 @@ def styled() -> Iterator[None]:
     """Within it, figures are made in the style; what is set outside stays as it is."""
     import matplotlib as mpl
 
-    plain: dict[Any, Any] = {**mpl.rcParamsDefault, "backend": mpl.get_backend(), **_RC}
-    with mpl.rc_context(plain):
+    # The backend stays out: to ask for it loads pyplot, and it is no part of the style.
+    plain: dict[Any, Any] = {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
+    with mpl.rc_context({**plain, **_RC}):
         yield
 
 

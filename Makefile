@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := pytest -n auto --dist worksteal
 
-.PHONY: help setup ffmpeg slurm latex browser demo test quick coverage lowest lint docs
+.PHONY: help setup ffmpeg slurm latex browser demo test quick coverage lowest lint docs results
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -67,6 +67,9 @@ lowest: ffmpeg ## the quick tests with the lowest versions that pyproject.toml a
 lint: setup ## format, and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+results: setup ## all committed tables and figures, from the records beside them
+	PATH="$$PWD/$(BIN):$$PATH" results/make.sh
 
 docs: .venv/.docs ## the documentation, into build/docs; a warning or a dead link is an error
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs build/docs

@@ -41,7 +41,7 @@ class Checkout:
         clip = next((folder / "cache").rglob("*.avi"))
         self.commands = {
             "run --dry-run": ("run", "--dry-run"),
-            "table": ("table", str(HERE / "results" / "synthetic_cn")),
+            "table": ("table", str(HERE / "results" / "synthetic")),
             "predict": ("predict", str(run), str(clip)),
             "run, first step": (),
         }

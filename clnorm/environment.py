@@ -18,6 +18,32 @@ if TYPE_CHECKING:
 _CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 _PROCESSORS, _MEMORY, _LIMITS = Path("/proc/cpuinfo"), Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 PACKAGES = ("clnorm", "torch", "torchvision", "torchcodec", "avalanche-lib", "timm", "numpy", "pandas")
+ANALYSIS = {
+    "filelock": "filelock",
+    "jinja2": "jinja2",
+    "markupsafe": "jinja2",
+    "matplotlib": "matplotlib",
+    "numpy": "numpy",
+    "pandas": "pandas",
+    "pyarrow": "pyarrow",
+    "rich": "rich",
+    "scipy": "scipy",
+    "yaml": "pyyaml",
+}
+"""By module, the packages that reading, comparing and showing finished runs needs; they do without the others."""
+TRAINING = {
+    "PIL": "pillow",
+    "avalanche": "avalanche-lib",
+    "gdown": "gdown",
+    "rarfile": "rarfile",
+    "requests": "requests",
+    "safetensors": "safetensors",
+    "setuptools": "setuptools",
+    "timm": "timm",
+    "torch": "torch",
+    "torchcodec": "torchcodec",
+}
+"""By module, the packages that data, models and runs need beside these."""
 
 
 def read_versions(device: "torch.device") -> dict[str, str]:
@@ -47,6 +73,30 @@ def package_version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "missing"
+
+
+def explain_missing(module: str, *, where: str) -> ClnormError | None:
+    """The error of a module that is not found, where it is of a package that clnorm depends on.
+
+    clnorm may be installed without what `TRAINING` names, for the analysis of finished runs alone.
+
+    Args:
+        module: as it is imported.
+        where: the command that needs it.
+
+    Returns:
+        None for another module, such as one that a plug-in imports, or a part of a package.
+    """
+    if module in ANALYSIS:
+        package, hint = ANALYSIS[module], f"install it: pip install {ANALYSIS[module]}"
+    elif module in TRAINING:
+        package, hint = (
+            TRAINING[module],
+            "only the analysis of finished runs does without; install it: pip install clnorm",
+        )
+    else:
+        return None
+    return ClnormError(f"needs {package}, which is not installed", where=where, hint=hint)
 
 
 def reset_peak_memory(device: "torch.device") -> None:
@@ -91,10 +141,13 @@ def require_ffmpeg() -> None:
     """Load torchcodec and, through it, FFmpeg.
 
     Raises:
+        ModuleNotFoundError: torchcodec is not installed.
         ClnormError: FFmpeg's shared libraries, or others that torchcodec needs, cannot be loaded.
     """
     try:
         import torchcodec
+    except ModuleNotFoundError:
+        raise
     except (ImportError, OSError, RuntimeError) as error:
         raise _no_ffmpeg() from error
     if torchcodec.ffmpeg_major_version is None:

@@ -158,6 +158,7 @@ def _prepare(
     from clnorm.data.datasets.sources import describe_sources
     from clnorm.data.store.device import check_choice, keep_on_device
     from clnorm.execution.execution import prepare_model
+    from clnorm.execution.kept import keep_frozen
     from clnorm.training.describe import begin_record
     from clnorm.training.fit import build_strategy, check_parts
     from clnorm.training.setup import Setup
@@ -180,6 +181,8 @@ def _prepare(
     prepare_model(model, config.train, execution)
     with ranks.first_ahead():  # which decodes
         store = keep_on_device(open_store(config, table, reporter), config.data.device_cache, device=device)
+        if config.train.keep_frozen:
+            store = keep_frozen(store, model, config, execution=execution, device=device, reporter=reporter)
     _refuse_changed_files(folder, store)
     stream = stream_of(config, table, bad=store.bad)
     setup = Setup(config, model, store, stream, device, reporter, folder.log, execution, augment, ranks)
@@ -242,6 +245,7 @@ def _build_model(
         weights=read_model_weights(
             config.backbone.name, pretrained=start.pretrained, weights=start.weights, input=start.input
         ),
+        unswapped_blocks=config.unswapped_blocks,
     )
     if loaded is not None:
         reporter.note(loaded.summary())

@@ -205,6 +205,7 @@ def build_setup(tiny):
         store = ClipStore.open(table, frames=data.frames, size=data.image_size, keep=data.keep)
         stream = create_stream(table, config.protocol, seed=config.seed, bad={})
         sizes = {"image_size": config.data.image_size, "num_frames": config.data.frames}
+        sizes["unswapped_blocks"] = config.unswapped_blocks
         model = create_model(config.backbone, norm=config.norm, num_classes=stream.num_classes, **sizes)
         augment = create_augmentation(config.data.augment, table.classes)
         execution = execution or Execution()

@@ -15,7 +15,7 @@ FLOORS = [
     ["launch", "submission"],
     ["experiment"],
     ["strategies", "explain", "report"],
-    ["training", "audit", "conformance", "deploy", "figures"],
+    ["training", "audit", "conformance", "deploy", "figures", "citations"],
     ["execution", "streams", "memory", "plasticity", "tables", "loggers"],
     ["data", "models", "results"],
     ["config", "norms", "evaluation", "pages"],
@@ -83,7 +83,9 @@ def test_avalanche_is_for_training_and_strategies(name):
         assert not any(other.split(".")[0] == "avalanche" for other in imports_of(FILES[name]))
 
 
-@pytest.mark.parametrize("name", ["config", "catalogue", "evaluation", "results", "tables", "figures", "streams"])
+@pytest.mark.parametrize(
+    "name", ["config", "catalogue", "evaluation", "results", "tables", "figures", "citations", "streams"]
+)
 def test_rooms_that_know_no_torch_where_they_are_imported(name):
     """At the top of a file, that is: a function that reads a state may import it."""
     for path in sorted((ROOT / name).rglob("*.py")):

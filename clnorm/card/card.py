@@ -1,7 +1,8 @@
 """A card, from a norm's name to all that its page says; runs that are there already are not repeated."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +18,9 @@ from clnorm.card.contents import (
     describe_sites,
     glance,
 )
-from clnorm.card.cost import SHAPES, Cost, Shape, measure_costs
-from clnorm.card.folding import fold_norm
-from clnorm.card.identities import find_identities
+from clnorm.card.cost import SHAPES, Cost, Shape, measure_costs, rehearse
+from clnorm.card.folding import Folding, fold_norm
+from clnorm.card.identities import Identity, find_identities
 from clnorm.card.parts import Card, Part, Picture
 from clnorm.card.runs import describe_runs
 from clnorm.catalogue import NORMS
@@ -56,8 +57,9 @@ def make_card(
 ) -> Card:
     """The card of the norm that the first of some configurations has.
 
-    Contract first, which costs least and finds most; then the runs, those that are finished already loaded; then what
-    is measured by the clock, when the runs no longer disturb it.
+    First what the norm is by itself, which costs least and finds most: a norm that a part of the card cannot be made of
+    is refused before any run. Then the runs, those that are finished already loaded; then what is measured by the
+    clock, when the runs no longer disturb it.
 
     Args:
         configs: of `clnorm.card.runs.create_configs`.
@@ -69,7 +71,8 @@ def make_card(
 
     Raises:
         UserError: a configuration that cannot be run.
-        ClnormError: the norm cannot be built or called, or runs failed; those that are finished are kept.
+        ClnormError: the norm cannot be built, called, compared, exported or timed, or runs failed; those that are
+            finished are kept.
         StoppedError: the process was asked to stop; the same card asked for again goes on.
     """
     reporter, spec = reporter or Reporter(), configs[0].norm
@@ -78,17 +81,17 @@ def make_card(
     if broken := [name for name in _NEEDED if name in report.failed]:
         what = f"the check {broken[0]!r} failed, so that nothing can be measured"
         raise ClnormError(what, where=f"norm {spec.short}", hint=f"see: clnorm norms check {spec.short}")
+    identities, folding = _try_out(configs[0], shapes, reporter)
     records = sweep(configs, launcher=launcher, retries=retries, reporter=reporter, show=show)
     if len(records) < len(configs):
         hint = "give the same command again once they are"
         raise ClnormError(f"{len(configs) - len(records)} runs are not finished", where=configs[0].out, hint=hint)
-    reporter.note("measuring cost and identities")
+    reporter.note("measuring cost")
     versions = read_versions(torch.device("cpu"))
     load = os.getloadavg()[0]
     costs = [cost for shape in shapes for cost in _measure_shape(spec.short, shape)]
     machine = f"{versions['device']}, torch {versions['torch']}, clnorm {versions['clnorm']}"
-    identities = find_identities(_create_subject(spec.short, _CHANNELS))
-    folding, comparisons, made = fold_norm(configs[0]), compare_runs(records), _name_origin(configs, records)
+    comparisons, made = compare_runs(records), _name_origin(configs, records)
     parts = (
         describe_contract(report),
         describe_cost(costs, f"{machine}; load of the machine before it {load:.1f}"),
@@ -98,6 +101,41 @@ def make_card(
     )
     told = glance(report, costs, identities, folding, comparisons)
     return Card(spec.short, spec.entry.summary, told, parts, versions)
+
+
+def _try_out(config: Config, shapes: Sequence[Shape], reporter: Reporter) -> tuple[list[Identity], Folding]:
+    """What the norm is equal to, and what becomes of it in an exported model; and that it can be timed.
+
+    Raises:
+        ClnormError: one of these cannot be told of this norm.
+    """
+    reporter.note("looking for identities")
+    norm = config.norm.short
+    with _refusing(norm, "cannot be compared with others in float64"):
+        identities = find_identities(_create_subject(norm, _CHANNELS))
+    with _refusing(norm, f"cannot be exported in {config.backbone.short}"):
+        folding = fold_norm(config)
+    for shape in shapes:
+        with _refusing(norm, f"cannot be timed on an input of {' x '.join(map(str, shape))}"):
+            rehearse(_create_subject(norm, shape[2]), shape)
+    return identities, folding
+
+
+@contextmanager
+def _refusing(norm: str, what: str) -> Iterator[None]:
+    """A part of the card, whatever it raises of a norm that is not clnorm's being an error of that norm.
+
+    Raises:
+        ClnormError: it is none already.
+    """
+    try:
+        yield
+    except ClnormError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        hint = f"see: clnorm norms check {norm}; --debug shows where"
+        raise ClnormError(f"{what} ({reason})", where=f"norm {norm}", hint=hint) from error
 
 
 def _create_subject(norm: str, channels: int) -> NormUnderTest:

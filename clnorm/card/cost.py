@@ -78,6 +78,12 @@ def measure_costs(
     ]
 
 
+def rehearse(subject: NormUnderTest, shape: Shape) -> None:
+    """Take a norm through all that is timed, once: whatever it raises on an input of this shape is raised now."""
+    for _ in _create_passes(subject, shape)(time.perf_counter):
+        pass
+
+
 def _ratios(
     taken: Mapping[tuple[str, str], list[float]], own: Sequence[float], timed: str, versus: Sequence[str]
 ) -> dict[str, MedianInterval]:

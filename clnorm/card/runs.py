@@ -1,6 +1,7 @@
 """The runs of a card: one norm and the three that it is compared with, on a small synthetic stream, paired by seed."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from clnorm.card.parts import REFERENCES
@@ -8,6 +9,7 @@ from clnorm.catalogue import NORMS
 from clnorm.config.config import Config
 from clnorm.config.load import merge_config
 from clnorm.errors import Mistakes, UserError
+from clnorm.streams.view import describe_stream
 
 FOLDER = "runs/cards"
 """Where the runs of all cards go, so that one norm's references are the next one's."""
@@ -41,7 +43,8 @@ def create_configs(
         overrides: values by dotted key that win over `STREAM`.
 
     Raises:
-        UserError: what the card varies or needs is given, fewer than two seeds, or an illegal configuration.
+        UserError: what the card varies or needs is given, fewer than two seeds, an illegal configuration, a dataset
+            that cannot be listed, or a single experience, after which nothing is forgotten.
     """
     given, mistakes = dict(overrides or {}), Mistakes()
     for key in [*_VARIED, *_NEEDED, "out"]:
@@ -52,12 +55,29 @@ def create_configs(
         mistakes.add(UserError(f"{seeds} seeds have no interval", where="--seeds", legal="2 to 100"))
     mistakes.refuse()
     shared = {**STREAM, **_NEEDED, **given, "out": folder}
-    return [
+    configs = [
         merge_config({}, {**shared, "norm": name, "strategy": strategy, "seed": seed})
         for seed in range(seeds)
         for strategy in STRATEGIES
         for name in list_norms(norm)
     ]
+    _check_experiences(configs[0])
+    return configs
+
+
+def _check_experiences(config: Config) -> None:
+    """Refuse a stream of which a card could say nothing, before anything is run.
+
+    Raises:
+        UserError: it is of one experience, or what it is cannot be told.
+    """
+    root = None if config.data.root is None else Path(config.data.root).expanduser()
+    stream = describe_stream(config.protocol, config.dataset, root, seed=config.seed)
+    if config.train.experiences == 1:
+        raise UserError("1 experience leaves nothing to forget", where="train.experiences", legal="2 or more, or 0")
+    if len(stream.experiences) < 2:
+        what = f"{config.protocol.short} has 1 experience, and a card tells of forgetting and drift"
+        raise UserError(what, where="protocol", hint="choose one of two or more: clnorm list protocols")
 
 
 def describe_runs(configs: Sequence[Config]) -> str:

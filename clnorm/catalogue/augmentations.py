@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import clnorm.catalogue.training_papers as papers
 from clnorm.catalogue.entry import Entry
 from clnorm.catalogue.option import Option
 from clnorm.catalogue.registry import Registry
@@ -32,13 +33,16 @@ def _changes(**defaults: int | float | str) -> dict[str, Option]:
 
 
 AUGMENTATIONS = Registry("augmentation", plural="augmentations")
-AUGMENTATIONS.add(Entry("none", "clnorm.data.augment.presets:leave", "every clip as it is"))
+AUGMENTATIONS.add(
+    Entry("none", "clnorm.data.augment.presets:leave", "every clip as it is", unpublished="it does nothing")
+)
 AUGMENTATIONS.add(
     Entry(
         "light",
         "clnorm.data.augment.presets:light",
         "flip, crop, contrast, saturation and brightness",
         _changes(min_scale=0.6, stretch=1.15, contrast=0.3, saturation=0.3, brightness=0.3),
+        unpublished="flips, crops and colours are usual in the field, and of no one paper",
     )
 )
 AUGMENTATIONS.add(
@@ -58,5 +62,6 @@ AUGMENTATIONS.add(
             erase=0.3,
             operations=3,
         ),
+        papers=(papers.RANDAUGMENT,),
     )
 )

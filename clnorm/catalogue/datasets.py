@@ -24,6 +24,7 @@ DATASETS.add(
             "variant": Option(0, "seed of the generator", low=0),
         },
         title="synthetic videos",
+        unpublished="clnorm makes the videos",
     )
 )
 DATASETS.add(
@@ -75,5 +76,6 @@ DATASETS.add(
             "split_seed": Option("auto", "draws that split; auto = 0", kind=int, words=("auto",), low=0),
             **_TAIL,
         },
+        unpublished="these are videos of your own: cite where they come from",
     )
 )

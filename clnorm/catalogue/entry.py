@@ -27,6 +27,7 @@ class Entry:
         lacks: options of its kind that it does not have, each with the reason.
         title: its name in papers; `{option}` in it stands for that option's value, and `{word}` for a member's word.
         papers: where it comes from.
+        unpublished: why there is none, of a built-in without papers.
         recipe: dotted keys of a configuration that have other defaults with it, and these.
         fixed: those of them that can have no other value, each with the reason.
         caption: what a table's caption must say of it; `{option}` as in `title`.
@@ -42,6 +43,7 @@ class Entry:
     lacks: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
     papers: tuple[Reference, ...] = ()
+    unpublished: str = ""
     recipe: Mapping[str, Value] = field(default_factory=dict)
     fixed: Mapping[str, str] = field(default_factory=dict)
     caption: str = ""

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import clnorm.catalogue.training_papers as papers
 from clnorm.catalogue.entry import Entry
 from clnorm.catalogue.option import Option
 from clnorm.catalogue.registry import Registry
@@ -23,13 +24,36 @@ IMBALANCE = Registry(
 _BETA = Option(
     0.999, "of the effective number of clips; 0 weighs all alike, 1 by inverse frequency", low=0.0, high=0.999999
 )
-for _name, _target, _what, _options in (
+_UNPUBLISHED = {
+    "none": "it does nothing",
+    "oversample": "oversampling is usual in the field, and of no one paper",
+    "undersample": "undersampling is usual in the field, and of no one paper",
+}
+for _name, _target, _what, _options, *_papers in (
     ("none", "base:Balancing", "every clip once an epoch, plain cross-entropy", {}),
     ("oversample", "base:oversample", "every class as often as the experience's largest: longer epochs", {}),
     ("undersample", "base:undersample", "every class as often as the experience's smallest: shorter epochs", {}),
-    ("balanced", "base:balanced", "every class equally often, in epochs of the usual length", {}),
-    ("sqrt", "base:sqrt", "every class by the square root of its clips, in epochs of the usual length", {}),
-    ("class_balanced", "losses:ClassBalanced", "loss weighted by the effective number", {"beta": _BETA}),
+    (
+        "balanced",
+        "base:balanced",
+        "every class equally often, in epochs of the usual length",
+        {},
+        papers.DECOUPLING,
+    ),
+    (
+        "sqrt",
+        "base:sqrt",
+        "every class by the square root of its clips, in epochs of the usual length",
+        {},
+        papers.DECOUPLING,
+    ),
+    (
+        "class_balanced",
+        "losses:ClassBalanced",
+        "loss weighted by the effective number",
+        {"beta": _BETA},
+        papers.CLASS_BALANCED,
+    ),
     (
         "logit_adjustment",
         "losses:LogitAdjustment",
@@ -39,12 +63,15 @@ for _name, _target, _what, _options in (
                 1.0, "weight of the log prior; 0 is plain cross-entropy of the classes in the batches", low=0.0
             )
         },
+        papers.LOGIT_ADJUSTMENT,
+        papers.BALANCED_SOFTMAX,
     ),
     (
         "focal",
         "losses:Focal",
         "focal loss: clips that are right already count less",
         {"gamma": Option(2.0, "how much less; 0 is plain cross-entropy", low=0.0)},
+        papers.FOCAL,
     ),
     (
         "ldam",
@@ -56,6 +83,7 @@ for _name, _target, _what, _options in (
             "defer": Option(0.8, "share of an experience's epochs before classes weigh; 1 is never", low=0.0, high=1.0),
             "beta": replace(_BETA, default=0.9999),
         },
+        papers.LDAM,
     ),
     (
         "feature_smote",
@@ -65,6 +93,17 @@ for _name, _target, _what, _options in (
             "k": Option(5, "neighbours from other sources to choose from", low=1),
             "l2": Option(0.001, "penalty of the regression on standardized features", low=1e-6),
         },
+        papers.SMOTE,
+        papers.DECOUPLING,
     ),
 ):
-    IMBALANCE.add(Entry(_name, f"clnorm.training.imbalance.{_target}", _what, _options))
+    IMBALANCE.add(
+        Entry(
+            _name,
+            f"clnorm.training.imbalance.{_target}",
+            _what,
+            _options,
+            papers=tuple(_papers),
+            unpublished=_UNPUBLISHED.get(_name, ""),
+        )
+    )

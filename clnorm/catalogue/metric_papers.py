@@ -1,18 +1,12 @@
 """The papers that metrics come from, by how a metric's source names them."""
 
-from clnorm.catalogue.papers import GEM, TCD, VCLIMB
+from clnorm.catalogue.papers import GEM, ICARL, NCM, TCD, VCLIMB
 from clnorm.catalogue.reference import Reference
 
 _CVPR = "IEEE/CVF Conference on Computer Vision and Pattern Recognition"
 _PAPERS = {
     "Lopez-Paz and Ranzato 2017": GEM,
-    "Rebuffi et al. 2017": Reference(
-        "rebuffi2017icarl",
-        "Rebuffi, Sylvestre-Alvise and Kolesnikov, Alexander and Sperl, Georg and Lampert, Christoph H.",
-        "iCaRL: Incremental Classifier and Representation Learning",
-        "IEEE Conference on Computer Vision and Pattern Recognition",
-        2017,
-    ),
+    "Rebuffi et al. 2017": ICARL,
     "Chaudhry et al. 2018": Reference(
         "chaudhry2018riemannian",
         "Chaudhry, Arslan and Dokania, Puneet K. and Ajanthan, Thalaiyasingam and Torr, Philip H. S.",
@@ -80,14 +74,7 @@ _PAPERS = {
         2023,
         kind="article",
     ),
-    "Mensink et al. 2013": Reference(
-        "mensink2013distance",
-        "Mensink, Thomas and Verbeek, Jakob and Perronnin, Florent and Csurka, Gabriela",
-        "Distance-Based Image Classification: Generalizing to New Classes at Near-Zero Cost",
-        "IEEE Transactions on Pattern Analysis and Machine Intelligence",
-        2013,
-        kind="article",
-    ),
+    "Mensink et al. 2013": NCM,
     "Davari et al. 2022": Reference(
         "davari2022probing",
         "Davari, MohammadReza and Asadi, Nader and Mudur, Sudhir and Aljundi, Rahaf and Belilovsky, Eugene",

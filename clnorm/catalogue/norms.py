@@ -266,5 +266,6 @@ for _name, _title, _target, _what, _options, _paper in (
             lacks=_list_lacking(_options),
             title=_title,
             papers=(_paper,) if _paper else (),
+            unpublished="" if _paper else "it does nothing",
         )
     )

@@ -265,3 +265,12 @@ VIT = Reference(
     "International Conference on Learning Representations",
     2021,
 )
+REPLAY = Reference(
+    "chaudhry2019tiny",
+    "Chaudhry, Arslan and Rohrbach, Marcus and Elhoseiny, Mohamed and Ajanthan, Thalaiyasingam and "
+    "Dokania, Puneet K. and Torr, Philip H. S. and Ranzato, Marc'Aurelio",
+    "On Tiny Episodic Memories in Continual Learning",
+    "arXiv preprint arXiv:1902.10486",
+    2019,
+    kind="article",
+)

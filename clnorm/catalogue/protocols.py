@@ -30,6 +30,7 @@ PROTOCOLS.add(
         "clnorm.streams.protocols:even",
         "equal experiences (the last ones one class larger), order drawn from the seed",
         {"experiences": _experiences(), **_orders()},
+        unpublished="equal experiences are usual in the field, and of no one paper",
     )
 )
 PROTOCOLS.add(
@@ -142,5 +143,6 @@ PROTOCOLS.add(
         "the experiences of a file of one's own",
         {"file": Option(None, "YAML or text: the class names of an experience in a line", kind=str, file=True)},
         title="the classes of {file}",
+        unpublished="the file is your own: cite where its experiences come from",
     )
 )

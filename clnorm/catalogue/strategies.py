@@ -30,6 +30,7 @@ STRATEGIES.add(
         "clnorm.strategies.baselines:naive",
         "fine-tuning on each experience: the lower bound",
         title="Naive",
+        unpublished="fine-tuning is the baseline of the field, and of no one paper",
     )
 )
 STRATEGIES.add(
@@ -39,6 +40,7 @@ STRATEGIES.add(
         "class-balanced memory of clips, in a batch of constant total size",
         _MEMORY,
         title="Replay ({per_class} a class)",
+        papers=(papers.REPLAY,),
     )
 )
 STRATEGIES.add(
@@ -172,6 +174,7 @@ for _entry in (
         "clnorm.strategies.cumulative:cumulative",
         "each experience with all clips of those before it",
         title="Cumulative",
+        unpublished="training on all clips so far is a baseline of the field, and of no one paper",
     ),
     Entry(
         "gdumb",
@@ -220,5 +223,6 @@ STRATEGIES.add(
         "clnorm.strategies.baselines:joint",
         "all experiences at once: the upper bound",
         title="Joint",
+        unpublished="joint training is the baseline of the field, and of no one paper",
     )
 )

@@ -5,6 +5,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from clnorm.catalogue import LAUNCHERS
 from clnorm.cli.flags import Verbs, add_estimate, add_set, merge_flags
 from clnorm.cli.output import check_fits, print_text
 from clnorm.cli.show.estimate import is_affordable
@@ -36,7 +37,7 @@ def _card(options: argparse.Namespace) -> None:
     from clnorm.cli.show.sweep import show_status
     from clnorm.console import ConsoleReporter, LiveView
 
-    out = Path(options.out).expanduser()
+    out, launcher = Path(options.out).expanduser(), str(LAUNCHERS.parse(options.launcher, where="--launcher"))
     check_out(out)
     configs = create_configs(options.norm, folder=options.runs, seeds=options.seeds, overrides=merge_flags(options, ()))
     check_fits(configs)
@@ -46,6 +47,6 @@ def _card(options: argparse.Namespace) -> None:
         from clnorm.card.card import make_card
 
         show = partial(show_status, view)
-        card = make_card(configs, launcher=options.launcher, retries=options.retries, reporter=reporter, show=show)
+        card = make_card(configs, launcher=launcher, retries=options.retries, reporter=reporter, show=show)
     write_card(card, out)
     print_text(f"wrote {out}")

@@ -2,12 +2,12 @@
 
 import argparse
 import shutil
-from importlib.util import cache_from_source
+from importlib.util import cache_from_source, find_spec
 from pathlib import Path
 
 from clnorm.cli.flags import Verbs
 from clnorm.cli.output import print_text
-from clnorm.environment import PACKAGES, package_version
+from clnorm.environment import ANALYSIS, PACKAGES, TRAINING, explain_missing, package_version
 from clnorm.errors import ClnormError
 
 
@@ -29,24 +29,27 @@ def examine() -> tuple[str, ClnormError | None]:
     Raises:
         UserError: the cache cannot be written.
     """
-    import torch
-
     from clnorm.files import cache_dir
 
     cache = cache_dir()
+    lines = [(package, package_version(package)) for package in PACKAGES]
+    absent = [module for module in (*TRAINING, *ANALYSIS) if find_spec(module) is None]
+    found, failure = ([], explain_missing(absent[0], where="clnorm")) if absent else _try_parts()
+    lines += [*found, ("cache", f"{cache} ({shutil.disk_usage(cache).free / 1e9:.0f} GB free)")]
+    return "\n".join(f"{name:<16}{value}" for name, value in lines), failure
+
+
+def _try_parts() -> tuple[list[tuple[str, str]], ClnormError | None]:
+    """What works, by name, and the failure of what does not."""
+    import torch
+
     try:
         video, failure = _try_video(), None
     except ClnormError as error:
         video, failure = "does not work", error
-    lines = [(package, package_version(package)) for package in PACKAGES]
-    lines += [
-        ("FFmpeg", video),
-        ("GPU", torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none; runs use the CPU"),
-        ("CPU threads", str(torch.get_num_threads())),
-        ("bytecode", _find_bytecode()),
-        ("cache", f"{cache} ({shutil.disk_usage(cache).free / 1e9:.0f} GB free)"),
-    ]
-    return "\n".join(f"{name:<16}{value}" for name, value in lines), failure
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none; runs use the CPU"
+    lines = [("FFmpeg", video), ("GPU", gpu), ("CPU threads", str(torch.get_num_threads()))]
+    return [*lines, ("bytecode", _find_bytecode())], failure
 
 
 def _find_bytecode() -> str:

@@ -23,6 +23,7 @@ from clnorm.cli.norms import add_norms
 from clnorm.cli.output import print_note
 from clnorm.cli.parsing import Parser
 from clnorm.cli.protocol import add_protocol
+from clnorm.cli.results.cite import add_cite
 from clnorm.cli.results.explain import add_explain
 from clnorm.cli.results.leaderboard import add_leaderboard
 from clnorm.cli.results.metrics import add_metrics
@@ -34,6 +35,7 @@ from clnorm.cli.run import add_run
 from clnorm.cli.sweep import add_sweep
 from clnorm.cli.time import add_time
 from clnorm.cli.tune import add_tune
+from clnorm.environment import explain_missing
 from clnorm.errors import ClnormError, SeveralMistakesError, UserError
 from clnorm.ranks import read_place
 
@@ -54,8 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
     if not sys.flags.safe_path and "" not in sys.path:
         sys.path.insert(0, "")  # the current folder, where a user's own modules lie, as `python -m` does
+    command = "clnorm"
     try:
         options = _parser().parse_args(given)
+        command = options.command
         _check_alone(options)
         options.verb(options)
     except KeyboardInterrupt:
@@ -70,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = error.errors if isinstance(error, SeveralMistakesError) else [error]
         return _fail(*map(str, found), code=error.exit_code, debug=debug)
     except Exception as error:  # noqa: BLE001 - whatever it is, the user gets a line
-        text, code = _describe(error)
+        text, code = _describe(error, command)
         return _fail(text, code=code, debug=debug)
     return 0
 
@@ -94,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     add_sweep(verbs, common)
     add_tune(verbs, common)
     add_table(verbs, common)
+    add_cite(verbs, common)
     add_plot(verbs, common)
     add_report(verbs, common)
     add_leaderboard(verbs, common)
@@ -125,8 +130,10 @@ def _check_alone(options: argparse.Namespace) -> None:
         raise UserError(what, where="torchrun", legal="clnorm run", hint="give the command without torchrun")
 
 
-def _describe(error: Exception) -> tuple[str, int]:
+def _describe(error: Exception, command: str) -> tuple[str, int]:
     """The message and the exit code of an error that no part of clnorm raised on purpose."""
+    if isinstance(error, ModuleNotFoundError) and (lack := explain_missing(error.name or "", where=command)):
+        return str(lack), lack.exit_code
     if isinstance(error, OSError) and error.filename is not None:
         # Such as a name that is too long, which no single reader of files needs to know of.
         if error.errno == errno.ENAMETOOLONG:

@@ -23,10 +23,11 @@ class _Once(argparse._StoreAction):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are a `UserError`, with the nearest flag or key."""
+    """An argument parser whose errors are a `UserError`, with the nearest flag or key; `command` is what is called."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.set_defaults(command=self.prog)
         for name in (None, "store"):
             self.register("action", name, _Once)
 

@@ -85,6 +85,8 @@ class Config(Section):
                 mistakes.add(error, leave_out=None if known else ContradictionError)
         with mistakes.collected():
             self._check_fixed()
+        with mistakes.collected():
+            self._check_frozen()
         mistakes.refuse()
 
     def _recipe(self, section: str) -> dict[str, Any]:
@@ -105,6 +107,21 @@ class Config(Section):
                 what = f"{value} does not fit protocol {entry.name}: {reason}"
                 hint = f"leave {key} out, or choose another protocol: clnorm list protocols"
                 raise ContradictionError(what, where=key, legal=str(entry.recipe[key]), hint=hint)
+
+    def _check_frozen(self) -> None:
+        """Refuse what is said of frozen blocks where there are none."""
+        if not isinstance(self.train, TrainConfig) or not isinstance(self.model, ModelConfig):
+            return
+        said = {"model.swap": self.model.swap == "trained", "train.keep_frozen": self.train.keep_frozen}
+        for key, given in said.items():
+            if given and not self.train.freeze_blocks:
+                what = "it does nothing with train.freeze_blocks=0"
+                raise ContradictionError(what, where=key, hint="set train.freeze_blocks, or leave it out")
+
+    @property
+    def unswapped_blocks(self) -> int:
+        """The first blocks whose norms, with those before them, stay the backbone's own."""
+        return self.train.freeze_blocks if self.model.swap == "trained" else 0
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain values; names in full, with every option."""

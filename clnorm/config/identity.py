@@ -52,7 +52,9 @@ _ADDED: dict[str, dict[str, Any]] = {
 
 # Keys of sections that came after runs were kept, likewise.
 _ADDED_KEYS: dict[str, Any] = {
+    "model.swap": "all",
     "train.forward": "joint",
+    "train.keep_frozen": False,
     "data.validation": 0.0,
     "train.experiences": 0,
     "train.balanced_epochs": 0,

@@ -77,6 +77,12 @@ class ModelConfig(Section):
         words=("auto", "half", "imagenet"),
     )
     calibrate: bool = value_field(False, "estimate the norms' running statistics on training clips before training")
+    swap: str = value_field(
+        "all",
+        "norm sites that get the norm: all, or those of blocks that train, where train.freeze_blocks leaves the first "
+        "ones the backbone's own",
+        words=("all", "trained"),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +110,9 @@ class TrainConfig(Section):
         1.0, "learning rate of a block over that of the block after it", low=0.0, high=1.0, pretrained=0.75
     )
     freeze_blocks: int = value_field(0, "first blocks, with all before them, that do not train", low=0)
+    keep_frozen: bool = value_field(
+        False, "compute what frozen blocks make of each clip once, and keep it in the cache for all runs alike"
+    )
     weight_decay: float = value_field(0.05, "AdamW's weight decay, not on norms, biases and scalars", low=0.0)
     grad_clip: float = value_field(1.0, "most that the gradient's norm may be; 0 leaves it", low=0.0)
     warmup: float = value_field(0.1, "share of an experience's steps with rising learning rate", low=0.0, high=1.0)

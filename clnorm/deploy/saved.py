@@ -48,6 +48,7 @@ class ModelInfo:
         group_norms: see `clnorm.deploy.simplify.Simplification`; empty for a model as it was trained.
         folded: likewise.
         random_features: of the head, where it is on random ones.
+        unswapped_blocks: first blocks whose norms, with those before them, are the backbone's own.
         version: of clnorm.
         schema: version of this layout.
     """
@@ -63,6 +64,7 @@ class ModelInfo:
     group_norms: dict[str, str] = field(default_factory=dict)
     folded: dict[str, str] = field(default_factory=dict)
     random_features: int = 0
+    unswapped_blocks: int = 0
     version: str = __version__
     schema: int = SCHEMA
 
@@ -99,6 +101,7 @@ def describe_model(config: Config, *, classes: Sequence[str], order: Iterable[in
         num_frames=config.data.frames,
         keep=config.data.keep,
         precision=precision,
+        unswapped_blocks=config.unswapped_blocks,
         sources={kind: source for kind in _REGISTRIES if (source := getattr(config, kind).entry.source)},
     )
 
@@ -155,6 +158,7 @@ def _build(info: ModelInfo, path: Path, allowed: frozenset[str]) -> nn.Module:
             num_classes=len(info.classes),
             image_size=info.image_size,
             num_frames=info.num_frames,
+            unswapped_blocks=info.unswapped_blocks,
         )
         if info.random_features:
             use_random_features(model, info.random_features)

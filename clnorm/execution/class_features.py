@@ -51,6 +51,7 @@ def measure_class_similarity(
         weights=read_model_weights(
             config.backbone.name, pretrained=start.pretrained, weights=start.weights, input=start.input
         ),
+        unswapped_blocks=config.unswapped_blocks,
     )
     if not hasattr(model, "forward_features"):
         what, hint = "it names no features", "give it a method forward_features"

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 def pixels_to_input(clips: Tensor) -> Tensor:
-    """Pixels (B, T, 3, H, W), uint8, as a model's input: float32 in [-1, 1]."""
-    return clips.float().mul_(2 / 255).sub_(1)
+    """Pixels (B, T, 3, H, W), uint8, as a model's input: float32 in [-1, 1]; what is no pixels is an input already."""
+    return clips if clips.is_floating_point() else clips.float().mul_(2 / 255).sub_(1)
 
 
 def split_batches(ids: np.ndarray, size: int) -> list[np.ndarray]:

@@ -4,10 +4,12 @@ import statistics
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from clnorm.config.config import Config
 from clnorm.data.augment.presets import create_augmentation
@@ -19,6 +21,7 @@ from clnorm.execution.execution import choose_execution, prepare_model
 from clnorm.execution.inputs import compute_outputs
 from clnorm.execution.precision import resolve_device
 from clnorm.models.create import create_model
+from clnorm.norms.context import in_evaluation
 from clnorm.progress import Reporter
 from clnorm.streams.stream import ClipStream, stream_of
 from clnorm.training.fit import build_strategy
@@ -54,14 +57,21 @@ class Probe:
 
 
 class Noise:
-    """Pixels that no clip has, of a store's form."""
+    """Pixels that no clip has, of a store's form.
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    Args:
+        size: height and width of a frame.
+        tokens: (1, T, N, C) what frozen blocks make of such pixels, where that is kept and takes their place.
+    """
+
+    def __init__(self, size: int, tokens: torch.Tensor | None = None) -> None:
+        self._tokens = tokens
         self._drawn = torch.randint(256, (1, 1, 3, size, size), dtype=torch.uint8, generator=torch.Generator())
 
     def take(self, clips: Frames, shown: Frames) -> torch.Tensor:
-        return self._drawn.expand(*shown.shape, 3, self._size, self._size).contiguous()
+        if self._tokens is not None:
+            return self._tokens.expand(len(clips), *self._tokens.shape[1:]).contiguous()
+        return self._drawn.expand(*shown.shape, *self._drawn.shape[2:]).contiguous()
 
 
 def probe(config: Config, table: ClipTable, *, seconds: float) -> Probe:
@@ -110,12 +120,18 @@ def create_strategy(config: Config, table: ClipTable) -> ClipStrategy:
     size, frames = config.data.image_size, config.data.frames
     config = replace(config, train=replace(config.train, epochs=1, balanced_epochs=0))
     model = create_model(
-        config.backbone, norm=config.norm, num_classes=len(table.classes), image_size=size, num_frames=frames
+        config.backbone,
+        norm=config.norm,
+        num_classes=len(table.classes),
+        image_size=size,
+        num_frames=frames,
+        unswapped_blocks=config.unswapped_blocks,
     )
     execution = choose_execution(model, config.train, device)
     prepare_model(model, config.train, execution)
     info = pd.DataFrame({"kept": np.full(len(table), 4 * frames), "reason": "", "sha256": ""})
-    store = ClipStore(Path(), info, frames, size, Noise(size))
+    tokens = _pass_frozen(model, config) if config.train.keep_frozen else None
+    store = ClipStore(Path(), info, frames, size, Noise(size, tokens))
     stream = stream_of(config, table)
     setup = Setup(
         config,
@@ -129,6 +145,15 @@ def create_strategy(config: Config, table: ClipTable) -> ClipStrategy:
         create_augmentation(config.data.augment, table.classes),
     )
     return build_strategy(setup)
+
+
+@torch.no_grad()
+def _pass_frozen(model: nn.Module, config: Config) -> torch.Tensor:
+    """What the frozen blocks make of a clip of nothing: (1, T, N, C)."""
+    clip = torch.zeros(1, config.data.frames, 3, config.data.image_size, config.data.image_size)
+    model.kept_blocks = config.train.freeze_blocks  # type: ignore[assignment]  # before a method copies the model
+    with in_evaluation(model):
+        return cast(torch.Tensor, cast(Any, model).forward_first(clip, config.train.freeze_blocks))
 
 
 def _shorten(stream: ClipStream, count: int) -> ClipStream:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+from clnorm.environment import explain_missing
 from clnorm.errors import ClnormError, UserError
 from clnorm.experiment import run
 from clnorm.launch.notes import Failures, Telling
@@ -31,6 +32,7 @@ def work(cells: Sequence[Cell], *, retries: int = 1, reporter: Reporter | None =
 
     Raises:
         FailedCellsError: some failed, with what each one's error is.
+        ModuleNotFoundError: a package that runs need is not installed here; no cell counts as failed.
         StoppedError: the process was asked to stop; the run at work keeps its state.
     """
     if not cells:
@@ -81,7 +83,9 @@ def _run_cell(cell: Cell, failures: Failures, telling: Telling, *, is_told: bool
         return False
     except StoppedError:
         raise
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and explain_missing(error.name or "", where="worker"):
+            raise  # it is this machine that no cell can run on
         # Whatever it is, the other cells do not depend on it.
         text = str(error) if isinstance(error, ClnormError) else f"{type(error).__name__}: {error}"
         failures.add(cell.run, text, is_mistake=isinstance(error, UserError))

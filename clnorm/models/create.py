@@ -7,6 +7,7 @@ from torch import nn
 
 from clnorm.catalogue import BACKBONES
 from clnorm.catalogue.registry import Spec
+from clnorm.models.blocks import find_first
 from clnorm.models.pretrained import WeightsReport, load_pretrained
 from clnorm.models.weights import Weights, read_model_weights
 from clnorm.norms.sites.report import SwapReport
@@ -25,6 +26,7 @@ def create_model(
     pretrained: bool = False,
     weights: str | Path | None = None,
     input: str = "auto",  # noqa: A002
+    unswapped_blocks: int = 0,
 ) -> nn.Module:
     """A backbone with its norms swapped, as a plain module.
 
@@ -38,6 +40,7 @@ def create_model(
         pretrained: start from the backbone's ImageNet weights, of timm's hub.
         weights: start from the weights in this file.
         input: the mean and std that the weights want: `auto`, `half` or `imagenet`, as in `read_weights`.
+        unswapped_blocks: first blocks whose norms, with those before them, stay the backbone's own.
 
     Returns:
         A module from clips (B, T, 3, H, W), floats in [-1, 1], to logits (B, num_classes).
@@ -56,6 +59,7 @@ def create_model(
         num_frames=num_frames,
         seed=seed,
         weights=read_model_weights(spec.name, pretrained=pretrained, weights=weights, input=input),
+        unswapped_blocks=unswapped_blocks,
     )
     return model
 
@@ -69,6 +73,7 @@ def create_model_with_report(
     num_frames: int,
     seed: int,
     weights: Weights | None = None,
+    unswapped_blocks: int = 0,
 ) -> tuple[nn.Module, SwapReport, WeightsReport | None]:
     """As `create_model`, from weights that were read before, with the reports on the swap and on these weights."""
     spec = BACKBONES.parse(backbone)
@@ -81,4 +86,5 @@ def create_model_with_report(
         # Before the swap, which then carries the pretrained affine maps and reports it.
         report = load_pretrained(model, weights) if weights is not None else None
         torch.default_generator.manual_seed(derive_seed(seed, "norm weights"))
-        return model, swap_norms(model, norm), report
+        leave = find_first(model, unswapped_blocks, option="train.freeze_blocks")
+        return model, swap_norms(model, norm, leave=leave), report

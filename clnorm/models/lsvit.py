@@ -82,6 +82,9 @@ class VideoViT(nn.Module):
         ffn_bn: whether each MLP has a Batch Normalization of its own, which is no norm site (`FFNBN`).
         smif: where `lsvit_signed` has the motion of neighbouring frames: in the `pixels` of each, or in `frames`.
 
+    Attributes:
+        kept_blocks: how many first blocks clips have passed already where they come as tokens (B, T, N, C).
+
     Raises:
         UserError: an image size that the patch size does not divide, motion frames of an odd number of frames, or a
             variant that there is not, or not with this `smif`.
@@ -144,6 +147,7 @@ class VideoViT(nn.Module):
             for rate in rates
         )
         # What pretrained weights do not have, beside the motion modules and the head.
+        self.kept_blocks = 0
         self.added_tensors = tuple(name for name in self.blocks.state_dict(prefix="blocks.") if ".mlp.bn." in name)
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.head = nn.Linear(self._streams * width, num_classes)
@@ -157,15 +161,24 @@ class VideoViT(nn.Module):
     def forward_features(self, clips: Tensor) -> Tensor:
         """Clips (B, T, 3, H, W) to features (B, C), or (B, 2C) of motion frames, too.
 
-        They are what the head and nearest-mean classifiers see.
+        They are what the head and nearest-mean classifiers see. With `kept_blocks`, what `forward_first` made of clips
+        may take their place.
         """
-        require_clips(clips, self.input_shape)
-        tokens = self._embed(self.smif(clips))
-        for block in self.blocks:
+        kept = self.kept_blocks
+        tokens = clips if kept and clips.ndim == 4 else self.forward_first(clips, kept)
+        for block in self.blocks[kept:]:
             tokens = block(tokens)
         # Every token passes the norm, although the class tokens alone are read: batch statistics are those of a site.
         features: Tensor = self.norm(tokens)[:, :, 0].unflatten(1, (self._streams, -1)).mean(dim=2).flatten(1)
         return features
+
+    def forward_first(self, clips: Tensor, count: int) -> Tensor:
+        """Clips (B, T, 3, H, W) to tokens (B, T, 1 + HW/p^2, C), as they are after the first `count` blocks."""
+        require_clips(clips, self.input_shape)
+        tokens = self._embed(self.smif(clips))
+        for block in self.blocks[:count]:
+            tokens = block(tokens)
+        return tokens
 
     def _embed(self, clips: Tensor) -> Tensor:
         """Clips (B, T, 3, H, W) to tokens (B, T, 1 + HW/p^2, C): class token and patches, each with its position."""

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 from importlib.resources import files
 from pathlib import Path
 
@@ -63,12 +64,16 @@ def check_place(path: Path) -> None:
     """Refuse a place for a page before it is made.
 
     Raises:
-        UserError: its folder does not exist, or it is one itself.
+        UserError: its folder does not exist or cannot be written, or it is a folder itself, or a device.
     """
     if not path.parent.is_dir():
         raise UserError("there is no such folder", where=str(path.parent), hint="make it, or choose another --out")
     if path.is_dir():
         raise UserError("is a folder", where=str(path), hint=f"name a file, such as --out {path / 'report.html'}")
+    if path.exists() and not path.is_file():
+        raise UserError("is no regular file, and is not replaced", where=str(path), hint="name another file")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UserError("cannot be written", where=str(path.parent), hint="choose another --out")
 
 
 def _show(value: object) -> object:

@@ -181,6 +181,7 @@ def _experiment(record: RunRecord) -> dict[str, Any]:
         # Older versions had no others.
         "imbalance": flat.get("train.imbalance", "none"),
         "fine_tuning": f"{epochs} epoch{'s' * (epochs != 1)}" if epochs else "none",
+        "frozen": _explain_frozen(flat),
         "forward": flat.get("train.forward", "joint"),
         "eval.views": flat.get("eval.views", 1),
         "train.experiences": flat.get("train.experiences", 0),
@@ -198,6 +199,14 @@ def _sizes(record: RunRecord) -> str:
         told.append(f"the same {len(experience)}" if experience == before else str(len(experience)))
         before = experience
     return ", ".join(told)
+
+
+def _explain_frozen(flat: Mapping[str, Any]) -> str:
+    """The blocks that do not train, and whether they have the norm, in words."""
+    if not (count := flat.get("train.freeze_blocks", 0)):
+        return "none"
+    blocks = f"the first {count} blocks" if count > 1 else "the first block"
+    return blocks if flat.get("model.swap", "all") == "all" else f"{blocks} with the backbone's own norms"
 
 
 def _explain_tuning(tuning: Mapping[str, Any]) -> str:

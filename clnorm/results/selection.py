@@ -23,6 +23,7 @@ EXPERIMENT = (
     "train.batch_size",
     "imbalance",
     "fine_tuning",
+    "frozen",
     "forward",
     "eval.views",
     "train.experiences",

@@ -10,8 +10,9 @@ from clnorm.config.tuned import SECTION, options_of
 from clnorm.evaluation.metrics import Metric
 from clnorm.evaluation.stats import FEWEST, LEVEL
 from clnorm.results.record import NOTES, UNKNOWN
+from clnorm.tables.cell import SIGNIFICANT
 from clnorm.tables.dialects import MISSING, Dialect, write_name, write_versus
-from clnorm.tables.grid import SIGNIFICANT, Grid, Stream
+from clnorm.tables.grid import Grid, Stream
 from clnorm.tables.names import plural
 from clnorm.tables.reported import explain_reported
 
@@ -23,6 +24,7 @@ _TRAINED = {
     "data.augment": "augmentation {}",
     "data.mix": "mix {}",
     "imbalance": "{} against unequal classes",
+    "frozen": "{} frozen",
     "fine_tuning": "{} of class-balanced fine-tuning on the memory",
 }
 _FORWARD = {
@@ -49,6 +51,7 @@ def write_caption(grid: Grid, dialect: Dialect) -> str:
         f"{MISSING}: undefined, or without a finished run for every seed" if _has_gap(grid) else "",
         *(f"{label}: {dialect.escape(NOTES[label])}" for label in grid.labels),
         _explain_versus(grid, dialect, level=level),
+        _explain_effect(grid, dialect),
         f"{dialect.R} is the accuracy on experience j after experience t, T the last",
         *(f"{dialect.definition(metric)} ({_cite(grid, metric, dialect)})" for metric in grid.metrics),
     ]
@@ -214,6 +217,20 @@ def _explain_versus(grid: Grid, dialect: Dialect, *, level: str) -> str:
     if any(cell.difference is not None and math.isnan(cell.difference.p) for cell in grid.cells.values()):
         said.append("a difference that is the same in every pair cannot be tested, and has no star")
     return "; ".join(said)
+
+
+def _explain_effect(grid: Grid, dialect: Dialect) -> str:
+    """What an effect size is, where the table has some."""
+    if not grid.effect:
+        return ""
+    formula = dialect.number("1 - 3 / (4n - 5)")
+    said = (
+        f"{dialect.number('g')}: Hedges' g of these differences, their mean over their standard deviation, times "
+        f"{formula} for n pairs (Hedges 1981; Lakens 2013)"
+    )
+    if any(cell.effect is not None and math.isnan(cell.effect) for cell in grid.cells.values()):
+        said += f"; it is undefined ({MISSING}) for a difference that is the same in every pair"
+    return said
 
 
 def _has_gap(grid: Grid) -> bool:

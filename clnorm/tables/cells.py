@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 
+from clnorm.tables.cell import Cell
 from clnorm.tables.dialects import (
     Dialect,
-    write_difference,
+    list_compared,
+    write_compared,
     write_heading,
     write_mean,
     write_name,
     write_reported,
-    write_versus,
 )
-from clnorm.tables.grid import Cell, Grid
+from clnorm.tables.grid import Grid
 
 
 def list_rows(grid: Grid, dialect: Dialect, *, cited: bool = False) -> list[list[str]]:
@@ -27,8 +28,7 @@ def write_cells(grid: Grid, row: str, dialect: Dialect) -> Iterator[str]:
     """The cells of a row, with its differences where the table has some."""
     for cell in row_of(grid, row):
         yield write_mean(cell, dialect)
-        if grid.versus is not None:
-            yield "" if row == grid.versus else write_difference(cell, dialect)
+        yield from write_compared(grid, row, cell, dialect)
 
 
 def row_of(grid: Grid, row: str) -> list[Cell]:
@@ -44,9 +44,7 @@ def list_headings(grid: Grid, dialect: Dialect) -> list[str]:
     """The heads of the columns within a group."""
     headings = []
     for metric in grid.metrics:
-        headings.append(write_heading(metric, dialect))
-        if grid.versus is not None:
-            headings.append(write_versus(grid, dialect))
+        headings += [write_heading(metric, dialect), *list_compared(grid, dialect)]
     return headings
 
 
@@ -56,5 +54,4 @@ def _write_reported_row(grid: Grid, name: tuple[str, str], dialect: Dialect) -> 
     for column in grid.columns:
         for metric in grid.metrics:
             yield write_reported(grid.reported.get((name, column, metric.key)), dialect)
-            if grid.versus is not None:
-                yield ""
+            yield from ("" for _ in list_compared(grid, dialect))

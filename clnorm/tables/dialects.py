@@ -12,7 +12,8 @@ from clnorm.evaluation.metrics import Metric
 from clnorm.evaluation.stats import FEWEST
 from clnorm.results.percent import percent
 from clnorm.results.published import Published
-from clnorm.tables.grid import SIGNIFICANT, Cell, Grid
+from clnorm.tables.cell import SIGNIFICANT, Cell
+from clnorm.tables.grid import Grid
 
 MISSING = "--"
 BREAK = r"\allowbreak{}"
@@ -196,6 +197,13 @@ def write_difference(cell: Cell, dialect: Dialect) -> str:
     return dialect.number(percent(found.mean, sign="+") + _half_width(found.half_width, dialect) + star)
 
 
+def write_effect(cell: Cell, dialect: Dialect) -> str:
+    """The effect size of the paired difference; `--` where there is none."""
+    if cell.effect is None or math.isnan(cell.effect):
+        return MISSING
+    return dialect.number(f"{round(cell.effect, 2) + 0.0:+.2f}")  # no -0.00
+
+
 def write_reported(found: Published | None, dialect: Dialect) -> str:
     """A number that a paper reports, in per cent; `--` where it reports none."""
     return MISSING if found is None else dialect.number(percent(found.value))
@@ -223,6 +231,22 @@ def write_name(grid: Grid, kind: str, name: str, dialect: Dialect, *, cited: boo
 def write_versus(grid: Grid, dialect: Dialect) -> str:
     """The head of a column of differences."""
     return f"{dialect.delta} {write_name(grid, grid.axes[0], grid.versus or '', dialect)}"
+
+
+def write_compared(grid: Grid, row: str, cell: Cell, dialect: Dialect) -> list[str]:
+    """What stands behind a cell's mean where the table compares: nothing in the row compared with."""
+    if row == grid.versus:
+        return [""] * len(list_compared(grid, dialect))
+    if grid.versus is None:
+        return []
+    return [write_difference(cell, dialect), *([write_effect(cell, dialect)] if grid.effect else [])]
+
+
+def list_compared(grid: Grid, dialect: Dialect) -> list[str]:
+    """The heads of the columns behind each metric where the table compares."""
+    if grid.versus is None:
+        return []
+    return [write_versus(grid, dialect), *([dialect.number("g")] if grid.effect else [])]
 
 
 def _half_width(share: float, dialect: Dialect) -> str:

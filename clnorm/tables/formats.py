@@ -12,9 +12,10 @@ from rich.text import Text
 
 from clnorm.console import as_text, csv_text
 from clnorm.tables.captions import explain_marks, write_caption
+from clnorm.tables.cell import Cell
 from clnorm.tables.cells import list_groups, list_headings, list_rows, row_of
-from clnorm.tables.dialects import MARKDOWN, PLAIN, write_difference, write_mean, write_name
-from clnorm.tables.grid import Cell, Grid
+from clnorm.tables.dialects import MARKDOWN, PLAIN, write_compared, write_mean, write_name
+from clnorm.tables.grid import Grid
 
 WIDTH = 120
 
@@ -65,6 +66,7 @@ def to_csv(grid: Grid) -> str:
     """
     sources = ["reported"] if grid.reported else []
     compared = ["difference", "difference_half_width", "p", "p_holm"] if grid.versus else []
+    compared += ["hedges_g"] if grid.effect else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*grid.axes, "metric", "mean", "half_width", "n", "complete", "unit", *compared, *sources])
@@ -72,7 +74,7 @@ def to_csv(grid: Grid) -> str:
         mean, half_width = (cell.interval.mean, cell.interval.half_width) if cell.interval else (None, None)
         numbers = [_number(mean), _number(half_width), len(cell.values), str(cell.complete).lower(), "fraction"]
         names = [grid.names.get(place, place[1]) for place in zip(grid.axes, (row, column), strict=True)]
-        rest = [*(_compared(cell) if compared else []), *("" for _ in sources)]
+        rest = [*_compared(cell)[: len(compared)], *("" for _ in sources)]
         writer.writerow([*map(csv_text, (*names, metric)), *numbers, *rest])
     for ((method, known), column, metric), each in grid.reported.items():
         numbers = [_number(each.value), "", "", "", "fraction", *("" for _ in compared)]
@@ -86,7 +88,7 @@ def _number(value: float | None) -> str:
 
 def _compared(cell: Cell) -> list[str]:
     found = cell.difference
-    values = [found.mean, found.half_width, found.p, cell.p_holm] if found else [None] * 4
+    values = [found.mean, found.half_width, found.p, cell.p_holm, cell.effect] if found else [None] * 5
     return [_number(value) for value in values]
 
 
@@ -96,5 +98,4 @@ def _styled(grid: Grid, row: str) -> Iterator[Text]:
         text = as_text(write_mean(cell, PLAIN))
         text.stylize(styles[cell.mark], 0, len(text.plain.partition(" ")[0]))
         yield text
-        if grid.versus is not None:
-            yield as_text("" if row == grid.versus else write_difference(cell, PLAIN))
+        yield from map(as_text, write_compared(grid, row, cell, PLAIN))

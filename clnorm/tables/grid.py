@@ -1,9 +1,9 @@
 """The numbers of a table: rows x columns x metrics, each cell complete or empty, independent of any format."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
@@ -11,40 +11,17 @@ from clnorm.catalogue.reference import Reference
 from clnorm.catalogue.registry import Registry
 from clnorm.errors import UserError
 from clnorm.evaluation.metrics import METRICS, Metric, find_metric
-from clnorm.evaluation.stats import FEWEST, Interval, PairedDifference, holm, paired_difference, t_interval
-from clnorm.results.percent import rounded
+from clnorm.evaluation.stats import FEWEST
 from clnorm.results.published import Published
 from clnorm.results.record import NOTES, UNKNOWN, label_norm
 from clnorm.results.selection import EXPERIMENT, VERSIONS, plain_text
 from clnorm.tables.axes import check_axes, fix_kind
+from clnorm.tables.cell import Cell, compare, create_cell, mark_best
 from clnorm.tables.names import KINDS, Place, cite_metrics, name_all
 
-Mark = Literal["best", "second", ""]
-SIGNIFICANT = 0.05
 AXES = ("norm", "strategy")
 """What rows and columns are unless others are asked for."""
 _ROUNDING = 1e-9  # by which a share may pass 1
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One row in one column in one metric.
-
-    Args:
-        values: the value by seed, of finished runs that have one.
-        complete: whether that is every seed of the table.
-        interval: the mean over seeds with its t interval; None where the cell is incomplete.
-        mark: its place among the complete cells of its column, where a test supports it.
-        difference: the paired difference to the row compared with; None where there is none.
-        p_holm: that difference's p-value, Holm-corrected over the rows of its column.
-    """
-
-    values: Mapping[int, float]
-    complete: bool
-    interval: Interval | None
-    mark: Mark = ""
-    difference: PairedDifference | None = None
-    p_holm: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -76,6 +53,7 @@ class Grid:
         fixed: by kind, the name of what is no axis, such as dataset, protocol and backbone.
         versus: the row that the others are compared with, or None.
         cells: by (row, column, metric key).
+        effect: whether each difference has its effect size.
         streams: each dataset with a protocol that it is cut by, and the number of classes in each experience.
         kept: by strategy, the least and most megabytes that its runs keep beside the model, where all of them tell.
         experiment: what else defines the experiment, by column of `clnorm.results.selection.EXPERIMENT`.
@@ -96,6 +74,7 @@ class Grid:
     fixed: Mapping[str, str]
     versus: str | None
     cells: Mapping[tuple[str, str, str], Cell]
+    effect: bool = False
     streams: tuple[Stream, ...] = ()
     kept: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     experiment: Mapping[str, str] = field(default_factory=dict)
@@ -122,6 +101,7 @@ def create_grid(
     metrics: Sequence[str],
     axes: tuple[str, str] = AXES,
     versus: str | None = None,
+    effect: bool = False,
     names: Mapping[str, str] | None = None,
     cite: bool = False,
 ) -> Grid:
@@ -130,8 +110,8 @@ def create_grid(
     A cell is complete when every seed of the table has a finished run and a value; otherwise it has no mean.
 
     Raises:
-        UserError: no run, several settings, two runs for one place, a value that is no share, or an unknown metric,
-            label, axis, row to compare to or name to replace.
+        UserError: no run, several settings, two runs for one place, a value that is no share, an unknown metric, label,
+            axis, row to compare to or name to replace, or an effect size of no difference or of too few seeds.
     """
     if not metrics:
         raise UserError("no metric is named", where="table", legal=METRICS)
@@ -160,6 +140,7 @@ def create_grid(
         fixed=fixed,
         versus=versus,
         cells={},
+        effect=effect,
         streams=_list_streams(df),
         kept=_read_kept(df),
         experiment={name: _join(df[name]) for name in EXPERIMENT if name in df.columns},
@@ -169,7 +150,23 @@ def create_grid(
         runs=_list_runs(df),
         versions=_list_versions(df),
     )
+    if effect:
+        _check_effect(grid)
     return replace(grid, cells=_cells(df, grid))
+
+
+def _check_effect(grid: Grid) -> None:
+    """Refuse an effect size where there is none.
+
+    Raises:
+        UserError: nothing is compared, or there are fewer seeds than it can be told from.
+    """
+    if grid.versus is None:
+        what = "an effect size is of a difference, and the table has none"
+        raise UserError(what, where="--effect", hint=f"add --versus, such as --versus {grid.rows[0]}")
+    if len(grid.seeds) < FEWEST:
+        what = f"the runs have {len(grid.seeds)} seed{'s' * (len(grid.seeds) != 1)}, too few for an effect size"
+        raise UserError(what, where="--effect", legal=f"{FEWEST} or more", hint="run more seeds, or leave it out")
 
 
 def _list_streams(df: pd.DataFrame) -> tuple[Stream, ...]:
@@ -252,59 +249,9 @@ def _cells(df: pd.DataFrame, grid: Grid) -> dict[tuple[str, str, str], Cell]:
     cells: dict[tuple[str, str, str], Cell] = {}
     for column in grid.columns:
         for metric in grid.metrics:
-            own = {row: _cell(found.get((row, column, metric.key), {}), grid.seeds) for row in grid.rows}
-            own = _marked(own, higher_is_better=metric.higher_is_better)
+            own = {row: create_cell(found.get((row, column, metric.key), {}), grid.seeds) for row in grid.rows}
+            own = mark_best(own, higher_is_better=metric.higher_is_better)
             if grid.versus is not None:
-                own = _compared(own, grid.versus)
+                own = compare(own, grid.versus, effect=grid.effect)
             cells |= {(row, column, metric.key): cell for row, cell in own.items()}
     return cells
-
-
-def _cell(values: Mapping[int, float], seeds: Sequence[int]) -> Cell:
-    complete = values.keys() == set(seeds)
-    return Cell(values, complete, t_interval([values[seed] for seed in seeds]) if complete else None)
-
-
-def _marked(column: Mapping[str, Cell], *, higher_is_better: bool) -> dict[str, Cell]:
-    """Mark the best and second mean where they are told apart from all that is worse.
-
-    Equal means share a place, and two best leave no second. Without a mark for the best there is none for the second.
-    """
-    sign = -1 if higher_is_better else 1
-    means = {row: sign * rounded(cell.interval.mean) for row, cell in column.items() if cell.interval}
-    marked, places = dict(column), list[Mark](["best", "second"])
-    while places and means:
-        first = [row for row, mean in means.items() if mean == min(means.values())]
-        means = {row: mean for row, mean in means.items() if row not in first}
-        mark = places.pop(0)
-        if len(first) > 1:
-            places = []
-        if not means or not all(_told_apart(column, row, means) for row in first):
-            break
-        marked |= {row: replace(column[row], mark=mark) for row in first}
-    return marked
-
-
-def _told_apart(column: Mapping[str, Cell], row: str, worse: Iterable[str]) -> bool:
-    """Whether each difference to the worse ones is significant; never with fewer seeds than a test is made of."""
-    found = [paired_difference(column[row].values, column[other].values) for other in worse]
-    return all(difference.n >= FEWEST for difference in found) and bool(
-        (holm([difference.p for difference in found]) < SIGNIFICANT).all()
-    )
-
-
-def _compared(column: Mapping[str, Cell], versus: str) -> dict[str, Cell]:
-    """Give every other complete cell its paired difference to the cell of `versus`."""
-    reference = column[versus]
-    if not reference.complete:
-        return dict(column)
-    differences = {
-        row: paired_difference(cell.values, reference.values)
-        for row, cell in column.items()
-        if row != versus and cell.complete
-    }
-    corrected = dict(zip(differences, holm([found.p for found in differences.values()]), strict=True))
-    return {
-        row: replace(cell, difference=differences[row], p_holm=float(corrected[row])) if row in differences else cell
-        for row, cell in column.items()
-    }

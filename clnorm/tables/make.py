@@ -36,6 +36,7 @@ def make_table(
     axes: tuple[str, str] = AXES,
     format: str = "rich",  # noqa: A002 - the word that users know
     versus: str | None = None,
+    effect: bool = False,
     names: Mapping[str, str] | None = None,
     cite: bool = False,
     published: Sequence[Published] = (),
@@ -61,6 +62,7 @@ def make_table(
             compiles by itself), html (a page) or csv (shares at full precision).
         versus: a row to compare the others with: adds columns of differences over pairs that share a seed, with
             their interval and a mark where the Holm-corrected paired t-test gives p < 0.05.
+        effect: with `versus`, adds the effect size of each difference, `clnorm.evaluation.ranks.effect_size`.
         names: what to call a norm, a strategy, the dataset, the protocol or the backbone, by its name in the runs, in
             every format: `{"cn": "Continual Norm"}`.
         cite: for latex, whether names and metrics are followed by `\\cite`, for what `make_bibliography` has.
@@ -73,13 +75,14 @@ def make_table(
 
     Raises:
         UserError: no run, runs of several settings, two runs for one place, an unknown metric, axis, format, row or
-            name, two rows that would be called alike, or citations in another format than latex.
+            name, two rows that would be called alike, citations in another format than latex, or an effect size
+            without `versus` or of fewer than three seeds.
     """
     if format not in FORMATS:
         raise UserError(f"unknown format {format!r}", where="table", legal=FORMATS, given=format)
     if cite and format != "latex":
         raise UserError(f"citations are for latex, not for {format}", where="table", hint="write --format latex")
-    grid = create_grid(df, metrics=metrics, axes=axes, versus=versus, names=names, cite=cite)
+    grid = create_grid(df, metrics=metrics, axes=axes, versus=versus, effect=effect, names=names, cite=cite)
     if published:
         grid = place_reported(grid, published)
     if format == "rich":

@@ -10,7 +10,7 @@ from clnorm.catalogue.metric_papers import list_metric_papers
 from clnorm.catalogue.reference import Reference
 from clnorm.catalogue.titles import write_title
 from clnorm.errors import UserError
-from clnorm.evaluation.metrics import find_metric
+from clnorm.evaluation.metrics import METRICS, find_metric
 from clnorm.results.record import label_norm
 
 Place: TypeAlias = tuple[str, str]
@@ -67,7 +67,7 @@ def plural(kind: str) -> str:
 
 
 def cite_metrics(metrics: Iterable[str]) -> dict[Place, tuple[Reference, ...]]:
-    """By ("metric", key), the papers that metrics come from.
+    """By ("metric", key), the papers that metrics of clnorm's own come from; none of a plug-in.
 
     Raises:
         UserError: an unknown metric.
@@ -75,7 +75,8 @@ def cite_metrics(metrics: Iterable[str]) -> dict[Place, tuple[Reference, ...]]:
     cited: dict[Place, tuple[Reference, ...]] = {}
     for name in metrics:
         metric = find_metric(name, where="table")
-        cited["metric", metric.key] = list_metric_papers(metric.source)
+        # What a plug-in calls Wu et al. 2019 may be another paper of these.
+        cited["metric", metric.key] = list_metric_papers(metric.source) if metric.key in METRICS else ()
     return cited
 
 

@@ -164,6 +164,7 @@ class FitCheck:
             "image_size": config.data.image_size,
             "num_frames": config.data.frames,
             "num_classes": num_classes,
+            "unswapped_blocks": config.unswapped_blocks,
         }
         key = (str(config.backbone), str(config.norm), *sizes.values())
         if self._model is None or self._model[0] != key:

@@ -6,10 +6,52 @@ from avalanche.core import SupervisedPlugin
 from torch import nn
 
 from clnorm.errors import UserError
-from clnorm.models.blocks import EMBEDDINGS, list_parts, read_blocks
+from clnorm.models.blocks import find_first, find_loose
+from clnorm.norms.base import needs_of
 from clnorm.training.plugin import Training
+from clnorm.training.setup import Setup
 
-_BEFORE_BLOCKS = EMBEDDINGS | {"smif", "time_embed", "pos_drop", "patch_drop"}
+
+def freeze(setup: Setup) -> list[nn.Module]:
+    """Freeze what a run's configuration says.
+
+    Returns:
+        As `freeze_blocks`; nothing where no block is frozen.
+
+    Raises:
+        UserError: as `freeze_blocks`; or outputs of frozen blocks are to be kept that are not the same in each epoch.
+    """
+    model, recipe = setup.model, setup.config.train
+    if not recipe.freeze_blocks:
+        return []
+    frozen = freeze_blocks(model, recipe.freeze_blocks)
+    if recipe.keep_frozen:
+        _refuse_unkept(setup, frozen)
+    return frozen
+
+
+def _refuse_unkept(setup: Setup, frozen: list[nn.Module]) -> None:
+    """Refuse to keep outputs of frozen blocks where the same clip has others at another time."""
+    config, where = setup.config, "train.keep_frozen"
+    if not hasattr(setup.model, "forward_first"):
+        what = f"the backbone {config.backbone.name} has no method forward_first, which gives what blocks make of clips"
+        raise UserError(what, where=where, legal="vit, lsvit and lsvit_signed of any size")
+    changes = {
+        f"data.augment={config.data.augment.name}": config.data.augment.name != "none",
+        f"data.mix={config.data.mix.name}": config.data.mix.name != "none",
+        "data.jitter=true": config.data.jitter,
+        f"eval.views={config.eval.views}": config.eval.views > 1,
+        f"protocol={config.protocol.name}, which changes how clips look": bool(setup.stream.looks),
+    }
+    if given := [text for text, changed in changes.items() if changed]:
+        what = f"a clip looks otherwise each time that it is shown, by {', '.join(given)}"
+        hint = "add --set data.augment=none --set data.mix=none --set data.jitter=false, or leave it out"
+        raise UserError(what, where=where, hint=hint)
+    inside = [part for module in frozen for part in module.modules()]
+    told = {type(part).__name__ for part in inside if needs_of(part) or hasattr(part, "running_mean")}
+    if told:
+        what = f"{', '.join(sorted(told))} in frozen blocks, which has running statistics or is told of each batch"
+        raise UserError(what, where=where, legal="norms by sample there", hint="add --set model.swap=trained")
 
 
 def freeze_blocks(model: nn.Module, count: int) -> list[nn.Module]:
@@ -23,21 +65,11 @@ def freeze_blocks(model: nn.Module, count: int) -> list[nn.Module]:
     Raises:
         UserError: the model has no `blocks`, or fewer than `count`.
     """
-    blocks = read_blocks(model, option="train.freeze_blocks")
-    if count > len(blocks):
-        raise UserError(
-            f"{count} blocks of {type(model).__name__}, which has {len(blocks)}",
-            where="train.freeze_blocks",
-            legal=f"0 to {len(blocks)}",
-        )
-    inside = {id(parameter) for parameter in blocks.parameters()}
-    frozen = [*blocks[:count]]
-    frozen += [module for name, module in model.named_modules() if name.rpartition(".")[2] in _BEFORE_BLOCKS]
+    frozen = [*find_first(model, count, option="train.freeze_blocks").values()]
     for module in frozen:
         module.requires_grad_(False)
-    for name, parameter in model.named_parameters():
-        if id(parameter) not in inside and list_parts(name) & _BEFORE_BLOCKS:
-            parameter.requires_grad_(False)
+    for parameter in find_loose(model):
+        parameter.requires_grad_(False)
     return frozen
 
 

@@ -32,7 +32,7 @@ from clnorm.training.evaluating.checks import check_evaluation
 from clnorm.training.finishing import finish_experience
 from clnorm.training.foreign.admit import admit_plugins, check_plugins
 from clnorm.training.forwarding import check_forward, forward_batch
-from clnorm.training.freezing import FreezingPlugin, freeze_blocks
+from clnorm.training.freezing import FreezingPlugin, freeze
 from clnorm.training.imbalance.base import create_balancing
 from clnorm.training.imbalance.fine_tuning import FineTuningTemplate, plan_lengths
 from clnorm.training.imbalance.samplers import count_classes
@@ -118,7 +118,7 @@ class ClipStrategy(FineTuningTemplate):
         appearance = create_appearance(setup.stream.looks, setup.stream.experience_of_clip)
         self.inputs = Inputs(setup.store, setup.device, self.statistics.context_of, appearance)
         self.monitor = MonitorPlugin()
-        frozen = freeze_blocks(model, self.recipe.freeze_blocks) if self.recipe.freeze_blocks else []
+        frozen = freeze(setup)
         self._average = create_average(model, self.recipe, setup.execution)
         super().__init__(
             model=model,

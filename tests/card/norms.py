@@ -1,5 +1,6 @@
-"""A user's own norms: one that keeps the contract, and one that cannot be called."""
+"""A user's own norms: one that keeps the contract, and some of which a part of a card cannot be made."""
 
+import torch
 from torch import nn
 
 
@@ -19,3 +20,27 @@ class Broken(nn.Linear):
 
     def __init__(self, num_channels):
         super().__init__(num_channels, num_channels + 1)
+
+
+class Single(nn.Module):
+    """Knows float32 alone."""
+
+    def __init__(self, num_channels):
+        super().__init__()
+
+    def forward(self, x):
+        if x.dtype == torch.float64:
+            raise TypeError("no float64")
+        return x
+
+
+class Narrow(nn.Module):
+    """Keeps the contract up to a hundred channels."""
+
+    def __init__(self, num_channels):
+        super().__init__()
+
+    def forward(self, x):
+        if x.shape[-1] > 100:
+            raise ValueError("too wide")
+        return x

@@ -68,6 +68,39 @@ def test_a_norm_that_cannot_be_called_is_an_error_before_any_run(quick):
     assert not Path("runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("norm", "message"),
+    [
+        ("Single", r"Single: cannot be compared with others in float64 \(TypeError: no float64\); see: clnorm norms"),
+        ("Narrow", r"Narrow: cannot be timed on an input of 4 x 3 x 128 \(ValueError: too wide\)"),
+    ],
+)
+def test_a_norm_that_a_part_of_the_card_cannot_be_made_of_is_refused_before_any_run(quick, norm, message):
+    configs = create_configs(f"tests.card.norms:{norm}", folder="runs", overrides=SIZES)
+    with pytest.raises(ClnormError, match=message):
+        make_card(configs, shapes=((4, 3, 8), (4, 3, 128)))
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"protocol": "even:experiences=1"}, "protocol: even:experiences=1 has 1 experience, and a card tells"),
+        ({"train.experiences": 1}, "train.experiences: 1 experience leaves nothing to forget; legal: 2 or more, or 0"),
+        ({"dataset": "hmdb51", "protocol": "tcd:base=51"}, "protocol: tcd:base=51 has 1 experience"),
+        ({"dataset": "folder"}, "folder"),
+    ],
+)
+def test_a_stream_of_which_a_card_can_say_nothing_is_refused_before_any_run(given, message):
+    with pytest.raises(UserError, match=message):
+        create_configs("cn", overrides={**SIZES, **given})
+
+
+def test_a_launcher_that_is_none_is_refused_at_once(quick, capsys):
+    assert main(["card", "cn", "--launcher", "lokal"]) == 2
+    assert "--launcher: unknown launcher 'lokal'; did you mean 'local'?" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_card_goes_on_where_it_was_stopped_and_shares_references(quick, monkeypatch):
     configs = create_configs(NORM, folder="runs", seeds=2, overrides=SIZES)

@@ -1,5 +1,6 @@
 """A card as HTML and PDF: whole, self-contained, and harmless whatever names are in it."""
 
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -104,7 +105,7 @@ def test_a_file_is_written_in_the_format_of_its_name(hostile, tmp_path, name):
     assert start.startswith(b"%PDF" if name.endswith("PDF") else b"<!doctype html>")
 
 
-def test_a_file_that_cannot_be_written_is_refused_before_anything_is_made(tmp_path):
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_made(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"'card.doc' ends with no format.*legal: .html, .pdf"):
         check_out(Path("card.doc"))
     with pytest.raises(UserError, match="there is no such folder"):
@@ -112,3 +113,9 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_made(tmp_pa
     (tmp_path / "card.html").mkdir()
     with pytest.raises(UserError, match="is a folder"):
         check_out(tmp_path / "card.html")
+    os.mkfifo(tmp_path / "pipe.html")
+    with pytest.raises(UserError, match=r"pipe.html: is no regular file, and is not replaced"):
+        check_out(tmp_path / "pipe.html")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
+    with pytest.raises(UserError, match=r"cannot be written; choose another --out"):
+        check_out(tmp_path / "other.html")

@@ -1,8 +1,10 @@
 """`clnorm doctor`: it names the parts of a run, and what mends a missing one."""
 
 import sys
+from importlib.machinery import ModuleSpec
 from importlib.util import cache_from_source
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -32,7 +34,10 @@ def test_it_says_where_python_compiles_torch_at_every_start(monkeypatch, tmp_pat
 
 @pytest.mark.parametrize("command", [["doctor"], ["run"]])
 def test_a_missing_ffmpeg_is_a_failure_that_says_how_to_mend_it(command, monkeypatch, capsys, tmp_path):
-    monkeypatch.setitem(sys.modules, "torchcodec", None)
+    torchcodec = ModuleType("torchcodec")
+    torchcodec.ffmpeg_major_version = None
+    torchcodec.__spec__ = ModuleSpec("torchcodec", None)
+    monkeypatch.setitem(sys.modules, "torchcodec", torchcodec)
     monkeypatch.setenv("CLNORM_CACHE", str(tmp_path))
     assert main(command) == 1
     error = capsys.readouterr().err

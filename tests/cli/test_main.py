@@ -11,7 +11,7 @@ import yaml
 
 from clnorm.cli.main import main
 
-REFERENCE = Path(__file__).parents[2] / "results" / "synthetic_cn"
+REFERENCE = Path(__file__).parents[2] / "tests" / "results" / "earlier"
 
 
 def run_cli(*arguments, **options):

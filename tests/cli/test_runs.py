@@ -11,7 +11,7 @@ from clnorm.cli.main import main
 from clnorm.results.folder import write_frame
 from clnorm.results.inspect import compare_runs, inspect_run
 
-REFERENCE = Path(__file__).parents[2] / "results" / "synthetic_cn"
+REFERENCE = Path(__file__).parents[2] / "tests" / "results" / "earlier"
 NAIVE, REPLAY = (next(REFERENCE.glob(f"*-{strategy}-s0-*")) for strategy in ("naive", "replay"))
 
 

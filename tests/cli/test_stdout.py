@@ -18,7 +18,7 @@ from clnorm.cli.output import print_json, print_text, rich_stdout
 from clnorm.console import as_text, visible
 from clnorm.errors import ClnormError
 
-RUNS = Path(__file__).parents[2] / "results" / "synthetic_cn"
+RUNS = Path(__file__).parents[2] / "tests" / "results" / "earlier"
 EVIL = "esc\x1b[2J\u202e\x07"
 SHOWN = r"esc\x1b[2J\u202e\x07"
 

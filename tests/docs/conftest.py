@@ -111,7 +111,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory):
     desk, home = tmp_path_factory.mktemp("desk"), tmp_path_factory.mktemp("home")
     shutil.copytree(ROOT / "configs", desk / "configs")
     (desk / "results").symlink_to(ROOT / "results")
-    for name in ("demo_grid", "reference_cn"):
+    for name in ("demo_grid", "norms"):
         file = desk / f"configs/{name}.yaml"
         sweep = yaml.safe_load(file.read_text())
         small = {"norm": ["bn", "cn"], "strategy": ["naive", "replay"], "seed": [0]}

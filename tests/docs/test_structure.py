@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,12 @@ def test_every_extra_that_is_named_exists(pages):
     declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("[project.optional-dependencies]")[2]
     assert extras
     assert all(re.search(rf"^{extra} = \[", declared, flags=re.MULTILINE) for extra in extras)
+
+
+def test_the_table_of_extras_has_each(pages):
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    rows = re.findall(r"^\| (`[^|]*) \|", pages["docs/start/install.md"], flags=re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(extras)
 
 
 def read_norm_table():

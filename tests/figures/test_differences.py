@@ -6,7 +6,7 @@ import pytest
 from clnorm.cli.main import main
 from clnorm.errors import UserError
 from clnorm.figures.of_differences import plot_differences
-from tests.tables.frames import runs
+from tests.tables.frames import EARLIER, runs
 
 STRATEGIES = ("naive", "replay", "ewc", "lwf", "der", "joint")
 
@@ -79,5 +79,5 @@ def test_too_few_blocks_or_a_gap_is_refused():
 
 
 def test_the_command_says_what_lacks(tmp_path, capsys):
-    assert main(["plot", "results/synthetic_cn", "--figure", "differences", "--out", str(tmp_path / "a.svg")]) == 2
+    assert main(["plot", str(EARLIER), "--figure", "differences", "--out", str(tmp_path / "a.svg")]) == 2
     assert "there are 3; legal: 6 or more" in capsys.readouterr().err

@@ -50,6 +50,17 @@ def test_no_cell_begins_once_a_run_that_was_asked_to_stop_is_finished(plan, fini
     assert done == ["bn"]
 
 
+def test_on_a_machine_that_lacks_a_package_no_cell_counts_as_failed(plan, finish, notes):
+    finish(bn=raising(ModuleNotFoundError("No module named 'timm'", name="timm")))
+    cells = plan(*NORMS).cells
+    with pytest.raises(ModuleNotFoundError):
+        work(cells, reporter=notes)
+    assert Failures(cells[0].config.out).find(cells[0].run) is None
+    finish(bn=raising(*(ModuleNotFoundError("No module named 'mylib'", name="mylib") for _ in range(2))))
+    with pytest.raises(FailedCellsError):  # that one is of the cell's own plug-in
+        work(cells, reporter=notes)
+
+
 @pytest.mark.parametrize("error", [ClnormError("the disk is full"), ValueError("odd"), MemoryError("none left")])
 def test_a_cell_that_failed_once_is_tried_again_after_the_others(plan, finish, notes, error):
     done = finish(bn=raising(error))

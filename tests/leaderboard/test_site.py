@@ -16,7 +16,7 @@ from clnorm.results.published import COLUMNS
 from clnorm.results.record import read_record
 from tests.audit.test_html import EVIL, Reader
 
-REFERENCE = Path(__file__).parents[2] / "results/synthetic_cn"
+REFERENCE = Path(__file__).parents[2] / "tests/results/earlier"
 
 
 def run_of(records, norm="bn", seed=0):

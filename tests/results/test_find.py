@@ -12,7 +12,7 @@ from clnorm.results.find import find_records
 from clnorm.results.inspect import read_run
 from clnorm.results.load import load_results
 
-RUN = next((Path(__file__).parents[2] / "results" / "synthetic_cn").glob("*-naive-s0-*"))
+RUN = next((Path(__file__).parents[2] / "tests" / "results" / "earlier").glob("*-naive-s0-*"))
 
 
 @pytest.fixture

@@ -194,6 +194,20 @@ def test_the_words_that_narrow_are_quoted_where_a_shell_would_part_them(tmp_path
         make_table(load_results(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("count", "swap", "said"),
+    [
+        (0, "all", None),
+        (1, "all", ", the first block frozen"),
+        (8, "trained", ", the first 8 blocks with the backbone's own norms frozen"),
+    ],
+)
+def test_a_caption_says_which_blocks_are_frozen(tmp_path, count, swap, said):
+    save(tmp_path, config={"train": {"freeze_blocks": count, "epochs": 3}, "model": {"swap": swap}})
+    caption = make_table(load_results(tmp_path), format="markdown")
+    assert "frozen" not in caption if said is None else said in caption
+
+
 def test_runs_that_differ_in_any_key_are_told_by_it_and_chosen_by_it(tmp_path):
     for index, (epochs, lr) in enumerate([(10, 0.002), (2, 0.002), (2, 0.002)]):
         config = {"train": {"epochs": epochs, "lr": lr, "ema": index == 0, "device": f"d{index}"}, "out": f"o{index}"}

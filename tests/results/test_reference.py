@@ -1,5 +1,9 @@
-"""The committed records: a command still finds its finished run, and their tables are what they were."""
+"""The committed records: a command still finds its finished run, and their tables and figures are what they were."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,12 +19,14 @@ from clnorm.results.record import read_record
 from clnorm.submission.check import check_submission
 
 ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / "results" / "synthetic_cn"
-RUNS = sorted(file.parent for file in FOLDER.rglob("record.json"))
+RESULTS = ROOT / "results"
+EARLIER = sorted((Path(__file__).parent / "earlier").iterdir())
+"""Runs of earlier versions: records of the first layouts, and configurations without keys that came later."""
+SWEEPS = {"synthetic": ("norms", "strategies"), "synthetic_known_tasks": ("strategies_known_tasks",)}
 
 
-@pytest.mark.parametrize("folder", RUNS, ids=lambda folder: folder.name)
-def test_a_reference_run_is_the_one_that_its_configuration_names(folder):
+@pytest.mark.parametrize("folder", EARLIER, ids=lambda folder: folder.name)
+def test_a_run_of_an_earlier_version_is_the_one_that_its_configuration_names(folder):
     record, config = read_record(folder / "record.json"), load_config(folder / "config.yaml")
     data = record.data["fingerprint"]
     assert folder.name == record.run == run_name(config, data=data)
@@ -30,42 +36,60 @@ def test_a_reference_run_is_the_one_that_its_configuration_names(folder):
     assert recorded == config
 
 
-def test_the_sweep_that_made_them_finds_each_of_them():
-    data = {read_record(folder / "record.json").data["fingerprint"] for folder in RUNS}
-    (fingerprint,) = data
-    configs = read_sweep(ROOT / "configs" / "reference_cn.yaml", {})
-    assert sorted(run_name(config, data=fingerprint) for config in configs) == [folder.name for folder in RUNS]
+@pytest.mark.parametrize("folder", SWEEPS)
+def test_the_sweeps_that_made_reference_runs_find_each_of_them(folder):
+    runs = sorted(file.parent for file in (RESULTS / folder).glob("*/record.json"))
+    (fingerprint,) = {read_record(run / "record.json").data["fingerprint"] for run in runs}
+    configs = [config for name in SWEEPS[folder] for config in read_sweep(ROOT / "configs" / f"{name}.yaml", {})]
+    assert sorted({run_name(config, data=fingerprint) for config in configs}) == [run.name for run in runs]
 
 
-TABLES = {
-    "synthetic_cn": [],
-    "synthetic_strategies": [
-        *("--rows", "strategy", "--cols", "norm", "--versus", "naive"),
-        *("--metrics", "accuracy,average_incremental_accuracy,forgetting"),
-    ],
-    "hmdb21_strategies": ["--metrics", "accuracy,average_incremental_accuracy,forgetting,learning_accuracy"],
-}
+@pytest.fixture(scope="module")
+def made_again(tmp_path_factory):
+    """A copy of the results whose tables and figures were deleted, and made again as `make results` does."""
+    folder = shutil.copytree(RESULTS, tmp_path_factory.mktemp("again") / "results")
+    for file in find_made(folder):
+        file.unlink()
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([folder / "make.sh"], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return folder
 
 
-@pytest.mark.parametrize("folder", TABLES)
-@pytest.mark.parametrize(("name", "format_"), [("table.md", "markdown"), ("table.tex", "latex")])
-def test_their_table_is_the_committed_one(folder, name, format_, capsys):
-    assert main(["table", str(ROOT / "results" / folder), *TABLES[folder], "--format", format_]) == 0
-    assert capsys.readouterr().out == (ROOT / "results" / folder / name).read_text(encoding="utf-8")
+def find_made(folder):
+    """The tables and figures: what lies beside the runs of a reference result."""
+    return sorted(file for file in folder.glob("*/*") if file.is_file())
 
 
-def test_all_committed_tables_are_compared():
-    assert {file.parent.name for file in (ROOT / "results").glob("*/table.md")} == set(TABLES)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [str(file.relative_to(RESULTS)) for file in find_made(RESULTS)])
+def test_a_committed_table_or_figure_is_made_again_byte_for_byte(name, made_again):
+    assert (made_again / name).read_bytes() == (RESULTS / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_nothing_else_is_made(made_again):
+    found = [[file.relative_to(folder) for file in find_made(folder)] for folder in (made_again, RESULTS)]
+    assert found[0] == found[1]
+
+
+def test_the_readmes_table_is_that_of_the_records(capsys):
+    strategies = ("naive", "ewc", "replay", "joint")
+    chosen = [word for name in strategies for word in ("--where", f"strategy={name}")]
+    assert main(["table", str(RESULTS / "synthetic"), *chosen, "--format", "markdown"]) == 0
+    table, _, _ = capsys.readouterr().out.partition("\n\n")
+    assert table in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_caption_has_the_short_name_beside_all_keys_of_the_configuration():
-    results = load_results(ROOT / "results" / "hmdb21_strategies", columns=["config"])
+    results = load_results(RESULTS / "hmdb21", columns=["config"])
     assert set(results["data.augment"]) == {"light"}
     assert set(results["train.epochs"]) == {5}
 
 
-@pytest.mark.parametrize("folder", ["synthetic_strategies", "hmdb21_strategies"])
-def test_contributed_checks_hold_for_the_committed_runs(folder):
-    report = check_submission(ROOT / "results" / folder)
+@pytest.mark.parametrize(("folder", "runs"), [("synthetic", 150), ("synthetic_known_tasks", 25), ("hmdb21", 15)])
+def test_contributed_checks_hold_for_the_committed_runs(folder, runs):
+    report = check_submission(RESULTS / folder)
     assert not report.wrong
-    assert len(report.runs) == {"synthetic_strategies": 90, "hmdb21_strategies": 15}[folder]
+    assert len(report.runs) == runs

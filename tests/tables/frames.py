@@ -1,10 +1,14 @@
 """Frames of results, made by hand, and tables read back."""
 
 import io
+from pathlib import Path
 
 import pandas as pd
 
 from clnorm.tables.make import make_table
+
+EARLIER = Path(__file__).parents[1] / "results" / "earlier"
+"""Runs of earlier versions: cn with three strategies and three seeds."""
 
 
 def runs(values, *, metric="accuracy", **columns):

@@ -9,7 +9,7 @@ from clnorm.cli.main import main
 from clnorm.errors import UserError
 from clnorm.tables.make import make_table
 from clnorm.tables.styles import STYLES
-from tests.tables.frames import read_csv, runs
+from tests.tables.frames import EARLIER, read_csv, runs
 
 VALUES = {
     ("ln", "naive"): [0.4, 0.5, 0.6],
@@ -97,7 +97,7 @@ def test_settings_differ_in_what_goes_with_the_axis_alone():
 
 @pytest.mark.parametrize("name", STYLES)
 def test_a_style_is_axes_and_metrics(name, capsys):
-    assert main(["table", "results/synthetic_cn", "--style", name, "--format", "csv"]) == 0
+    assert main(["table", str(EARLIER), "--style", name, "--format", "csv"]) == 0
     found = pd.read_csv(io.StringIO(capsys.readouterr().out))
     assert tuple(found.columns[:2]) == STYLES[name].axes
     assert tuple(dict.fromkeys(found["metric"])) == STYLES[name].metrics
@@ -105,7 +105,7 @@ def test_a_style_is_axes_and_metrics(name, capsys):
 
 def test_what_is_given_goes_before_the_style(capsys):
     flags = ["--style", "tcd", "--rows", "norm", "--metrics", "accuracy", "--where", "strategy=naive"]
-    assert main(["table", "results/synthetic_cn", *flags, "--format", "csv"]) == 0
+    assert main(["table", str(EARLIER), *flags, "--format", "csv"]) == 0
     (row,) = pd.read_csv(io.StringIO(capsys.readouterr().out)).to_dict("records")
     assert (row["norm"], row["protocol"], row["metric"], row["mean"]) == (
         "cn",
@@ -113,5 +113,5 @@ def test_what_is_given_goes_before_the_style(capsys):
         "accuracy",
         pytest.approx(0.195),
     )
-    assert main(["table", "results/synthetic_cn", "--style", "tcb"]) == 2
+    assert main(["table", str(EARLIER), "--style", "tcb"]) == 2
     assert "unknown style 'tcb'; did you mean 'tcd'?" in capsys.readouterr().err

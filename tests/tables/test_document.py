@@ -38,7 +38,7 @@ def test_a_hostile_name_is_text_on_paper(pdflatex, tmp_path):
 
 
 def test_the_committed_table_compiles_as_it_is(pdflatex, tmp_path):
-    df = load_results("results/synthetic_cn", columns=["versions"])
+    df = load_results("results/synthetic", columns=["versions"])
     text = make_table(df, format="document")
     assert make_table(df, format="latex") in text
     compile_latex(text, tmp_path)

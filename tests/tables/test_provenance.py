@@ -5,7 +5,7 @@ import pytest
 from clnorm.cli.main import main
 from clnorm.errors import UserError
 from clnorm.tables.provenance import explain_cell
-from tests.tables.frames import runs
+from tests.tables.frames import EARLIER, runs
 
 VALUES = {("cn", "naive"): [0.5, 0.6, 0.7], ("bn", "naive"): [0.1, 0.2, 0.3], ("cn", "replay"): [0.9]}
 
@@ -46,9 +46,9 @@ def test_a_cell_that_is_not_there(cell, words):
 
 
 def test_flags_that_would_do_nothing_beside_it_are_refused(capsys):
-    words = ["table", "results/synthetic_cn", "--explain", "cn", "naive", "accuracy"]
+    words = ["table", str(EARLIER), "--explain", "cn", "naive", "accuracy"]
     for flag in ("versus", "format", "metrics"):
         assert main([*words, f"--{flag}", "bn"]) == 2
         assert f"--explain: --{flag} does nothing with it" in capsys.readouterr().err
     assert main(words) == 0
-    assert capsys.readouterr().out.count("results/synthetic_cn/synthetic-lsvit_nano-cn-naive") == 3
+    assert capsys.readouterr().out.count(f"{EARLIER}/synthetic-lsvit_nano-cn-naive") == 3

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-_OF_TABLES = ("versus", "name", "bib", "rows", "cols", "style", "published")
+_OF_TABLES = ("versus", "effect", "name", "bib", "rows", "cols", "style", "published")
 """Flags that say how a table is, and nothing where another thing is shown."""
 
 
@@ -36,6 +36,9 @@ def add_table(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     table.add_argument("--cols", metavar="KIND", help="the groups of columns, another one of these")
     table.add_argument("--metrics", help="metrics, separated by commas")
     table.add_argument("--versus", metavar="ROW", help="add paired differences to this row, such as bn")
+    table.add_argument(
+        "--effect", action="store_true", help="with --versus: the effect size of each difference, Hedges' g over pairs"
+    )
     table.add_argument(
         "--published", metavar="FILE", help="add rows of what papers report, such as results/published.csv"
     )
@@ -99,6 +102,7 @@ def _table(options: argparse.Namespace) -> None:
         axes=(options.rows or style.axes[0], options.cols or style.axes[1]),
         format=options.format,
         versus=options.versus,
+        effect=options.effect,
         names=parse_names(options.name, results),
         cite=options.bib is not None,
         published=() if options.published is None else read_published(options.published),

@@ -56,7 +56,7 @@ def _metrics(record: RunRecord) -> Table:
     table.add_column("%", justify="right")
     table.add_column("definition")
     for name in SHOWN:
-        value, metric = record.metrics[name], METRICS[name]
+        value, metric = record.metrics.get(name), METRICS[name]
         shown = "--" if value is None else percent(value)
         table.add_row(metric.title, shown, escape(f"{metric.formula} ({metric.source})"))
     return table
@@ -69,7 +69,7 @@ def _cost(record: RunRecord) -> Text:
         f"clips trained: {cost['clips_trained']:,}",
         f"peak memory: {cost['peak_memory_mb']:,.0f} MB",
     ]
-    if memory["clips"]:
+    if memory.get("clips"):
         parts.append(f"replay memory: {memory['clips']} clips, {memory['frames']} frames, {memory['megabytes']:.1f} MB")
     if memory.get("kept_megabytes"):
         parts.append(f"kept beside the model: {memory['kept_megabytes']:.2f} MB")

@@ -1,5 +1,7 @@
 """Swapping every norm of a model for another, completely or not at all."""
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor, nn
 
@@ -25,7 +27,14 @@ from clnorm.norms.statistics import Statistics
 _COUNTERPARTS = {"weight": "weight", "bias": "bias", "layer_weight": "weight", "layer_bias": "bias"}
 
 
-def swap_norms(model: nn.Module, spec: str | Spec, *, partial: bool = False, keep_settings: bool = False) -> SwapReport:
+def swap_norms(
+    model: nn.Module,
+    spec: str | Spec,
+    *,
+    partial: bool = False,
+    keep_settings: bool = False,
+    leave: Collection[str] = (),
+) -> SwapReport:
     """Replace every norm of a channels-last model, in place, by a `NormSite` with the norm that `spec` names.
 
     Sites are nn.LayerNorm and nn.RMSNorm over the last dimension, nn.BatchNorm1d and nn.GroupNorm on (S, C),
@@ -44,19 +53,23 @@ def swap_norms(model: nn.Module, spec: str | Spec, *, partial: bool = False, kee
             the model.
         keep_settings: eps and momentum stay what they were at each site, where the new norm has such an option,
             whatever `spec` says of them. Else they are those of `spec`; the report has both.
+        leave: paths of modules whose norms stay as they are, and are named in the report.
 
     Raises:
-        UserError: an unknown norm; no site; a norm that is no such site, unless `partial`; another number of norms
-            than the model's attribute `expected_norm_sites`; a site that the norm cannot be built for; a setting to
-            keep that is not legal for it; a parameter of a norm that another module shares, or hooks on a norm; an
-            `nn.MultiheadAttention` with `batch_first=False`, unless positions and samples are alike to the norm. The
-            model is then as it was.
+        UserError: an unknown norm; no site, or none but those left; a norm that is no such site, unless `partial`;
+            another number of norms than the model's attribute `expected_norm_sites`; a site that the norm cannot be
+            built for; a setting to keep that is not legal for it; a parameter of a norm that another module shares, or
+            hooks on a norm; an `nn.MultiheadAttention` with `batch_first=False`, unless positions and samples are alike
+            to the norm. The model is then as it was.
     """
     parsed = NORMS.parse(spec)
     axis = read_axis(parsed)
     sites = find_sites(model)
     refuse_incomplete(model, sites, partial=partial)
     refuse_losses(model, sites)
+    sites = [site for site in sites if not any(_within(path, leave) for path in site.paths)]
+    if not sites:
+        raise UserError("no norm is left to swap", where=type(model).__name__, hint="leave fewer modules as they are")
     left = tuple(LeftNorm(path, type(module).__name__) for path, module in find_left(model, sites).items())
     specs = [_keep_settings(site, parsed) if keep_settings else parsed for site in sites]
     norms = [_build_like(site, one, model) for site, one in zip(sites, specs, strict=True)]
@@ -67,6 +80,11 @@ def swap_norms(model: nn.Module, spec: str | Spec, *, partial: bool = False, kee
     give_statistics(model, Statistics.of(parsed))
     _turn_off_fused_inference(model)
     return SwapReport(str(parsed), tuple(reports), left)
+
+
+def _within(path: str, modules: Collection[str]) -> bool:
+    """Whether a path is that of one of these modules, or leads into it."""
+    return any(path == module or path.startswith(f"{module}.") for module in modules)
 
 
 def read_settings(norm: nn.Module) -> Settings:

@@ -62,3 +62,13 @@ def test_a_partial_swap_counts_what_is_left_among_the_expected_norms(expected):
 def test_a_partial_swap_still_refuses_a_norm_that_does_not_fit():
     with pytest.raises(UserError, match="groups=3 does not divide 8 channels"):
         swap_norms(ResNet(middle=True), "gn:groups=3", partial=True)
+
+
+def test_norms_within_modules_to_leave_stay_and_are_named(create_model):
+    model = create_model()
+    report = swap_norms(model, "bn", leave=["0"])
+    assert [site.name for site in report.sites] == ["1.norm1", "1.norm2"]
+    assert [(norm.name, norm.kind) for norm in report.left] == [("0.norm1", "LayerNorm"), ("0.norm2", "LayerNorm")]
+    assert report.found == 4
+    with pytest.raises(UserError, match="no norm is left to swap"):
+        swap_norms(create_model(), "bn", leave=["0", "1"])

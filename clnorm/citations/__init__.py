@@ -1,0 +1,1 @@
+"""What a paper with a table must cite."""

@@ -1,0 +1,38 @@
+"""`clnorm cite`."""
+
+import argparse
+
+from clnorm.cli.flags import Verbs
+from clnorm.cli.output import print_text, refuse_unreadable
+from clnorm.errors import ClnormError
+
+
+def add_cite(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+    cite = verbs.add_parser(
+        "cite", parents=[common], help="what a paper with a table of finished runs must cite, as BibTeX"
+    )
+    cite.add_argument("folder", help="folder of run folders")
+    cite.add_argument(
+        "--metrics",
+        default="accuracy,forgetting",
+        help="those of the table, separated by commas (default: %(default)s)",
+    )
+    cite.add_argument(
+        "--where", action="append", default=[], metavar="KEY=VALUE", help="take only these runs, by a column or any key"
+    )
+    cite.set_defaults(verb=_cite)
+
+
+def _cite(options: argparse.Namespace) -> None:
+    from clnorm.citations.cited import list_cited
+    from clnorm.citations.write import write_bibtex
+    from clnorm.results.load import load_results
+    from clnorm.results.selection import select
+
+    unreadable: list[ClnormError] = []
+    loaded = load_results(options.folder, columns=["config", "versions"], on_unreadable=unreadable.append)
+    results = select(loaded, options.where)
+    metrics = [name.strip() for name in options.metrics.split(",") if name.strip()]
+    cited = list_cited(results, metrics=metrics)
+    print_text(write_bibtex(cited, runs=results["run"].nunique()))
+    refuse_unreadable(unreadable)

@@ -1,6 +1,6 @@
 """Figures of accuracy matrices: over experiences, by experience, and what was learned against what was kept."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -90,12 +90,15 @@ def plot_forgetting(matrices: pd.DataFrame, *, columns: int = 2) -> "list[Figure
                     continue
                 tested, means, halves = course
                 places, look = np.array(tested) + (place - (len(norms) - 1) / 2) * width, looks[norm]
-                shown = {"color": look.color, "hatch": look.hatch, "edgecolor": "white", "linewidth": 0.4}
+                shown: dict[str, Any] = {
+                    "color": look.color,
+                    "hatch": look.hatch,
+                    "edgecolor": "white",
+                    "linewidth": 0.4,
+                }
                 axes.bar(places, 100 * means, width, label=norm, **shown)
-                whiskers += [
-                    [(x, 100 * (y - half)), (x, 100 * (y + half))]
-                    for x, y, half in zip(places, means, halves, strict=True)
-                ]
+                ends = zip(places, 100 * (means - halves), 100 * (means + halves), strict=True)
+                whiskers += [[(x, low), (x, high)] for x, low, high in ends if not np.isnan(low)]
             axes.add_collection(LineCollection(whiskers, colors="#333333", linewidths=0.6, zorder=3))
             axes.autoscale_view()
             axes.axhline(0, color="black", linewidth=0.6)
@@ -139,11 +142,12 @@ def plot_tradeoff(matrices: pd.DataFrame, *, columns: int = 1) -> "list[Figure]"
                     continue
                 x, y = (t_interval(100 * own[name].to_numpy()) for name in ("learned", "kept"))
                 look = looks[norm]
-                mark = {"color": look.color, "marker": look.marker, "fillstyle": look.fillstyle}
+                mark: dict[str, Any] = {"color": look.color, "marker": look.marker, "fillstyle": look.fillstyle}
                 axes.plot(x.mean, y.mean, linestyle="", label=norm, **mark)
-                whiskers += [[(x.mean - x.half_width, y.mean), (x.mean + x.half_width, y.mean)]]
-                whiskers += [[(x.mean, y.mean - y.half_width), (x.mean, y.mean + y.half_width)]]
-                colours += [look.color] * 2
+                if len(own) > 1:
+                    whiskers.append([(x.mean - x.half_width, y.mean), (x.mean + x.half_width, y.mean)])
+                    whiskers.append([(x.mean, y.mean - y.half_width), (x.mean, y.mean + y.half_width)])
+                    colours += [look.color] * 2
             axes.add_collection(LineCollection(whiskers, colors=colours, linewidths=0.7))
             axes.autoscale_view()
             axes.grid(visible=True, axis="x")
@@ -168,12 +172,12 @@ def plot_matrix(matrices: pd.DataFrame, *, columns: int = 2) -> "list[Figure]":
     """
     named = label_norms(matrices)
     cells = list_cells(named)
-    means = named.pivot_table(index=["norm", "strategy", "after"], columns="on", values="accuracy", aggfunc="mean")
     steps = pd.RangeIndex(1, int(named["after"].max()) + 1)
     with styled():
         panels = create_panels([f"{norm}, {strategy}" for norm, strategy in cells], columns=columns)
+        means = named.pivot_table(index=["norm", "strategy", "after"], columns="on", values="accuracy", aggfunc="mean")
         for axes, (norm, strategy) in zip(panels.axes, cells, strict=True):
-            mean = means.loc[(norm, strategy)].reindex(index=steps, columns=steps).to_numpy()
+            mean = means.xs((norm, strategy)).reindex(index=steps, columns=steps).to_numpy()
             axes.imshow(mean, vmin=0, vmax=1, cmap="Blues")
             axes.grid(visible=False)
             ticks = range(0, len(steps), -(-len(steps) // _MOST_NUMBERED))

@@ -119,16 +119,13 @@ def write_figure(figure: "Figure", ending: str) -> bytes:
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
+    canvases: dict[str, Any] = {"pdf": FigureCanvasPdf, "png": FigureCanvasAgg, "svg": FigureCanvasSVG}
+    dates = {"pdf": {"CreationDate": None}, "png": {}, "svg": {"Date": None}}
     buffer, canvas, dpi = BytesIO(), figure.canvas, figure.get_dpi()
-    with styled():  # not savefig, which draws what has a layout twice
+    with styled():
         figure.set_dpi(_RC["savefig.dpi"])
-        try:
-            if ending == "pdf":
-                FigureCanvasPdf(figure).print_pdf(buffer, metadata={"CreationDate": None})
-            elif ending == "svg":
-                FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
-            else:
-                FigureCanvasAgg(figure).print_png(buffer)
+        try:  # not savefig, which draws a figure twice where it has a layout
+            getattr(canvases[ending](figure), f"print_{ending}")(buffer, metadata=dates[ending])
         finally:
             figure.set_canvas(canvas)
             figure.set_dpi(dpi)

@@ -1,11 +1,8 @@
 """Each figure once, of runs that are made up and the same everywhere."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from clnorm.figures.registry import FIGURES
 from clnorm.results.explanation import write_explanation
@@ -18,17 +15,28 @@ from tests.results.kept import EXPLANATION
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NORMS = ("bn", "cn", "ln")
+NORMS, STRATEGIES = ("bn", "cn", "ln"), ("naive", "replay", "joint")
 
 
 def keep_runs(root: Path) -> None:
     """Three norms under three strategies with three seeds, which keep all that a figure is drawn from."""
-    make_grid(root, norms=NORMS, strategies=("naive", "replay", "joint"))
-    for place, folder in enumerate(sorted(root.iterdir())):
-        record = RunFolder(folder).load()
-        scale = (1 + NORMS.index(record.names["norm"])) / (4 + place % 3)
+    make_grid(root, norms=NORMS, strategies=STRATEGIES)
+    for folder in root.iterdir():
+        names = RunFolder(folder).load().names
+        scale = (1 + NORMS.index(names["norm"])) / (4 + STRATEGIES.index(names["strategy"]))
         parts = {"statistics": -0.1 * scale, "head": 0.4 * scale, "features": 0.3 * scale}
-        final = 0.9 - sum(parts.values())
         columns = {name: [value, value / 2] for name, value in parts.items()}
-        told = {"best": [0.9, 0.9], "final": [final, (0.9 + final) / 2], "head_before_statistics": columns["head"]}
+        final = [0.9 - sum(values) for values in zip(*columns.values(), strict=True)]
+        told = {"best": [0.9, 0.9], "final": final, "head_before_statistics": columns["head"]}
         write_explanation(folder, replace(EXPLANATION, run=folder.name, **told, **columns))
+
+
+def draw(name: str, root: Path, **options: object) -> "Figure":
+    """The figure of a name, or its first page, of runs that `keep_runs` made in a folder."""
+    kind = FIGURES[name]
+    if name == "differences":
+        return kind.draw(blocks(settings=("a",)), **options)
+    frame = kind.load(root, on_unreadable=None, on_lacking=None)
+    if name == "confusion":  # each seed has an order of its own
+        frame = select(frame, ["seed=0"])
+    return kind.draw.pages(frame, **options)[0]

@@ -73,10 +73,10 @@ def test_figures_are_pictures_or_have_a_reason(html, report):
     page = Reader(html)
     (drawings,) = report.drawings
     pictures = {a["alt"].partition(":")[0]: a["src"] for tag, a in page.tags if tag == "img"}
-    assert pictures.keys() == {drawing.name for drawing in drawings if drawing.svg}
+    assert pictures.keys() == {drawing.name for drawing in drawings if drawing.pages}
     for source in pictures.values():
         ElementTree.fromstring(base64.b64decode(source.partition(",")[2]))
-    undrawn = {drawing.name: drawing.reason for drawing in drawings if not drawing.svg}
+    undrawn = {drawing.name: drawing.reason for drawing in drawings if not drawing.pages}
     assert pictures.keys() | undrawn.keys() == {*FIGURES}
     for reason in undrawn.values():
         assert reason in page.text

@@ -1,6 +1,7 @@
 """Means over seeds with their intervals, of each series in each panel."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ Course = tuple[list[int], Floats, Floats]
 
 def find_courses(
     values: pd.DataFrame, *, along: str, value: str = "value", by: Sequence[str] = ("strategy", "norm")
-) -> dict[tuple[str, ...], Course]:
+) -> dict[tuple[Any, ...], Course]:
     """The means over seeds and their 95 % Student-t intervals of each series along a column of whole numbers.
 
     Args:
@@ -24,17 +25,12 @@ def find_courses(
         value: the column that is averaged.
         by: the columns that tell series apart.
     """
-    found: dict[tuple[str, ...], list[tuple[int, float, float]]] = {}
-    for (*series, place), of_seeds in _group(values, [*by, along], value):
-        interval = t_interval(of_seeds)
+    found: dict[tuple[Any, ...], list[tuple[int, float, float]]] = {}
+    for key, of_seeds in values.groupby([*by, along], sort=True)[value]:
+        *series, place = cast("tuple[Any, ...]", key)
+        interval = t_interval(of_seeds.to_numpy(dtype=np.float64))
         found.setdefault(tuple(series), []).append((int(place), interval.mean, interval.half_width))
     return {series: _part(course) for series, course in found.items()}
-
-
-def _group(values: pd.DataFrame, keys: list[str], value: str) -> Iterator[tuple[tuple, Floats]]:
-    """The values of each group, sorted by their keys."""
-    for key, own in values.groupby(keys, sort=True)[value]:
-        yield key, own.to_numpy(dtype=np.float64)
 
 
 def _part(course: list[tuple[int, float, float]]) -> Course:

@@ -175,9 +175,10 @@ def plot_matrix(matrices: pd.DataFrame, *, columns: int = 2) -> "list[Figure]":
     steps = pd.RangeIndex(1, int(named["after"].max()) + 1)
     with styled():
         panels = create_panels([f"{norm}, {strategy}" for norm, strategy in cells], columns=columns)
-        means = named.pivot_table(index=["norm", "strategy", "after"], columns="on", values="accuracy", aggfunc="mean")
         for axes, (norm, strategy) in zip(panels.axes, cells, strict=True):
-            mean = means.xs((norm, strategy)).reindex(index=steps, columns=steps).to_numpy()
+            own = named[(named["norm"] == norm) & (named["strategy"] == strategy)]
+            table = own.pivot_table(index="after", columns="on", values="accuracy", aggfunc="mean")
+            mean = table.reindex(index=steps, columns=steps).to_numpy()
             axes.imshow(mean, vmin=0, vmax=1, cmap="Blues")
             axes.grid(visible=False)
             ticks = range(0, len(steps), -(-len(steps) // _MOST_NUMBERED))

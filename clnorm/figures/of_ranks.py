@@ -47,8 +47,9 @@ def plot_ranks(results: pd.DataFrame, *, metric: str = "accuracy", columns: int 
     names = {norm: wrap_name(norm, _LETTERS) for norm in looks}
     lines = [line for name in names.values() for line in name.split("\n")]
     height = 0.6 + max(0.17 * len(looks), 0.125 * len(lines))
+    left = 0.2 + _LETTER * max(map(len, lines))
     with styled():
-        panels = create_panels(strategies, columns=columns, height=height, least=1.1 + _LETTER * max(map(len, lines)))
+        panels = create_panels(strategies, columns=columns, height=height, least=left + 1.1, left=left)
         for axes, ranking in zip(panels.axes, rankings.values(), strict=True):
             for row, (norm, rank) in enumerate(ranking.ranks.items()):
                 look = looks[norm]

@@ -19,7 +19,7 @@ P = ParamSpec("P")
 
 TALLEST = 8.8
 """Inches of a page's text, up to which a figure goes."""
-MOST_PAGES = 4
+MOST_PAGES = 6
 _BELOW = 0.35  # inches for a legend of one line
 _LINE = 0.16  # inches of one more line
 _LETTER, _TITLE = 0.058, 0.068  # inches of a letter of the legend, and of a title
@@ -147,7 +147,9 @@ def _unite(limits: Sequence[tuple[float, float]]) -> tuple[float, float]:
     return min(lows), max(highs)
 
 
-def create_panels(titles: Sequence[str], *, columns: int, height: float = 1.9, least: float = 1.6) -> Panels:
+def create_panels(
+    titles: Sequence[str], *, columns: int, height: float = 1.9, least: float = 1.6, left: float = 0.5
+) -> Panels:
     """A panel for each title, in rows that fit the width, on as many pages as that takes.
 
     Args:
@@ -155,6 +157,7 @@ def create_panels(titles: Sequence[str], *, columns: int, height: float = 1.9, l
         columns: of the paper that a page is wide, 1 or 2.
         height: of a row, in inches.
         least: width of a panel, in inches.
+        left: how much of it stands left of the axes, above which titles do not go.
 
     Raises:
         UserError: another number of columns, no panel, or more than a few pages of them.
@@ -166,7 +169,7 @@ def create_panels(titles: Sequence[str], *, columns: int, height: float = 1.9, l
     if not titles:
         raise UserError("there is no panel", where="figure", hint="see what there is: clnorm runs FOLDER")
     across = min(len(titles), max(1, int(WIDTHS[columns] // least)))
-    named = [wrap_name(visible(title), int(WIDTHS[columns] / across / _TITLE)) for title in titles]
+    named = [wrap_name(visible(title), max(1, int((WIDTHS[columns] / across - left) / _TITLE))) for title in titles]
     height += _LINE * max(title.count("\n") for title in named)
     size = across * _divide_rows(-(-len(titles) // across), len(titles), height)
     panels = Panels([], [], [], [], columns, across)

@@ -84,8 +84,9 @@ def styled() -> Iterator[None]:
     import matplotlib as mpl
 
     # The backend stays out: to ask for it loads pyplot, and it is no part of the style.
-    plain: dict[Any, Any] = {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
-    with mpl.rc_context({**plain, **_RC}):
+    rc: dict[Any, Any] = {**mpl.rcParamsDefault, **_RC}
+    del rc["backend"]
+    with mpl.rc_context(rc):
         yield
 
 

@@ -31,12 +31,12 @@ def keep_runs(root: Path) -> None:
         write_explanation(folder, replace(EXPLANATION, run=folder.name, **told, **columns))
 
 
-def draw(name: str, root: Path, **options: object) -> "Figure":
-    """The figure of a name, or its first page, of runs that `keep_runs` made in a folder."""
-    kind = FIGURES[name]
+def draw(name: str, root: Path, *, renamed: dict[str, str] | None = None, **options: object) -> "list[Figure]":
+    """The pages of a figure of runs that `keep_runs` made in a folder, with other names for norms and strategies."""
     if name == "differences":
-        return kind.draw(blocks(settings=("a",)), **options)
-    frame = kind.load(root, on_unreadable=None, on_lacking=None)
+        return FIGURES[name].draw.pages(blocks(settings=("a",)), **options)
+    frame = FIGURES[name].load(root, on_unreadable=None, on_lacking=None)
     if name == "confusion":  # each seed has an order of its own
         frame = select(frame, ["seed=0"])
-    return kind.draw.pages(frame, **options)[0]
+    names = {key: frame[key].replace(renamed or {}) for key in ("norm", "strategy")}
+    return FIGURES[name].draw.pages(frame.assign(**names), **options)

@@ -29,7 +29,7 @@ def matrices(**of_strategies):
             "after": after,
             "on": on,
             "accuracy": accuracy * scale,
-            "clips": {1: 1, 2: 3, 3: 1}[on],
+            "clips": 3 if on == 2 else 1,
         }
         for strategy, seeds in (of_strategies or {"naive": SEEDS, "joint": JOINT}).items()
         for norm, scale in (("ln", 1.0), ("cn", 0.5))
@@ -155,8 +155,8 @@ REFUSED = [
         "takes 2 pages; take one, .*--page 1, .*--where",
     ),
     (
-        lambda: plot_accuracy.pages(matrices(**{f"s{i}": SEEDS for i in range(65)})),
-        "65 panels take 5 pages; legal: up to 4; choose some with --where",
+        lambda: plot_accuracy.pages(matrices(**{f"s{i}": SEEDS for i in range(97)})),
+        "97 panels take 7 pages; legal: up to 6; choose some with --where",
     ),
     (lambda: plot_ranks(runs({("bn", "naive"): [0.1, 0.2], ("ln", "naive"): [0.1, 0.2]})), "3 or more to compare"),
     (lambda: plot_ranks(runs({("bn", "naive"): [0.1] * 3}), metric="fwt"), "no finished run holds fwt; compute it"),

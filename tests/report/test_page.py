@@ -80,7 +80,7 @@ def test_figures_are_pictures_or_have_a_reason(html, report):
     assert pictures.keys() | undrawn.keys() == {*FIGURES}
     for reason in undrawn.values():
         assert reason in page.text
-    assert "bn with naive has no finished run with seed 2, which others have" in undrawn["confusion"]
+    assert "the runs have 3 orders of their classes; choose one with --where seed=0" in undrawn["confusion"]
     assert "bn with replay has no finished run with seed" not in undrawn.get("accuracy", "")
 
 

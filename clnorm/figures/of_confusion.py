@@ -45,7 +45,7 @@ def plot_confusion(confusion: pd.DataFrame, *, columns: int = 2) -> "list[Figure
     with styled():
         least = 3.0 if len(names) <= _MOST_NAMED else 2.0
         titles = [f"{norm}, {strategy}" for norm, strategy in cells]
-        panels = create_panels(titles, columns=columns, height=min(least, _TALLEST), least=least, left=0.8)
+        panels = create_panels(titles, columns=columns, height=min(least, _TALLEST), least=least, left=0.8, square=True)
         for axes, (norm, strategy) in zip(panels.axes, cells, strict=True):
             own = rows[(rows["norm"] == norm) & (rows["strategy"] == strategy)]
             counts = own.pivot_table(index="place", columns="taken", values="clips", aggfunc="sum", fill_value=0)

@@ -174,7 +174,7 @@ def plot_matrix(matrices: pd.DataFrame, *, columns: int = 2) -> "list[Figure]":
     cells = list_cells(named)
     steps = pd.RangeIndex(1, int(named["after"].max()) + 1)
     with styled():
-        panels = create_panels([f"{norm}, {strategy}" for norm, strategy in cells], columns=columns)
+        panels = create_panels([f"{norm}, {strategy}" for norm, strategy in cells], columns=columns, square=True)
         for axes, (norm, strategy) in zip(panels.axes, cells, strict=True):
             own = named[(named["norm"] == norm) & (named["strategy"] == strategy)]
             table = own.pivot_table(index="after", columns="on", values="accuracy", aggfunc="mean")

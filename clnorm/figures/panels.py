@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import update_wrapper
-from typing import TYPE_CHECKING, Generic, ParamSpec
+from typing import TYPE_CHECKING, Generic, Literal, ParamSpec
 
 from clnorm.console import visible
 from clnorm.errors import UserError
@@ -148,7 +148,13 @@ def _unite(limits: Sequence[tuple[float, float]]) -> tuple[float, float]:
 
 
 def create_panels(
-    titles: Sequence[str], *, columns: int, height: float = 1.9, least: float = 1.6, left: float = 0.5
+    titles: Sequence[str],
+    *,
+    columns: int,
+    height: float = 1.9,
+    least: float = 1.6,
+    left: float = 0.5,
+    square: bool = False,
 ) -> Panels:
     """A panel for each title, in rows that fit the width, on as many pages as that takes.
 
@@ -158,6 +164,7 @@ def create_panels(
         height: of a row, in inches.
         least: width of a panel, in inches.
         left: how much of it stands left of the axes, above which titles do not go.
+        square: whether panels keep a shape of their own, such as that of a matrix.
 
     Raises:
         UserError: another number of columns, no panel, or more than a few pages of them.
@@ -172,11 +179,12 @@ def create_panels(
     named = [wrap_name(visible(title), max(1, int((WIDTHS[columns] / across - left) / _TITLE))) for title in titles]
     height += _LINE * max(title.count("\n") for title in named)
     size = across * _divide_rows(-(-len(titles) // across), len(titles), height)
+    layout: Literal["compressed", "constrained"] = "compressed" if square else "constrained"
     panels = Panels([], [], [], [], columns, across)
     for begin in range(0, len(titles), size):
         own = named[begin : begin + size]
         down = -(-len(own) // across)
-        page = Figure(figsize=(WIDTHS[columns], height * down + _BELOW), layout="constrained")
+        page = Figure(figsize=(WIDTHS[columns], height * down + _BELOW), layout=layout)
         grid = page.add_gridspec(down, across)
         axes = [page.add_subplot(grid[divmod(place, across)], title=title) for place, title in enumerate(own)]
         panels.pages.append(page)

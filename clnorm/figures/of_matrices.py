@@ -104,7 +104,7 @@ def plot_forgetting(matrices: pd.DataFrame, *, columns: int = 2) -> "list[Figure
             axes.axhline(0, color="black", linewidth=0.6)
             axes.set_xticks(sorted(lost["on"].unique()))
         panels.label(x="experience", y="forgetting (points)")
-        panels.share(within=(-102, 102))
+        panels.share(y=(-102, 102))
         panels.add_legend()
     return panels.pages
 
@@ -151,10 +151,8 @@ def plot_tradeoff(matrices: pd.DataFrame, *, columns: int = 1) -> "list[Figure]"
             axes.add_collection(LineCollection(whiskers, colors=colours, linewidths=0.7))
             axes.autoscale_view()
             axes.grid(visible=True, axis="x")
-            left, right = axes.get_xlim()
-            axes.set_xlim(max(left, -2), min(right, 102))
         panels.label(x="learned (%)", y="kept in the end (%)")
-        panels.share(within=(-2, 102))
+        panels.share(x=(-2, 102), y=(-2, 102))
         panels.add_legend()
     return panels.pages
 

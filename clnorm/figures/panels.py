@@ -11,6 +11,8 @@ from clnorm.figures.names import wrap_name
 from clnorm.figures.style import WIDTHS
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -20,6 +22,8 @@ P = ParamSpec("P")
 TALLEST = 8.8
 """Inches of a page's text, up to which a figure goes."""
 MOST_PAGES = 6
+_ANYWHERE = (-float("inf"), float("inf"))
+_MARGIN = 0.05  # of what is shown, beyond it
 _BELOW = 0.35  # inches for a legend of one line
 _LINE = 0.16  # inches of one more line
 _LETTER, _TITLE = 0.058, 0.068  # inches of a letter of the legend, and of a title
@@ -91,22 +95,19 @@ class Panels:
         for axes in self.lowest:
             axes.set_xlabel(x)
 
-    def share(self, *, within: tuple[float, float] | None = None, x: bool = True) -> None:
+    def share(self, *, x: tuple[float, float] = _ANYWHERE, y: tuple[float, float] = _ANYWHERE) -> None:
         """Give all panels one scale, as wide as any of them needs, with its numbers where its name stands.
 
         Args:
-            within: the y axis goes no further than this.
-            x: the x axis, too; without, each keeps its own.
+            x: the x axis goes no further than this.
+            y: likewise.
         """
-        low, high = _unite([axes.get_ylim() for axes in self.axes])
-        low, high = (low, high) if within is None else (max(low, within[0]), min(high, within[1]))
-        left, right = _unite([axes.get_xlim() for axes in self.axes])
+        wide = _unite([(axes.get_xlim(), axes.dataLim.intervalx, axes.get_autoscalex_on()) for axes in self.axes], x)
+        high = _unite([(axes.get_ylim(), axes.dataLim.intervaly, axes.get_autoscaley_on()) for axes in self.axes], y)
         for axes in self.axes:
-            axes.set_ylim(low, high)
-            axes.tick_params(labelleft=axes in self.first)
-            if x:
-                axes.set_xlim(left, right)
-                axes.tick_params(labelbottom=axes in self.lowest)
+            axes.set_xlim(wide)
+            axes.set_ylim(high)
+            axes.tick_params(labelleft=axes in self.first, labelbottom=axes in self.lowest)
 
     def name_ticks(self, names: Sequence[str]) -> None:
         """Name the places 0, 1, ... of the x axis, upright where the names are too long to stand side by side."""
@@ -142,9 +143,21 @@ class Panels:
             page.legend(shown.values(), names, loc="outside lower center", ncols=-(-len(names) // rows))
 
 
-def _unite(limits: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    lows, highs = zip(*limits, strict=True)
-    return min(lows), max(highs)
+def _unite(
+    scales: "Sequence[tuple[tuple[float, float], npt.NDArray[np.float64], bool]]", within: tuple[float, float]
+) -> tuple[float, float]:
+    """The limits that hold what all panels show, with a margin where it is not chosen.
+
+    Args:
+        scales: of each panel its limits, the least and the most of what it shows, and whether the limits go by these.
+        within: what they do not go beyond.
+    """
+    if not all(follows for _, _, follows in scales):
+        lows, highs = zip(*(limits for limits, _, _ in scales), strict=True)
+        return max(min(lows), within[0]), min(max(highs), within[1])
+    least, most = min(shown[0] for _, shown, _ in scales), max(shown[1] for _, shown, _ in scales)
+    margin = _MARGIN * (most - least)
+    return max(float(least - margin), within[0]), min(float(most + margin), within[1])
 
 
 def create_panels(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from clnorm.cli.main import main
 from clnorm.figures.names import wrap_name
-from clnorm.figures.of_matrices import plot_accuracy, plot_forgetting, plot_matrix
+from clnorm.figures.of_matrices import plot_accuracy, plot_forgetting, plot_matrix, plot_tradeoff
 from clnorm.figures.panels import TALLEST
 from clnorm.figures.registry import FIGURES
 from clnorm.results.folder import RunFolder
@@ -74,6 +74,21 @@ def test_panels_go_on_on_a_second_page_with_the_same_scale_looks_and_legend():
 def test_no_page_is_taller_than_a_papers(columns):
     for page in plot_matrix.pages(many(8), columns=columns):
         assert page.get_figheight() <= TALLEST
+
+
+def test_what_stands_apart_in_one_panel_is_not_at_the_edge_of_the_scale_of_all():
+    low = {seed: [(after, on, value * 0.2) for after, on, value in rows] for seed, rows in SEEDS.items()}
+    frame = matrices(naive={0: SEEDS[0]}, replay={0: low[0]})
+    for axes in plot_tradeoff(frame).axes:
+        for scale, at in ((axes.get_xlim(), 0), (axes.get_ylim(), 1)):
+            points = [line.get_xydata()[0][at] for line in axes.lines]
+            room = 0.03 * (scale[1] - scale[0])
+            assert scale[0] + room < min(points) <= max(points) < scale[1] - room or max(points) == 100
+
+
+def test_intervals_are_cut_where_no_accuracy_is():
+    for axes in plot_tradeoff(matrices()).axes:
+        assert (axes.get_ylim(), axes.get_xlim()[1]) == ((-2, 102), 102)
 
 
 def test_scales_are_named_where_rows_begin_and_columns_end():

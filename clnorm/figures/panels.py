@@ -23,7 +23,7 @@ TALLEST = 8.8
 """Inches of a page's text, up to which a figure goes."""
 MOST_PAGES = 6
 _ANYWHERE = (-float("inf"), float("inf"))
-_MARGIN = 0.05  # of what is shown, beyond it
+_MARGIN, _ALONE = 0.05, 0.5  # of what is shown, beyond it; beyond one value alone
 _BELOW = 0.35  # inches for a legend of one line
 _LINE = 0.16  # inches of one more line
 _LETTER, _TITLE = 0.058, 0.068  # inches of a letter of the legend, and of a title
@@ -156,7 +156,7 @@ def _unite(
         lows, highs = zip(*(limits for limits, _, _ in scales), strict=True)
         return max(min(lows), within[0]), min(max(highs), within[1])
     least, most = min(shown[0] for _, shown, _ in scales), max(shown[1] for _, shown, _ in scales)
-    margin = _MARGIN * (most - least)
+    margin = _MARGIN * (most - least) or _ALONE
     return max(float(least - margin), within[0]), min(float(most + margin), within[1])
 
 

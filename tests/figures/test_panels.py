@@ -86,6 +86,12 @@ def test_what_stands_apart_in_one_panel_is_not_at_the_edge_of_the_scale_of_all()
             assert scale[0] + room < min(points) <= max(points) < scale[1] - room or max(points) == 100
 
 
+def test_one_value_alone_has_room_around_it():
+    frame = matrices(naive={0: SEEDS[0]})
+    (axes,) = plot_tradeoff(frame[frame["norm"] == "cn"]).axes
+    assert (axes.get_xlim(), axes.get_ylim()) == ((49.5, 50.5), (24.5, 25.5))
+
+
 def test_intervals_are_cut_where_no_accuracy_is():
     for axes in plot_tradeoff(matrices()).axes:
         assert (axes.get_ylim(), axes.get_xlim()[1]) == ((-2, 102), 102)

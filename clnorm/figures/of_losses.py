@@ -37,7 +37,8 @@ def plot_losses(losses: pd.DataFrame, *, columns: int = 2) -> "list[Figure]":
             of_strategy = rows[rows["strategy"] == strategy]
             for norm in norms:
                 own, look = of_strategy[of_strategy["norm"] == norm], looks[norm]
-                seeds = [of_seed[["passed", "loss"]].to_numpy() for _, of_seed in own.groupby("run")]
+                points = own[["passed", "loss"]].to_numpy()
+                seeds = [points[rows] for rows in own.groupby("run").indices.values()]
                 axes.add_collection(LineCollection(seeds, colors=look.color, linewidths=0.4, alpha=0.5))
                 mean = own.groupby("passed")["loss"].mean()
                 if len(mean):

@@ -161,7 +161,7 @@ def main() -> None:
         report = write_report(root, page)
         seconds, work = time.perf_counter() - started, time.process_time() - worked
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        drawn = sum(bool(drawing.svg) for drawings in report.drawings for drawing in drawings)
+        drawn = sum(len(drawing.pages) for drawings in report.drawings for drawing in drawings)
         print(f"{len(report.collection.runs)} runs, {drawn} figures drawn, {page.stat().st_size / 1e6:.2f} MB")
         print(f"{seconds:.1f} s, {work:.1f} s of these on the CPU, {peak:,.0f} MB at most")
 

@@ -1,15 +1,18 @@
 """What all tests share: threads, real clips and who may do without them, a cache, and tiny runs.
 
 Without real clips the tests marked `real_data` are left out by name, without Slurm those marked `slurm`, without
-LaTeX those marked `latex`, and without Chromium those marked `browser`. Any other skip is a failure where `CI` is set.
+LaTeX those marked `latex`, without Chromium those marked `browser`, and with another version of matplotlib those marked
+`golden`. Any other skip is a failure where `CI` is set.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 # Before torch is imported, here and in the processes that tests start: workers do not fight for the cores, and sums
@@ -35,6 +38,7 @@ LEFT_OUT = f"real_data: there are no real clips in {SHARED}"
 NO_SLURM = "slurm: no cluster can be started here, which takes root, and what make slurm installs"
 NO_LATEX = "latex: there is no pdflatex here, which make latex installs"
 NO_BROWSER = "browser: there is no Chromium here, which make browser installs"
+OTHER_PICTURES = "golden: another version of matplotlib than that in constraints.txt draws other letters"
 
 
 def _missing_data() -> list[str]:
@@ -76,6 +80,13 @@ def _is_browser_missing() -> bool:
     return shutil.which("chromium") is None and os.environ.get("CLNORM_REQUIRE_BROWSER") != "1"
 
 
+def _is_matplotlib_another() -> bool:
+    """Whether figures cannot be compared with their pictures."""
+    constraints = Path(__file__).parents[1] / "constraints.txt"
+    tested = constraints.read_text() if constraints.is_file() else ""
+    return re.findall(r"(?m)^matplotlib==(\S+)", tested) != [version("matplotlib")]
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     left_out = {
@@ -83,6 +94,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         "slurm": ("cluster", NO_SLURM if _is_slurm_missing() else ""),
         "latex": ("pdflatex", NO_LATEX if _is_latex_missing() else ""),
         "browser": ("browser", NO_BROWSER if _is_browser_missing() else ""),
+        "golden": ("golden_versions", OTHER_PICTURES if _is_matplotlib_another() else ""),
     }
     for item in items:
         for mark, (fixture, reason) in left_out.items():
@@ -99,7 +111,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def _is_left_out(report: pytest.TestReport | pytest.CollectReport) -> bool:
-    reasons = [f"Skipped: {reason}" for reason in (LEFT_OUT, NO_SLURM, NO_LATEX, NO_BROWSER)]
+    reasons = [f"Skipped: {reason}" for reason in (LEFT_OUT, NO_SLURM, NO_LATEX, NO_BROWSER, OTHER_PICTURES)]
     return isinstance(report.longrepr, tuple) and report.longrepr[2] in reasons
 
 

@@ -1,5 +1,6 @@
 """Real clips and skips, as conftest.py rules them: what a fork leaves out, and what is a failure."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def fork(pytester, monkeypatch):
     (tests / "test_it.py").write_text(TESTS)
     pytester.makeini(
         "[pytest]\naddopts = --strict-markers\nmarkers =\n  real_data: needs clips\n  slurm: needs a cluster\n"
-        "  latex: needs pdflatex\n  browser: needs Chromium\n"
+        "  latex: needs pdflatex\n  browser: needs Chromium\n  golden: needs a version\n"
     )
     monkeypatch.setenv("CI", "true")
     required = [f"CLNORM_REQUIRE_{part}" for part in ("DATA", "SLURM", "LATEX", "BROWSER")]
@@ -134,6 +135,20 @@ def test_without_latex_its_tests_are_left_out_unless_they_are_asked_for(fork, mo
     result.assert_outcomes(passed=1, skipped=2)
     result.stdout.fnmatch_lines(["1 tests were left out, latex: there is no pdflatex here*make latex*"])
     fork("-m", "latex", CLNORM_REQUIRE_LATEX="1").assert_outcomes(errors=1, deselected=2)
+
+
+OF_PICTURES = OF_SLURM.replace("cluster", "golden_versions")
+
+
+def test_with_another_matplotlib_pictures_of_figures_are_left_out(fork, pytester):
+    constraints = pytester.path / "checkout" / "constraints.txt"
+    constraints.write_text("matplotlib==3.0.0\n")
+    result = fork(more=OF_PICTURES)
+    result.assert_outcomes(passed=1, skipped=2)
+    result.stdout.fnmatch_lines(["1 tests were left out, golden: another version of matplotlib *"])
+    assert result.ret == 0
+    constraints.write_text(f"numpy==1\nmatplotlib=={version('matplotlib')}\n")
+    fork("-m", "golden").assert_outcomes(passed=1, deselected=2)
 
 
 OF_PAGES = OF_SLURM.replace("cluster", "browser")

@@ -1,5 +1,7 @@
 """What the series of a figure are called, in the order of tables."""
 
+import re
+
 import pandas as pd
 
 from clnorm.catalogue import NORMS, STRATEGIES
@@ -7,6 +9,8 @@ from clnorm.console import visible
 from clnorm.errors import UserError
 from clnorm.results.record import label_norm
 from clnorm.tables.grid import ordered_names
+
+_PARTING = ":,.=/ _-"
 
 
 def label_norms(rows: pd.DataFrame) -> pd.DataFrame:
@@ -16,20 +20,23 @@ def label_norms(rows: pd.DataFrame) -> pd.DataFrame:
         UserError: a norm under a strategy lacks a seed that others have, so that means would be of other seeds, or has
             two runs with one.
     """
-    named = rows.assign(norm=[visible(label_norm(*pair)) for pair in zip(rows["norm"], rows["label"], strict=True)])
+    pairs = list(zip(rows["norm"], rows["label"], strict=True))
+    names = {pair: visible(label_norm(*pair)) for pair in set(pairs)}
+    named = rows.assign(norm=[names[pair] for pair in pairs])
     _refuse_gaps(named)
     return named
 
 
 def _refuse_gaps(rows: pd.DataFrame) -> None:
     wanted = set(rows["seed"])
-    for (norm, strategy), own in rows.groupby(["norm", "strategy"], sort=False):
+    held = rows[list({"norm", "strategy", "seed", "run"} & set(rows.columns))].drop_duplicates()
+    for (norm, strategy), own in held.groupby(["norm", "strategy"], sort=False):
         name = f"{norm} with {strategy}"
         if lacking := sorted(wanted - set(own["seed"])):
             what = f"{name} has no finished run with seed {', '.join(map(str, lacking))}, which others have"
             raise UserError(what, where="figure", hint="run it, or choose seeds or norms with --where")
-        if "run" in own and (several := own.groupby("seed")["run"].nunique()).max() > 1:
-            raise UserError(f"{name} has several runs with seed {several.idxmax()}", where="figure")
+        if len(several := own["seed"][own["seed"].duplicated()]):
+            raise UserError(f"{name} has several runs with seed {several.iloc[0]}", where="figure")
 
 
 def list_norms(rows: pd.DataFrame) -> list[str]:
@@ -46,3 +53,13 @@ def list_cells(rows: pd.DataFrame) -> list[tuple[str, str]]:
     """Each norm and strategy that has runs, strategy by strategy."""
     present = set(zip(rows["norm"], rows["strategy"], strict=True))
     return [(norm, name) for name in list_strategies(rows) for norm in list_norms(rows) if (norm, name) in present]
+
+
+def wrap_name(name: str, most: int) -> str:
+    """A name in lines of at most so many letters, which end with a sign that parts the name where there is one."""
+    lines = [""]
+    for part in re.findall(rf"[^{_PARTING}]{{0,{most - 1}}}[{_PARTING}]|[^{_PARTING}]{{1,{most}}}", name):
+        if len(lines[-1] + part) > most:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)

@@ -8,15 +8,18 @@ import pandas as pd
 from clnorm.console import visible
 from clnorm.errors import UserError
 from clnorm.figures.names import label_norms, list_cells
-from clnorm.figures.style import create_panels, styled
+from clnorm.figures.panels import Paged, create_panels
+from clnorm.figures.style import styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_TALLEST = 2.8  # inches of a panel, of which three stand on a page
 _MOST_NAMED = 26  # classes whose names fit beside a panel
 
 
-def plot_confusion(confusion: pd.DataFrame, *, columns: int = 2) -> "Figure":
+@Paged
+def plot_confusion(confusion: pd.DataFrame, *, columns: int = 2) -> "list[Figure]":
     """The share of each class's test clips that are taken for each other in the end, over all seeds with one order.
 
     Classes stand in the order in which they were learned; lines part the experiences, so that what is taken for classes
@@ -29,21 +32,21 @@ def plot_confusion(confusion: pd.DataFrame, *, columns: int = 2) -> "Figure":
     Raises:
         UserError: the runs have their classes in several orders, or there are more panels than fit a page.
     """
-    rows = label_norms(confusion)
-    orders = {tuple(own["class"]) for _, own in rows.drop_duplicates(["run", "place"]).groupby("run")}
+    firsts = confusion[confusion["taken"] == 0]
+    orders = {tuple(own) for _, own in firsts.groupby("run")["class"]}
     if len(orders) > 1:
         what, hint = f"the runs have {len(orders)} orders of their classes", "choose one with --where seed=0"
         raise UserError(what, where="figure", hint=hint)
     (classes,) = orders
+    rows = label_norms(confusion)
     names = [visible(name) for name in classes]
     begins = rows.drop_duplicates("place").sort_values("place").groupby("experience", sort=True)["place"].min().tolist()
     cells = list_cells(rows)
     with styled():
         least = 3.0 if len(names) <= _MOST_NAMED else 2.0
-        figure, panels = create_panels(
-            [f"{norm}, {strategy}" for norm, strategy in cells], columns=columns, height=least, least=least, share=False
-        )
-        for axes, (norm, strategy) in zip(panels, cells, strict=True):
+        titles = [f"{norm}, {strategy}" for norm, strategy in cells]
+        panels = create_panels(titles, columns=columns, height=min(least, _TALLEST), least=least, left=0.8, square=True)
+        for axes, (norm, strategy) in zip(panels.axes, cells, strict=True):
             own = rows[(rows["norm"] == norm) & (rows["strategy"] == strategy)]
             counts = own.pivot_table(index="place", columns="taken", values="clips", aggfunc="sum", fill_value=0)
             axes.imshow(counts.div(counts.sum(axis=1), axis=0), vmin=0, vmax=1, cmap="Blues")
@@ -54,6 +57,6 @@ def plot_confusion(confusion: pd.DataFrame, *, columns: int = 2) -> "Figure":
             if len(names) <= _MOST_NAMED:
                 axes.set_yticks(range(len(names)), names, fontsize=5)
                 axes.set_xticks(np.arange(len(names)), names, rotation=90, fontsize=5)
-            axes.set_xlabel("taken for")
-            axes.set_ylabel("class")
-    return figure
+        panels.label(x="taken for", y="class")
+        panels.add_scale("share of the class")
+    return panels.pages

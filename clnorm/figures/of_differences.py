@@ -8,6 +8,7 @@ from clnorm.errors import UserError
 from clnorm.evaluation.metrics import find_metric
 from clnorm.evaluation.ranks import CriticalDifference, critical_difference
 from clnorm.figures.names import label_norms
+from clnorm.figures.panels import Paged
 from clnorm.figures.style import WIDTHS, styled
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ _SCALE, _ROW, _BAR = 0.42, 0.16, 0.09  # inches from the top to the scale, betwe
 _LETTER = 0.063  # inches
 
 
-def plot_differences(results: pd.DataFrame, *, metric: str = "accuracy", columns: int = 2) -> "Figure":
+@Paged
+def plot_differences(results: pd.DataFrame, *, metric: str = "accuracy", columns: int = 2) -> "list[Figure]":
     """The mean rank of each norm over blocks, with bars that join those that Nemenyi's test cannot tell apart.
 
     A block is a strategy in a setting, such as a protocol, an order of the classes or a backbone; its seeds are
@@ -43,7 +45,7 @@ def plot_differences(results: pd.DataFrame, *, metric: str = "accuracy", columns
         raise UserError(f"no finished run holds {metric}", where="figure", hint=hint)
     rows = pd.concat([label_norms(own) for _, own in held.groupby("setting", sort=True)])
     found = critical_difference(_average_seeds(rows), higher_is_better=decides.higher_is_better)
-    return _draw(found, f"mean rank by {decides.title} over {found.blocks} blocks", columns=columns)
+    return [_draw(found, f"mean rank by {decides.title} over {found.blocks} blocks", columns=columns)]
 
 
 def _average_seeds(rows: pd.DataFrame) -> list[dict[str, float]]:

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from clnorm.figures.names import label_norms, list_norms, list_strategies
-from clnorm.figures.style import add_legend, create_panels, label_left, styled
+from clnorm.figures.panels import Paged, create_panels
+from clnorm.figures.style import styled
 from clnorm.results.explanation import PARTS
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ _COLOURS = dict(zip(PARTS, ("#56B4E9", "#E69F00", "#0072B2"), strict=True))
 _HATCHES = dict(zip(PARTS, ("", "///", "..."), strict=True))
 
 
-def plot_explanation(explanations: pd.DataFrame, *, columns: int = 2) -> "Figure":
+@Paged
+def plot_explanation(explanations: pd.DataFrame, *, columns: int = 2) -> "list[Figure]":
     """The parts of forgetting in points, stacked, as means over old experiences and seeds; a panel for each strategy.
 
     A part below zero hangs below the line, so that the sum of the bars above it less those below is the forgetting,
@@ -33,28 +35,28 @@ def plot_explanation(explanations: pd.DataFrame, *, columns: int = 2) -> "Figure
     means = 100 * rows.groupby(["strategy", "norm", "part"])["value"].mean()
     norms, strategies = list_norms(rows), list_strategies(rows)
     with styled():
-        figure, panels = create_panels(strategies, columns=columns)
-        for axes, strategy in zip(panels, strategies, strict=True):
-            present = [norm for norm in norms if (strategy, norm, PARTS[0]) in means]
-            above, below = np.zeros(len(present)), np.zeros(len(present))
+        panels = create_panels(strategies, columns=columns)
+        for axes, strategy in zip(panels.axes, strategies, strict=True):
+            values = means[strategy].unstack("part").reindex(index=norms, columns=PARTS)
+            places, above, below = np.arange(len(norms)), np.zeros(len(norms)), np.zeros(len(norms))
             for part in PARTS:
-                values = np.array([means[strategy, norm, part] for norm in present])
+                heights = values[part].to_numpy()
                 axes.bar(
-                    present,
-                    values,
+                    places,
+                    heights,
                     0.6,
-                    bottom=np.where(values >= 0, above, below),
+                    bottom=np.where(heights >= 0, above, below),
                     color=_COLOURS[part],
                     hatch=_HATCHES[part],
                     edgecolor="white",
                     linewidth=0.4,
                     label=part,
                 )
-                above, below = above + values.clip(min=0), below + values.clip(max=0)
-            axes.plot(
-                present, above + below, linestyle="", marker="_", markersize=12, color="black", label="forgetting"
-            )
+                above, below = above + heights.clip(min=0), below + heights.clip(max=0)
+            axes.plot(places, above + below, linestyle="", marker="_", markersize=12, color="black", label="forgetting")
             axes.axhline(0, color="black", linewidth=0.6)
-        label_left(panels, "forgetting (points)")
-        add_legend(figure, panels, columns=columns)
-    return figure
+        panels.label(y="forgetting (points)")
+        panels.share()
+        panels.name_ticks(norms)
+        panels.add_legend()
+    return panels.pages

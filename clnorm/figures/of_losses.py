@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from clnorm.figures.names import label_norms, list_norms, list_strategies
-from clnorm.figures.style import add_legend, create_panels, label_left, looks_of, styled
+from clnorm.figures.panels import Paged, create_panels
+from clnorm.figures.style import looks_of, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def plot_losses(losses: pd.DataFrame, *, columns: int = 2) -> "Figure":
+@Paged
+def plot_losses(losses: pd.DataFrame, *, columns: int = 2) -> "list[Figure]":
     """The training loss of each epoch, one thin line a seed and their mean; lines part the experiences.
 
     A panel for each strategy. Losses of several strategies are of other sums, and compare within one alone.
@@ -30,21 +32,21 @@ def plot_losses(losses: pd.DataFrame, *, columns: int = 2) -> "Figure":
     norms, strategies = list_norms(rows), list_strategies(rows)
     looks = looks_of(norms)
     with styled():
-        figure, panels = create_panels(strategies, columns=columns, least=2.2, share=False)
-        for axes, strategy in zip(panels, strategies, strict=True):
+        panels = create_panels(strategies, columns=columns)
+        for axes, strategy in zip(panels.axes, strategies, strict=True):
             of_strategy = rows[rows["strategy"] == strategy]
             for norm in norms:
                 own, look = of_strategy[of_strategy["norm"] == norm], looks[norm]
-                seeds = [of_seed[["passed", "loss"]].to_numpy() for _, of_seed in own.groupby("run")]
+                points = own[["passed", "loss"]].to_numpy()
+                seeds = [points[rows] for rows in own.groupby("run").indices.values()]
                 axes.add_collection(LineCollection(seeds, colors=look.color, linewidths=0.4, alpha=0.5))
                 mean = own.groupby("passed")["loss"].mean()
                 if len(mean):
                     axes.plot(mean.index, mean, color=look.color, linestyle=look.linestyle, label=norm)
             for begin in of_strategy.groupby("experience")["passed"].min().iloc[1:]:
                 axes.axvline(begin - 0.5, color="#7F7F7F", linewidth=0.5, linestyle=":")
-            axes.set_xlabel("epochs passed")
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
             axes.set_ylim(bottom=0)
-        label_left(panels, "training loss")
-        add_legend(figure, panels, columns=columns)
-    return figure
+        panels.label(x="epochs passed", y="training loss")
+        panels.add_legend()
+    return panels.pages

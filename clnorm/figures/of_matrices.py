@@ -1,25 +1,28 @@
 """Figures of accuracy matrices: over experiences, by experience, and what was learned against what was kept."""
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from clnorm.errors import UserError
-from clnorm.evaluation.stats import Interval, t_interval
+from clnorm.evaluation.stats import t_interval
+from clnorm.figures.means import Course, Floats, find_courses
 from clnorm.figures.names import label_norms, list_cells, list_norms, list_strategies
-from clnorm.figures.style import Look, add_legend, create_panels, label_left, looks_of, styled
+from clnorm.figures.panels import Paged, create_panels
+from clnorm.figures.style import Look, looks_of, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _KEYS = ["norm", "strategy", "seed"]  # of a run among those of one setting
+_MOST_NUMBERED = 10  # experiences whose numbers fit a heat map
 _DARK = 0.55  # accuracies above which a heat map's numbers are white
 
 
-def plot_accuracy(matrices: pd.DataFrame, *, columns: int = 2) -> "Figure":
+@Paged
+def plot_accuracy(matrices: pd.DataFrame, *, columns: int = 2) -> "list[Figure]":
     """The accuracy on all experiences so far, weighted by their clips, after each one; a panel for each strategy.
 
     Lines are means over seeds, bands their 95 % Student-t intervals. What joint training reaches is a line across.
@@ -39,27 +42,28 @@ def plot_accuracy(matrices: pd.DataFrame, *, columns: int = 2) -> "Figure":
     sums = weighted.groupby([*_KEYS, "after"], sort=False)[["right", "clips"]].sum()
     values = (sums["right"] / sums["clips"]).rename("value").reset_index()
     norms, strategies = _names(values)
-    looks, joint = looks_of(norms), values[values["strategy"] == "joint"]
+    looks, courses = looks_of(norms), find_courses(values, along="after")
     with styled():
-        figure, panels = create_panels(strategies, columns=columns)
-        for axes, strategy in zip(panels, strategies, strict=True):
-            for norm, own in _by_norm(values[values["strategy"] == strategy], norms):
-                steps, found = zip(*_intervals(own, by="after"), strict=True)
-                _draw_band(axes, steps, found, looks[norm], label=norm)
-                for _, upper in _by_norm(joint, [norm]):
-                    level = 100 * float(upper["value"].mean())
-                    axes.axhline(
-                        level, color=looks[norm].color, linewidth=0.8, linestyle=looks[norm].linestyle, alpha=0.6
-                    )
-            axes.set_xlabel("experiences learned")
+        panels = create_panels(strategies, columns=columns)
+        for axes, strategy in zip(panels.axes, strategies, strict=True):
+            for norm in norms:
+                if (course := courses.get((strategy, norm))) is not None:
+                    _draw_band(axes, course, looks[norm], label=norm)
+                if (joint := courses.get(("joint", norm))) is not None and course is not None:
+                    level, look = 100 * joint[1][-1], looks[norm]
+                    axes.axhline(level, color=look.color, linewidth=0.8, linestyle=look.linestyle, alpha=0.6)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_ylim(0, 102)
-        label_left(panels, "accuracy on all seen (%)")
-        add_legend(figure, panels, columns=columns)
-    return figure
+        if "joint" in set(values["strategy"]):
+            panels.axes[0].plot([], [], color="#7F7F7F", linewidth=0.8, label="joint training")
+        panels.label(x="experiences learned", y="accuracy on all seen (%)")
+        panels.share()
+        panels.add_legend()
+    return panels.pages
 
 
-def plot_forgetting(matrices: pd.DataFrame, *, columns: int = 2) -> "Figure":
+@Paged
+def plot_forgetting(matrices: pd.DataFrame, *, columns: int = 2) -> "list[Figure]":
     """How much of its best accuracy before the end each experience but the last has lost, in points.
 
     Bars are means over seeds, whiskers their 95 % Student-t intervals; a panel for each strategy. Their mean over
@@ -72,36 +76,41 @@ def plot_forgetting(matrices: pd.DataFrame, *, columns: int = 2) -> "Figure":
     Raises:
         UserError: no run has learned two experiences in turn, or there are more panels than fit a page.
     """
+    from matplotlib.collections import LineCollection
+
     lost = _forgotten(matrices)
     norms, strategies = _names(lost)
-    looks, width = looks_of(norms), 0.8 / len(norms)
+    looks, courses, width = looks_of(norms), find_courses(lost, along="on"), 0.8 / len(norms)
     with styled():
-        figure, panels = create_panels(strategies, columns=columns)
-        for axes, strategy in zip(panels, strategies, strict=True):
+        panels = create_panels(strategies, columns=columns)
+        for axes, strategy in zip(panels.axes, strategies, strict=True):
+            whiskers = []
             for place, norm in enumerate(norms):
-                own = lost[(lost["strategy"] == strategy) & (lost["norm"] == norm)]
-                for tested, interval in _intervals(own, by="on"):
-                    whisker = 0.0 if np.isnan(interval.half_width) else 100 * interval.half_width
-                    axes.bar(
-                        tested + (place - (len(norms) - 1) / 2) * width,
-                        100 * interval.mean,
-                        width,
-                        yerr=whisker or None,
-                        color=looks[norm].color,
-                        hatch=("", "///", "...", "xxx")[place % 4],
-                        edgecolor="white",
-                        linewidth=0.4,
-                        error_kw={"elinewidth": 0.6},
-                        label=norm if tested == 1 else None,
-                    )
-            axes.set_xlabel("experience")
+                if (course := courses.get((strategy, norm))) is None:
+                    continue
+                tested, means, halves = course
+                places, look = np.array(tested) + (place - (len(norms) - 1) / 2) * width, looks[norm]
+                shown: dict[str, Any] = {
+                    "color": look.color,
+                    "hatch": look.hatch,
+                    "edgecolor": "white",
+                    "linewidth": 0.4,
+                }
+                axes.bar(places, 100 * means, width, label=norm, **shown)
+                ends = zip(places, 100 * (means - halves), 100 * (means + halves), strict=True)
+                whiskers += [[(x, low), (x, high)] for x, low, high in ends if not np.isnan(low)]
+            axes.add_collection(LineCollection(whiskers, colors="#333333", linewidths=0.6, zorder=3))
+            axes.autoscale_view()
+            axes.axhline(0, color="black", linewidth=0.6)
             axes.set_xticks(sorted(lost["on"].unique()))
-        label_left(panels, "forgetting (points)")
-        add_legend(figure, panels, columns=columns)
-    return figure
+        panels.label(x="experience", y="forgetting (points)")
+        panels.share(y=(-102, 102))
+        panels.add_legend()
+    return panels.pages
 
 
-def plot_tradeoff(matrices: pd.DataFrame, *, columns: int = 1) -> "Figure":
+@Paged
+def plot_tradeoff(matrices: pd.DataFrame, *, columns: int = 1) -> "list[Figure]":
     """What is learned against what is kept: the accuracy on each experience right after it, and on the old ones in the
     end, both means over experiences; crosses are 95 % Student-t intervals over seeds.
 
@@ -112,6 +121,8 @@ def plot_tradeoff(matrices: pd.DataFrame, *, columns: int = 1) -> "Figure":
     Raises:
         UserError: no run has learned two experiences in turn, or there are more panels than fit a page.
     """
+    from matplotlib.collections import LineCollection
+
     matrices = label_norms(matrices)
     runs = matrices[matrices.groupby(_KEYS)["after"].transform("nunique") > 1]
     learned = runs[runs["after"] == runs["on"]].groupby(_KEYS, sort=False)["accuracy"].mean()
@@ -122,29 +133,32 @@ def plot_tradeoff(matrices: pd.DataFrame, *, columns: int = 1) -> "Figure":
     norms, strategies = _names(values)
     looks = looks_of(norms)
     with styled():
-        figure, panels = create_panels(strategies, columns=columns, height=2.1)
-        for axes, strategy in zip(panels, strategies, strict=True):
-            for norm, own in _by_norm(values[values["strategy"] == strategy], norms):
+        panels = create_panels(strategies, columns=columns)
+        for axes, strategy in zip(panels.axes, strategies, strict=True):
+            whiskers, colours = [], []
+            for norm in norms:
+                own = values[(values["strategy"] == strategy) & (values["norm"] == norm)]
+                if own.empty:
+                    continue
                 x, y = (t_interval(100 * own[name].to_numpy()) for name in ("learned", "kept"))
-                across, along = (found.half_width if found.n > 1 else None for found in (x, y))
                 look = looks[norm]
-                axes.errorbar(
-                    x.mean,
-                    y.mean,
-                    xerr=across,
-                    yerr=along,
-                    fmt=look.marker,
-                    color=look.color,
-                    elinewidth=0.7,
-                    label=norm,
-                )
-            axes.set_xlabel("learned (%)")
-        label_left(panels, "kept in the end (%)")
-        add_legend(figure, panels, columns=columns)
-    return figure
+                mark: dict[str, Any] = {"color": look.color, "marker": look.marker, "fillstyle": look.fillstyle}
+                axes.plot(x.mean, y.mean, linestyle="", label=norm, **mark)
+                if len(own) > 1:
+                    whiskers.append([(x.mean - x.half_width, y.mean), (x.mean + x.half_width, y.mean)])
+                    whiskers.append([(x.mean, y.mean - y.half_width), (x.mean, y.mean + y.half_width)])
+                    colours += [look.color] * 2
+            axes.add_collection(LineCollection(whiskers, colors=colours, linewidths=0.7))
+            axes.autoscale_view()
+            axes.grid(visible=True, axis="x")
+        panels.label(x="learned (%)", y="kept in the end (%)")
+        panels.share(x=(-2, 102), y=(-2, 102))
+        panels.add_legend()
+    return panels.pages
 
 
-def plot_matrix(matrices: pd.DataFrame, *, columns: int = 2) -> "Figure":
+@Paged
+def plot_matrix(matrices: pd.DataFrame, *, columns: int = 2) -> "list[Figure]":
     """The accuracy matrix R[t, j] as a heat map, in per cent, a mean over seeds; a panel for each norm and strategy.
 
     Args:
@@ -156,24 +170,31 @@ def plot_matrix(matrices: pd.DataFrame, *, columns: int = 2) -> "Figure":
     """
     named = label_norms(matrices)
     cells = list_cells(named)
+    steps = pd.RangeIndex(1, int(named["after"].max()) + 1)
     with styled():
-        figure, panels = create_panels([f"{n}, {s}" for n, s in cells], columns=columns, height=2.0, share=False)
-        for axes, (norm, strategy) in zip(panels, cells, strict=True):
+        panels = create_panels([f"{norm}, {strategy}" for norm, strategy in cells], columns=columns, square=True)
+        for axes, (norm, strategy) in zip(panels.axes, cells, strict=True):
             own = named[(named["norm"] == norm) & (named["strategy"] == strategy)]
-            mean = own.pivot_table(index="after", columns="on", values="accuracy", aggfunc="mean")
+            table = own.pivot_table(index="after", columns="on", values="accuracy", aggfunc="mean")
+            mean = table.reindex(index=steps, columns=steps).to_numpy()
             axes.imshow(mean, vmin=0, vmax=1, cmap="Blues")
             axes.grid(visible=False)
-            axes.set_xticks(range(mean.shape[1]), mean.columns)
-            axes.set_yticks(range(len(mean)), mean.index)
-            if mean.shape[1] <= 10:
-                for (row, column), value in np.ndenumerate(mean.to_numpy()):
-                    if not np.isnan(value):
-                        colour = "white" if value > _DARK else "black"
-                        text = f"{100 * value:.0f}"
-                        axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
-            axes.set_xlabel("tested on")
-            axes.set_ylabel("after")
-    return figure
+            ticks = range(0, len(steps), -(-len(steps) // _MOST_NUMBERED))
+            axes.set_xticks(ticks, steps[ticks])
+            axes.set_yticks(ticks, steps[ticks])
+            if len(steps) <= _MOST_NUMBERED:
+                _write_numbers(axes, mean)
+        panels.label(x="tested on", y="after")
+        if len(steps) > _MOST_NUMBERED:
+            panels.add_scale("accuracy")
+    return panels.pages
+
+
+def _write_numbers(axes: "Axes", mean: Floats) -> None:
+    for (row, column), value in np.ndenumerate(mean):
+        if not np.isnan(value):
+            colour = "white" if value > _DARK else "black"
+            axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=6, color=colour)
 
 
 def _forgotten(matrices: pd.DataFrame) -> pd.DataFrame:
@@ -203,21 +224,16 @@ def _names(values: pd.DataFrame) -> tuple[list[str], list[str]]:
     return list_norms(values), strategies
 
 
-def _by_norm(values: pd.DataFrame, norms: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
-    for norm in norms:
-        own = values[values["norm"] == norm]
-        if len(own):
-            yield norm, own
-
-
-def _intervals(values: pd.DataFrame, *, by: str) -> Iterator[tuple[int, Interval]]:
-    for place, own in values.groupby(by):
-        yield int(str(place)), t_interval(own["value"].to_numpy())
-
-
-def _draw_band(axes: "Axes", steps: Sequence[int], found: Sequence[Interval], look: Look, *, label: str) -> None:
-    mean = np.array([100 * each.mean for each in found])
-    half = np.array([100 * each.half_width for each in found])
-    axes.plot(steps, mean, color=look.color, marker=look.marker, linestyle=look.linestyle, label=label)
+def _draw_band(axes: "Axes", course: Course, look: Look, *, label: str) -> None:
+    steps, mean, half = course[0], 100 * course[1], 100 * course[2]
+    axes.plot(
+        steps,
+        mean,
+        color=look.color,
+        marker=look.marker,
+        fillstyle=look.fillstyle,
+        linestyle=look.linestyle,
+        label=label,
+    )
     if not np.isnan(half).any():
         axes.fill_between(steps, mean - half, mean + half, color=look.color, alpha=0.15, linewidth=0)

@@ -7,14 +7,18 @@ import pandas as pd
 from clnorm.errors import UserError
 from clnorm.evaluation.metrics import find_metric
 from clnorm.evaluation.ranks import rank_with_intervals
-from clnorm.figures.names import label_norms, list_norms, list_strategies
-from clnorm.figures.style import create_panels, looks_of, styled
+from clnorm.figures.names import label_norms, list_norms, list_strategies, wrap_name
+from clnorm.figures.panels import Paged, create_panels
+from clnorm.figures.style import looks_of, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_LETTERS, _LETTER = 20, 0.058  # letters of a line of a norm's name, and inches of one
 
-def plot_ranks(results: pd.DataFrame, *, metric: str = "accuracy", columns: int = 2) -> "Figure":
+
+@Paged
+def plot_ranks(results: pd.DataFrame, *, metric: str = "accuracy", columns: int = 2) -> "list[Figure]":
     """The rank of each norm under each strategy, with the ranks that it may truly have at 95 %, all of them together.
 
     Args:
@@ -40,20 +44,24 @@ def plot_ranks(results: pd.DataFrame, *, metric: str = "accuracy", columns: int 
             rankings[strategy] = rank_with_intervals(values, higher_is_better=decides.higher_is_better)
         except UserError as error:
             raise error.within(f"{decides.title} under {strategy}") from error
-    most = max(len(ranking.ranks) for ranking in rankings.values())
+    names = {norm: wrap_name(norm, _LETTERS) for norm in looks}
+    lines = [line for name in names.values() for line in name.split("\n")]
+    height = 0.6 + max(0.17 * len(looks), 0.125 * len(lines))
+    left = 0.2 + _LETTER * max(map(len, lines))
     with styled():
-        height = 0.55 + 0.17 * most
-        figure, panels = create_panels(strategies, columns=columns, height=height, least=2.0, share=False)
-        for axes, ranking in zip(panels, rankings.values(), strict=True):
+        panels = create_panels(strategies, columns=columns, height=height, least=left + 1.1, left=left)
+        for axes, ranking in zip(panels.axes, rankings.values(), strict=True):
             for row, (norm, rank) in enumerate(ranking.ranks.items()):
                 look = looks[norm]
                 axes.plot([rank.best, rank.worst], [row, row], color=look.color, linewidth=1.6)
-                axes.plot(rank.place, row, marker=look.marker, color=look.color, markersize=4.5)
-            axes.set_yticks(range(len(ranking.ranks)), list(ranking.ranks))
+                axes.plot(
+                    rank.place, row, marker=look.marker, fillstyle=look.fillstyle, color=look.color, markersize=4.5
+                )
+            axes.set_yticks(range(len(ranking.ranks)), [names[norm] for norm in ranking.ranks])
             axes.set_xticks(range(1, len(ranking.ranks) + 1))
             axes.set_xlim(0.7, len(ranking.ranks) + 0.3)
-            axes.invert_yaxis()
+            axes.set_ylim(len(ranking.ranks) - 0.4, -0.6)
             axes.grid(visible=True, axis="x")
             axes.grid(visible=False, axis="y")
-            axes.set_xlabel(f"rank by {decides.title}")
-    return figure
+        panels.label(x=f"rank by {decides.title}")
+    return panels.pages

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from clnorm.errors import UserError
-from clnorm.evaluation.stats import t_interval
+from clnorm.figures.means import find_courses
 from clnorm.figures.names import label_norms, list_norms, list_strategies
-from clnorm.figures.style import add_legend, create_panels, label_left, looks_of, styled
+from clnorm.figures.panels import Paged, create_panels
+from clnorm.figures.style import looks_of, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +28,8 @@ MEASURES = {
 _ROOM = 1.3  # of the largest mean, up to where a panel goes
 
 
-def plot_sites(sites: pd.DataFrame, *, measure: str = "effective_rank", columns: int = 2) -> "Figure":
+@Paged
+def plot_sites(sites: pd.DataFrame, *, measure: str = "effective_rank", columns: int = 2) -> "list[Figure]":
     """A measure at each norm site along the depth of the model, after the first experience and after the last.
 
     A panel for each strategy and moment; lines are means over seeds, bands their 95 % Student-t intervals, which are
@@ -49,28 +51,32 @@ def plot_sites(sites: pd.DataFrame, *, measure: str = "effective_rank", columns:
     if rows.empty:
         raise UserError(f"{measure} is defined at no site", where="measure", hint="drift needs a second experience")
     norms, strategies = list_norms(rows), list_strategies(rows)
-    looks, top = looks_of(norms), _ROOM * rows.groupby(["norm", "strategy", "after", "depth"])[measure].mean().max()
+    courses = find_courses(rows, along="depth", value=measure, by=("strategy", "after", "norm"))
+    looks, top = looks_of(norms), _ROOM * max(means.max() for _, means, _ in courses.values())
     moments = [(s, t) for s in strategies for t in sorted({rows["after"].min(), rows["after"].max()})]
     with styled():
-        titles = [f"{strategy}, after {after}" for strategy, after in moments]
-        figure, panels = create_panels(titles, columns=columns)
-        for axes, (strategy, after) in zip(panels, moments, strict=True):
+        panels = create_panels([f"{strategy}, after {after}" for strategy, after in moments], columns=columns)
+        for axes, (strategy, after) in zip(panels.axes, moments, strict=True):
             for norm in norms:
-                own = rows[(rows["norm"] == norm) & (rows["strategy"] == strategy) & (rows["after"] == after)]
-                if own.empty:
+                if (course := courses.get((strategy, after, norm))) is None:
                     continue
-                depths, found = zip(
-                    *((d, t_interval(v.to_numpy())) for d, v in own.groupby("depth")[measure]), strict=True
-                )
-                mean = [each.mean for each in found]
+                depths, mean, half = course
                 look = looks[norm]
-                axes.plot(depths, mean, color=look.color, linestyle=look.linestyle, marker=look.marker, label=norm)
-                low, high = ([m + sign * e.half_width for m, e in zip(mean, found, strict=True)] for sign in (-1, 1))
-                axes.fill_between(depths, low, high, color=look.color, alpha=0.15, linewidth=0)
-            axes.set_xlabel("norm site, by depth")
+                axes.plot(
+                    depths,
+                    mean,
+                    color=look.color,
+                    linestyle=look.linestyle,
+                    marker=look.marker,
+                    fillstyle=look.fillstyle,
+                    markersize=2.5,
+                    label=norm,
+                )
+                axes.fill_between(depths, mean - half, mean + half, color=look.color, alpha=0.15, linewidth=0)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             if top > 0:
                 axes.set_ylim(0, top)
-        label_left(panels, MEASURES[measure])
-        add_legend(figure, panels, columns=columns)
-    return figure
+        panels.label(x="norm site, by depth", y=MEASURES[measure])
+        panels.share()
+        panels.add_legend()
+    return panels.pages

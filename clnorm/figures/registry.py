@@ -12,6 +12,7 @@ from clnorm.figures.of_losses import plot_losses
 from clnorm.figures.of_matrices import plot_accuracy, plot_forgetting, plot_matrix, plot_tradeoff
 from clnorm.figures.of_ranks import plot_ranks
 from clnorm.figures.of_sites import plot_sites
+from clnorm.figures.panels import Paged
 from clnorm.results.frames.confusion import load_confusion
 from clnorm.results.frames.explanations import load_explanations
 from clnorm.results.frames.finished import OnLacking, OnUnreadable
@@ -22,7 +23,6 @@ from clnorm.results.load import load_results
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Kind:
     Args:
         text: what it shows, in a line.
         load: from a folder of runs to the frame that it is drawn from; told of runs that cannot be read or lack it.
-        draw: from that frame and the paper's columns, 1 or 2, to the figure.
+        draw: from that frame and the paper's columns, 1 or 2, to the figure or its pages.
         option: what it is of, `metric` or `measure`, which `draw` takes by that name; empty where there is nothing to
             choose.
         settings: whether runs of several settings may be in it, since it compares within each alone.
@@ -40,7 +40,7 @@ class Kind:
 
     text: str
     load: "Callable[..., pd.DataFrame]"
-    draw: "Callable[..., Figure]"
+    draw: Paged[...]
     option: str = ""
     settings: bool = False
 

@@ -35,14 +35,14 @@ class Drawing:
     Args:
         name: of the figure, as of `clnorm plot`.
         text: what it shows.
-        svg: the picture; empty where it cannot be drawn.
+        pages: the pictures, as SVG; none where it cannot be drawn.
         reason: why it cannot.
         left_out: how many finished runs are not in it, since they do not keep what it is drawn from.
     """
 
     name: str
     text: str
-    svg: bytes
+    pages: tuple[bytes, ...]
     reason: str
     left_out: int
 
@@ -77,16 +77,16 @@ class _Frame:
 def _draw(name: str, frame: _Frame) -> Drawing:
     kind = FIGURES[name]
     if not frame.finished:
-        return Drawing(name, kind.text, b"", "no run of this setting has finished", 0)
+        return Drawing(name, kind.text, (), "no run of this setting has finished", 0)
     if frame.left_out == frame.finished:
-        return Drawing(name, kind.text, b"", f"no finished run of this setting keeps {_KEEP[name]}", frame.left_out)
+        return Drawing(name, kind.text, (), f"no finished run of this setting keeps {_KEEP[name]}", frame.left_out)
     try:
         with catch_warnings():  # a browser has the letters that matplotlib's font lacks
             filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-            svg = write_figure(kind.draw(frame.rows, columns=2), "svg")
+            pages = tuple(write_figure(page, "svg") for page in kind.draw.pages(frame.rows, columns=2))
     except UserError as error:
-        return Drawing(name, kind.text, b"", str(error), frame.left_out)
-    return Drawing(name, kind.text, svg, "", frame.left_out)
+        return Drawing(name, kind.text, (), str(error), frame.left_out)
+    return Drawing(name, kind.text, pages, "", frame.left_out)
 
 
 def _tabulate(finished: Sequence[Run], list_rows: Callable[[Run], Any]) -> _Frame:

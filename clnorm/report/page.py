@@ -1,6 +1,8 @@
 """A report as one HTML file: its data as JSON, and one script that shows it; nothing comes from elsewhere."""
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,12 +40,30 @@ def create_report(folder: str | Path, *, where: Sequence[str] = ()) -> Report:
     Raises:
         UserError, ClnormError: as `clnorm.report.collect.collect`.
     """
-    collection = collect(folder, where=where)
-    settings = list_settings(collection.results)
-    drawings = [
-        draw_all(setting, [run for run in collection.runs if run.record.setting == setting.id]) for setting in settings
-    ]
+    with _pause_collector():
+        collection = collect(folder, where=where)
+        settings = list_settings(collection.results)
+    drawings = []
+    for setting in settings:
+        with _pause_collector():
+            runs = [run for run in collection.runs if run.record.setting == setting.id]
+            drawings.append(draw_all(setting, runs))
     return Report(collection, settings, drawings)
+
+
+@contextmanager
+def _pause_collector() -> Iterator[None]:
+    """Within it no circles of objects are looked for: there are few, and to look through all runs for them takes long.
+
+    After it they are, so that figures of one setting go before those of the next but one come.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def render_report(report: Report) -> str:

@@ -14,6 +14,7 @@ import pytest
 from clnorm.cli.main import main
 from clnorm.figures.registry import FIGURES
 from clnorm.report.page import create_report, render_report
+from clnorm.results.record import read_record
 from tests.audit.test_html import Reader
 from tests.report.made import EVIL, find_run, make_grid, rewrite
 
@@ -73,15 +74,31 @@ def test_figures_are_pictures_or_have_a_reason(html, report):
     page = Reader(html)
     (drawings,) = report.drawings
     pictures = {a["alt"].partition(":")[0]: a["src"] for tag, a in page.tags if tag == "img"}
-    assert pictures.keys() == {drawing.name for drawing in drawings if drawing.svg}
+    assert pictures.keys() == {drawing.name for drawing in drawings if drawing.pages}
     for source in pictures.values():
         ElementTree.fromstring(base64.b64decode(source.partition(",")[2]))
-    undrawn = {drawing.name: drawing.reason for drawing in drawings if not drawing.svg}
+    undrawn = {drawing.name: drawing.reason for drawing in drawings if not drawing.pages}
     assert pictures.keys() | undrawn.keys() == {*FIGURES}
     for reason in undrawn.values():
         assert reason in page.text
-    assert "bn with naive has no finished run with seed 2, which others have" in undrawn["confusion"]
+    assert "the runs have 3 orders of their classes; choose one with --where seed=0" in undrawn["confusion"]
     assert "bn with replay has no finished run with seed" not in undrawn.get("accuracy", "")
+
+
+def test_a_figure_of_many_panels_has_its_pages(tmp_path):
+    """Two norms under ten strategies are twenty matrices, of which sixteen fit a page."""
+    make_grid(tmp_path, seeds=(0,))
+    for norm in ("cn", "bn"):
+        for number in range(8):
+            folder = tmp_path / f"{norm}-{number}"
+            shutil.copytree(find_run(tmp_path, f"-{norm}-naive-s0"), folder)
+            record = read_record(folder / "record.json")
+            rewrite(folder, run=folder.name, names={**record.names, "strategy": f"mine{number}"})
+    page = Reader(render_report(create_report(tmp_path)))
+    named = [a["alt"] for tag, a in page.tags if tag == "img" and a["alt"].startswith("matrix")]
+    assert named == [f"matrix ({number} of 2): the accuracy matrix as a heat map" for number in (1, 2)]
+    assert "matrix (2 of 2): the accuracy matrix as a heat map" in page.text.replace("\n", "")
+    assert "accuracy: accuracy on all experiences" in page.text.replace("\n", "")
 
 
 def test_the_command_writes_the_page_and_names_what_is_not_in_it(folder, tmp_path, capsys):

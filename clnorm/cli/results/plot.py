@@ -16,6 +16,7 @@ def add_plot(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     plot.add_argument("--figure", metavar="NAME", required=True, help="which; see: clnorm list figures")
     plot.add_argument("--out", metavar="FILE", required=True, help="file to write: .pdf, .svg or .png")
     plot.add_argument("--columns", type=int, default=2, help="a paper's columns that it spans: 1 or 2 (default: 2)")
+    plot.add_argument("--page", type=int, metavar="N", help="which page of a figure that takes several")
     plot.add_argument(
         "--metric", metavar="NAME", help="for ranks and differences: the metric that decides (default: accuracy)"
     )
@@ -25,6 +26,7 @@ def add_plot(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 
 def _plot(options: argparse.Namespace) -> None:
+    from clnorm.figures.panels import take_page
     from clnorm.figures.registry import FIGURES
     from clnorm.figures.style import check_format, save_figure
     from clnorm.results.selection import check_one_setting, select
@@ -44,7 +46,8 @@ def _plot(options: argparse.Namespace) -> None:
     frame = select(loaded, options.where)
     if not kind.settings:
         check_one_setting(frame, where="plot")
-    save_figure(kind.draw(frame, columns=options.columns, **chosen), options.out)
+    pages = kind.draw.pages(frame, columns=options.columns, **chosen)
+    save_figure(take_page(pages, options.page), options.out)
     print_text(f"wrote {options.out}")
     if lacking:
         named = ", ".join(path.name for path in lacking[:_MOST])

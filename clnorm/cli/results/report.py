@@ -29,7 +29,7 @@ def _report(options: argparse.Namespace) -> None:
     for setting, drawings in zip(report.settings, report.drawings, strict=True):
         if setting.reason:
             print_note(f"no means of {setting.title}: {setting.reason}")
-        if undrawn := [drawing.name for drawing in drawings if not drawing.svg]:
+        if undrawn := [drawing.name for drawing in drawings if not drawing.pages]:
             print_note(f"not drawn of {setting.title}: {', '.join(undrawn)}; the page says why")
     refuse_unreadable(report.collection.unreadable)
     if damaged := report.collection.damaged:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+HEADER = "% The works cited in a table of clnorm."
+"""The first line of a file of entries, by which it is known again."""
 _VENUE = {"inproceedings": "booktitle", "article": "journal"}
 
 
@@ -37,4 +39,4 @@ class Reference:
 def to_bibliography(references: Iterable[Reference]) -> str:
     """The entries of a .bib file by their keys, each once, below a line that says what they are for."""
     entries = {reference.key: reference.to_bibtex() for reference in references}
-    return "\n".join(["% The works cited in a table of clnorm.\n", *(entries[key] for key in sorted(entries))])
+    return "\n".join([f"{HEADER}\n", *(entries[key] for key in sorted(entries))])

@@ -225,10 +225,11 @@ def _refuse_doubles(df: pd.DataFrame) -> None:
     if not doubled.empty:
         first = doubled.iloc[0]
         same = doubled[(doubled[place] == first[place]).all(axis=1)]
+        named = same["folder"] if "folder" in same.columns else same["run"]  # copies of a run have its name
         raise UserError(
             f"several runs have norm {first['norm']}, strategy {first['strategy']} and seed {first['seed']}",
             where="table",
-            legal=f"one of {', '.join(map(str, same['run']))}",
+            legal=f"one of {', '.join(map(str, named))}",
             hint="move the others elsewhere",
         )
 

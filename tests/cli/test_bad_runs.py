@@ -39,7 +39,7 @@ def test_so_it_is_where_a_table_has_no_such_row(runs, capsys):
     assert main(["table", str(runs), "--versus", "cn"]) == 2
     note, error = capsys.readouterr().err.splitlines()
     assert note.startswith("note: 3 runs are left out, because they cannot be read: ")
-    assert error.startswith("error: no run has the norm 'cn'")
+    assert error.startswith("error: table: no run has the norm 'cn'")
 
 
 def test_so_it_is_with_runs_that_keep_no_log(runs, tmp_path, capsys):
@@ -59,6 +59,14 @@ def test_some_runs_that_lack_a_metric_are_counted(runs, capsys):
     assert capsys.readouterr().err == f"1 of 6 finished runs do not hold forgetting: {added}\n"
     assert main(["table", str(runs), "--where", "norm=cn"]) == 0
     assert capsys.readouterr().err == "", "of the runs that are shown none does"
+
+
+@pytest.mark.parametrize("figure", ["ranks", "differences"])
+def test_no_rank_is_drawn_of_what_is_no_share(runs, tmp_path, capsys, figure):
+    run = find_run(runs, "bn-naive-s1")
+    rewrite(run, metrics={"accuracy": 2.0})
+    assert main(["plot", str(runs), "--figure", figure, "--out", str(tmp_path / "a.pdf")]) == 2
+    assert f"{run.name}: accuracy is 2.0; legal: a share from -1 to 1, or none" in capsys.readouterr().err
 
 
 def test_copies_of_a_run_are_told_apart_by_their_folders(runs, capsys):

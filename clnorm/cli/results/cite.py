@@ -3,8 +3,7 @@
 import argparse
 
 from clnorm.cli.flags import Verbs
-from clnorm.cli.output import print_text, refuse_unreadable
-from clnorm.errors import ClnormError
+from clnorm.cli.output import naming_unreadable, print_text
 
 
 def add_cite(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -29,10 +28,9 @@ def _cite(options: argparse.Namespace) -> None:
     from clnorm.results.load import load_results
     from clnorm.results.selection import select
 
-    unreadable: list[ClnormError] = []
-    loaded = load_results(options.folder, columns=["config", "versions"], on_unreadable=unreadable.append)
-    results = select(loaded, options.where)
-    metrics = [name.strip() for name in options.metrics.split(",") if name.strip()]
-    cited = list_cited(results, metrics=metrics)
-    print_text(write_bibtex(cited, runs=results["run"].nunique()))
-    refuse_unreadable(unreadable)
+    with naming_unreadable() as unreadable:
+        loaded = load_results(options.folder, columns=["config", "versions"], on_unreadable=unreadable.append)
+        results = select(loaded, options.where)
+        metrics = [name.strip() for name in options.metrics.split(",") if name.strip()]
+        cited = list_cited(results, metrics=metrics)
+        print_text(write_bibtex(cited, runs=results["run"].nunique()))

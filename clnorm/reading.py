@@ -1,10 +1,11 @@
-"""Reading what somebody else may have written: JSON and YAML of bounded size and depth, and the types of values."""
+"""Reading what somebody else may have written: files, JSON and YAML of bounded size and depth, and types of values."""
 
 import json
 import re
 import types
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
 import yaml
@@ -12,6 +13,17 @@ import yaml
 _JSON_BYTES, _YAML_BYTES = 64_000_000, 200_000
 _DEPTH, _VALUES = 40, 20_000
 _HALVES = re.compile(r"\\u[dD][89a-fA-F]")  # of a character beyond 16 bits, legal in pairs
+
+
+def read_regular(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        OSError: it cannot be read, or it is a pipe or a device, which would be waited for, or never end.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError("it is no regular file")
+    return path.read_bytes()
 
 
 def read_json(content: bytes | str) -> Any:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+OF_TABLES = "The works cited in a table of clnorm."
+"""The first comment of a file of entries for a table, by which it is known again."""
 _VENUE = {"inproceedings": "booktitle", "article": "journal", "misc": "howpublished"}
 
 
@@ -42,9 +44,7 @@ class Reference:
         return f"@{self.kind}{{{self.key},\n" + ",\n".join(lines) + "\n}\n"
 
 
-def to_bibliography(
-    references: Iterable[Reference], *, comments: Sequence[str] = ("The works cited in a table of clnorm.",)
-) -> str:
+def to_bibliography(references: Iterable[Reference], *, comments: Sequence[str] = (OF_TABLES,)) -> str:
     """The entries of a .bib file by their keys, each once, below comments that say what they are for.
 
     Args:

@@ -167,14 +167,17 @@ def _audit(options: argparse.Namespace) -> None:
     from clnorm.cli.show.audit import print_audit
     from clnorm.config.load import load_config
     from clnorm.console import ConsoleReporter
+    from clnorm.pages.page import check_page
 
     options.data_root = resolve_root(options)
     given = merge_flags(options, ("dataset", "data-root", "protocol", "seed"))
     config = load_config(None, {"data.image_size": IMAGE_SIZE, **given})
+    path = None if options.out is None else Path(options.out).expanduser()
+    if path is not None:
+        check_page(path)  # an audit takes its time
     with ConsoleReporter() as reporter:
         report = audit_dataset(config, reporter=reporter)
-        if options.out is not None:
-            path = Path(options.out).expanduser()
+        if path is not None:
             write_html(report, path)
             reporter.note(f"report: {path}")
     if options.json:

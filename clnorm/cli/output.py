@@ -72,17 +72,33 @@ def rich_stdout(*, width: int = 0, soft_wrap: bool = False) -> "Iterator[Console
     print_styled(shown if console.is_terminal else re.sub(r" +$", "", shown, flags=re.MULTILINE))
 
 
-def refuse_unreadable(problems: "Sequence[ClnormError]") -> None:
-    """End a command that showed the runs that it could read, where there are others.
+@contextmanager
+def naming_unreadable() -> Iterator[list[ClnormError]]:
+    """A block that shows the runs that it can read, and tells the others to the list that it gets.
+
+    Where it refuses what it is asked for, these are named before: what is missing may stand in one of them.
 
     Raises:
-        ClnormError: there are; each is named.
+        ClnormError: there are others; each is named.
     """
+    problems: list[ClnormError] = []
+    try:
+        yield problems
+    except ClnormError:
+        if problems:
+            print_note(f"note: {tell_unreadable(problems, 'run')}")
+        raise
     if problems:
-        from clnorm.results.load import list_unreadable
+        raise ClnormError(tell_unreadable(problems, "run"))
 
-        count = "1 run is" if len(problems) == 1 else f"{len(problems)} runs are"
-        raise ClnormError(f"{count} left out, because they cannot be read: {list_unreadable(problems)}")
+
+def tell_unreadable(problems: Sequence[ClnormError], kind: str) -> str:
+    """How many of a kind are left out, and each with its place, in one line."""
+    from clnorm.results.load import list_unreadable
+
+    several = len(problems) > 1
+    count = f"{len(problems)} {kind}s are" if several else f"1 {kind} is"
+    return f"{count} left out, because {'they' if several else 'it'} cannot be read: {list_unreadable(problems)}"
 
 
 def print_note(text: str) -> None:

@@ -10,6 +10,7 @@ from clnorm.evaluation.ranks import CriticalDifference, critical_difference
 from clnorm.figures.names import label_norms
 from clnorm.figures.panels import Paged
 from clnorm.figures.style import WIDTHS, styled
+from clnorm.tables.grid import read_shares
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +33,8 @@ def plot_differences(results: pd.DataFrame, *, metric: str = "accuracy", columns
         columns: of the paper that it is wide, 1 or 2.
 
     Raises:
-        UserError: no run holds the metric, a block lacks a norm or a seed, or there are too few blocks or norms.
+        UserError: no run holds the metric, it is no share in one, a block lacks a norm or a seed, or there are too few
+            blocks or norms.
 
     Source: Demsar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 2006.
     """
@@ -43,6 +45,7 @@ def plot_differences(results: pd.DataFrame, *, metric: str = "accuracy", columns
     if held.empty:
         hint = f"compute it from what they keep: clnorm metrics add {metric} FOLDER"
         raise UserError(f"no finished run holds {metric}", where="figure", hint=hint)
+    held = held.assign(value=read_shares(held, [decides]))
     rows = pd.concat([label_norms(own) for _, own in held.groupby("setting", sort=True)])
     found = critical_difference(_average_seeds(rows), higher_is_better=decides.higher_is_better)
     return [_draw(found, f"mean rank by {decides.title} over {found.blocks} blocks", columns=columns)]

@@ -10,6 +10,7 @@ from clnorm.evaluation.ranks import rank_with_intervals
 from clnorm.figures.names import label_norms, list_norms, list_strategies, wrap_name
 from clnorm.figures.panels import Paged, create_panels
 from clnorm.figures.style import looks_of, styled
+from clnorm.tables.grid import read_shares
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,14 +28,15 @@ def plot_ranks(results: pd.DataFrame, *, metric: str = "accuracy", columns: int 
         columns: of the paper that it is wide, 1 or 2.
 
     Raises:
-        UserError: no run holds the metric, it is undefined in one, there are too few norms or seeds, a seed without a
-            partner, or more panels than fit a page.
+        UserError: no run holds the metric, it is undefined or no share in one, there are too few norms or seeds, a seed
+            without a partner, or more panels than fit a page.
     """
     decides = find_metric(metric, where="figure")
     rows = label_norms(results[(results["status"] == "finished") & (results["metric"] == decides.key)])
     if rows.empty:
         hint = f"compute it from what they keep: clnorm metrics add {metric} FOLDER"
         raise UserError(f"no finished run holds {metric}", where="figure", hint=hint)
+    rows = rows.assign(value=read_shares(rows, [decides]))
     strategies, looks = list_strategies(rows), looks_of(list_norms(rows))
     rankings = {}
     for strategy in strategies:

@@ -13,6 +13,8 @@ from clnorm.console import visible
 from clnorm.errors import UserError
 from clnorm.files import replace_file
 
+ENDINGS = (".html", ".htm")
+
 
 def create_environment(package: str) -> Environment:
     """The templates of a package, whose values are escaped and made visible, but for `Markup`.
@@ -52,12 +54,23 @@ def write_page(text: str, path: Path) -> None:
     """Write a page to `path`, whole or not at all.
 
     Raises:
-        UserError: its folder does not exist, or it is one itself.
+        UserError: as `check_page`.
         ClnormError: it cannot be written.
     """
-    check_place(path)
+    check_page(path)
     content = text.encode()
     replace_file(path, lambda file: file.write(content))
+
+
+def check_page(path: Path) -> None:
+    """Refuse a place for a page of HTML before it is made.
+
+    Raises:
+        UserError: as `check_place`, or its name does not end with .html, as that of a record or a configuration.
+    """
+    check_place(path)
+    if path.suffix.lower() not in ENDINGS:
+        raise UserError(f"{path.name!r} is no name of a page", where="--out", legal=ENDINGS, given=path.suffix)
 
 
 def check_place(path: Path) -> None:

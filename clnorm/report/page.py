@@ -9,7 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from clnorm import __version__
-from clnorm.pages.page import allow_inline, check_place, create_environment, read_part, write_page
+from clnorm.pages.page import allow_inline, check_page, create_environment, read_part, write_page
 from clnorm.report.collect import Collection, collect
 from clnorm.report.compact import write_data
 from clnorm.report.figures import Drawing, draw_all
@@ -96,7 +96,7 @@ def write_report(folder: str | Path, path: Path, *, where: Sequence[str] = ()) -
         UserError: there is no finished run, a condition is wrong, or `path` is no place for a page.
         ClnormError: no run can be read, or the page cannot be written.
     """
-    check_place(path)
+    check_page(path)
     report = create_report(folder, where=where)
     write_page(render_report(report), path)
     return report

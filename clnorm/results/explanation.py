@@ -10,7 +10,7 @@ import numpy as np
 
 from clnorm.errors import ClnormError
 from clnorm.files import UNSEALED, check_seal, replace_file, seal
-from clnorm.reading import check_types, read_json
+from clnorm.reading import check_types, read_json, read_regular
 from clnorm.results.percent import percent
 
 EXPLANATION_FILE = "explain.json"
@@ -117,7 +117,7 @@ def read_explanation(folder: Path) -> Explanation | None:
         return None
     hint = "delete it to compute it anew"
     try:
-        content = file.read_bytes()
+        content = read_regular(file)
         if not check_seal(content):
             raise ValueError("it has no checksum")
         loaded = read_json(content)

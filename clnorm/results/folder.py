@@ -12,7 +12,7 @@ from clnorm.config.config import Config
 from clnorm.config.identity import run_id
 from clnorm.errors import ClnormError, UserError
 from clnorm.files import UNSEALED, check_seal, replace_file, seal
-from clnorm.reading import check_types, read_json
+from clnorm.reading import check_types, read_json, read_regular
 from clnorm.results.record import RunRecord, read_record
 from clnorm.results.state import StateFiles, UnkeptState
 
@@ -118,12 +118,12 @@ class RunFolder:
             ClnormError: it is damaged.
         """
         file = self.path / "log.jsonl"
-        lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
         try:
+            lines = read_regular(file).splitlines(keepends=True) if file.exists() else []
             records: list[dict[str, Any]] = [read_json(line) for line in lines if line.endswith(b"\n")]
             for record in records:
                 check_types({"experience": record["experience"]}, {"experience": int})
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             hint = "delete it; the log then begins with the next experience"
             raise ClnormError(f"is damaged ({error})", where=str(file), hint=hint) from error
         return records
@@ -257,7 +257,7 @@ def read_frame(path: Path, *, hint: str, columns: list[str] | None = None) -> "p
     import pyarrow.parquet as pq
 
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
         if not check_seal(content):
             raise ValueError("it has no checksum")
         # A table of one run is small: threads, and all that reads many files as one, take longer than reading it.
@@ -282,6 +282,6 @@ def read_predictions(file: Path, record: RunRecord, *, columns: list[str] | None
     if record.schema > 1:
         return read_frame(file, hint=hint, columns=columns)
     try:
-        return pd.read_parquet(file, columns=columns)
+        return pd.read_parquet(BytesIO(read_regular(file)), columns=columns)
     except (OSError, ValueError) as error:
         raise ClnormError(f"cannot be read ({error})", where=str(file), hint=hint) from error

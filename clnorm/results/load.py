@@ -19,7 +19,7 @@ from clnorm.evaluation.metrics import METRICS, evaluate
 from clnorm.results.find import find_records
 from clnorm.results.folder import RunFolder
 from clnorm.results.measure import describe_run
-from clnorm.results.record import UNKNOWN, RunRecord, read_record
+from clnorm.results.record import NAMES, UNKNOWN, RunRecord, read_record
 from clnorm.results.selection import EXPERIMENT, VERSIONS, plain_text
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ def tabulate(read: Sequence[tuple[Path, RunRecord]], *, columns: Sequence[str]) 
     # Put together by columns: a row a run, repeated for its metrics.
     shared = pd.DataFrame([describe_record(record) for record in records])
     further = pd.DataFrame([{name: values.get(name, UNKNOWN) for name in names} for values in wide])
-    further = further.drop(columns=shared.columns, errors="ignore")  # of which `shared` has the short names
+    # `shared` has the short names of some of its columns, and a forged configuration may have a key of any name.
+    further = further.drop(columns=[*shared.columns, "metric", "value"], errors="ignore")
     own = pd.DataFrame([pair for pairs in metrics for pair in pairs], columns=["metric", "value"])
     place = np.repeat(np.arange(len(records)), [len(pairs) for pairs in metrics])
     parts = [frame.take(place).reset_index(drop=True) for frame in (shared, further)]
@@ -215,11 +216,12 @@ def _explain_tuning(tuning: Mapping[str, Any]) -> str:
         return "none"
     count, share = tuning["experiences"], tuning["validation"]
     seeds = f"seed{'s' * (len(tuning['seeds']) > 1)} {', '.join(map(str, tuning['seeds']))}"
+    title = METRICS[tuning["metric"]].title if tuning["metric"] in METRICS else tuning["metric"]
     where = "experience" if count == 1 else f"{count} experiences"
     otherwise = ", ".join(f"{key} {plain_text(value)}" for key, value in tuning["otherwise"].items())
     return (
         f"on the first {where}, the same {tuning['trials']} trials for each norm and strategy, by "
-        f"{METRICS[tuning['metric']].title} on {100 * share:g} % of the training clips, held out, {seeds}"
+        f"{title} on {100 * share:g} % of the training clips, held out, {seeds}"
         f"{f', with {otherwise}' if otherwise else ''} ({tuning['digest'][:8]})"
     )
 
@@ -238,7 +240,7 @@ def describe_record(record: RunRecord) -> dict[str, Any]:
     return {
         "run": record.run,
         "setting": record.setting,
-        **record.names,
+        **{name: record.names[name] for name in NAMES},
         "label": record.label,
         **_experiment(record),
         "kept": record.memory.get("kept_megabytes", UNKNOWN),

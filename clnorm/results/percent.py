@@ -1,6 +1,8 @@
 """How shares are shown in per cent, everywhere alike."""
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+_EXACT = Context(prec=400)  # digits enough for every float
 
 
 def percent(share: float, *, sign: str = "") -> str:
@@ -10,7 +12,7 @@ def percent(share: float, *, sign: str = "") -> str:
         share: a number that is not NaN.
         sign: `+` shows the sign of positive ones, too.
     """
-    shown = Decimal(repr(rounded(share))).scaleb(2).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)
+    shown = Decimal(repr(rounded(share))).scaleb(2).quantize(Decimal("0.1"), ROUND_HALF_UP, _EXACT)
     return f"{shown + 0:{sign}.1f}"  # adding 0 makes of -0.0 a plain zero
 
 

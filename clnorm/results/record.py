@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 from clnorm.errors import ClnormError
 from clnorm.files import UNSEALED, check_seal, seal
 from clnorm.ranks import Ranks
-from clnorm.reading import check_types, read_json
+from clnorm.reading import check_types, read_json, read_regular
 
 SCHEMA = 2
 """Records have a checksum since 2."""
@@ -20,8 +20,28 @@ LABELS = {"running": "", "batch": "transductive", "task": "oracle"}
 UNKNOWN = "unknown"
 """What a table says of a value that an older record does not hold."""
 
-_NAMES = ("dataset", "protocol", "backbone", "norm", "strategy")
+NAMES = ("dataset", "protocol", "backbone", "norm", "strategy")
+"""What each run names."""
+
 _COST = ("seconds", "clips_trained", "peak_memory_mb")
+_MEMORY = {
+    "clips": int | None,
+    "frames": int | None,
+    "megabytes": float | None,
+    "kept_megabytes": float | None,
+    "untold": list[str],
+}
+_TUNING = {
+    "digest": str,
+    "metric": str,
+    "trials": int,
+    "experiences": int,
+    "validation": float,
+    "seeds": list[int],
+    "search": list[str] | dict[str, Any],
+    "otherwise": dict[str, Any],
+}
+_LONGEST = 4000  # characters of a name, which may hold the path of a file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +131,13 @@ def read_record(path: Path) -> RunRecord:
             version that wrote none, or it is of a newer schema.
     """
     try:
-        if path.exists() and not path.is_file():
-            raise ValueError("it is no regular file")
-        content = path.read_bytes()
+        content = read_regular(path)
         sealed = check_seal(content)
         loaded = read_json(content)
-        schema = loaded["schema"]
+        if not isinstance(loaded, dict):
+            raise ValueError("it is no mapping")
+        schema: Any = loaded.get("schema")
+        check_types({"schema": schema}, {"schema": int})
         if not sealed and 1 < schema <= SCHEMA:
             raise ValueError("it has no checksum")
         kinds = _kinds()
@@ -141,24 +162,66 @@ def _kinds() -> dict[str, Any]:
 
 
 def _check(record: RunRecord) -> None:
-    """Refuse a record that lacks what is read of every one of its status.
+    """Refuse a record that lacks what is read of every one of its status, or says what of no run is true.
 
     Raises:
         ValueError: it does; the part is named.
     """
-    if absent := [name for name in _NAMES if name not in record.names]:
+    if absent := [name for name in NAMES if name not in record.names]:
         raise ValueError(f"names lacks {absent[0]}")
+    if long := [name for name, text in record.names.items() if len(text) > _LONGEST]:
+        raise ValueError(f"names.{long[0]} has more than {_LONGEST} characters")
     if record.label not in LABELS.values():
         raise ValueError(f"label is {record.label!r}")
-    if not isinstance(record.config.get("train", {}), dict):
-        raise ValueError("config.train is no mapping")
+    _check_config(record.config)
     width, count = len(record.experiences), len(record.classes)
+    if len(set(record.classes)) < count:
+        raise ValueError("classes has a name twice")
     if any(not 0 <= label < count for experience in record.experiences for label in experience):
         raise ValueError(f"experiences hold a class that is not one of {count}")
+    if not all(record.experiences):
+        raise ValueError("experiences has one without a class")
     if any(len(row) != width for row in record.matrix):
         raise ValueError(f"matrix has a row that is not of {width} experiences")
+    if wrong := [value for row in record.matrix for value in row if value is not None and not 0 <= value <= 1]:
+        raise ValueError(f"matrix holds {wrong[0]}, which is no share")
+    _check_told(record)
+
+
+def _check_config(config: dict[str, Any]) -> None:
+    """Refuse a configuration whose sections are none, or whose values are not plain.
+
+    Raises:
+        ValueError: it is such a one.
+    """
+    for name in ("data", "model", "train", "eval"):
+        if not isinstance(config.get(name, {}), dict):
+            raise ValueError(f"config.{name} is no mapping")
+    sections = [config]
+    while sections:
+        for key, value in sections.pop().items():
+            if isinstance(value, dict):
+                sections.append(value)
+            elif isinstance(value, list):
+                raise ValueError(f"config has a list for {key}")
+
+
+def _check_told(record: RunRecord) -> None:
+    """Refuse what a part of a record that has parts of its own says wrongly.
+
+    Raises:
+        ValueError: a part is missing, or of another type.
+    """
+    memory = {f"memory.{key}": value for key, value in record.memory.items()}
+    check_types(memory, {f"memory.{key}": kind for key, kind in _MEMORY.items()})
+    if record.tuning:
+        tuning = {f"tuning.{key}": record.tuning.get(key) for key in _TUNING}
+        check_types(tuning, {f"tuning.{key}": kind for key, kind in _TUNING.items()})
     if record.status == "finished":
         check_types({"data.test_clips": record.data.get("test_clips")}, {"data.test_clips": list[int]})
+        clips = record.data["test_clips"]
+        if len(clips) != len(record.experiences) or min(clips, default=0) < 0:
+            raise ValueError(f"data.test_clips is not of {len(record.experiences)} experiences")
         lacking = {"matrix": record.matrix, "cost": record.cost, "metrics": record.metrics}
         if empty := [name for name, value in lacking.items() if not value]:
             raise ValueError(f"it is finished, and {empty[0]} is empty")

@@ -33,6 +33,7 @@ _FORWARD = {
 }
 _ONE = {"data.frames": "on 1 frame", "train.epochs": "1 epoch", "train.batch_size": "batches of 1 clip"}
 _TITLES = {"train.lr": "learning rate"}
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 _LACKING = {"data.augment": "no augmentation", "data.mix": "no mix"}
 
 
@@ -89,7 +90,8 @@ def _explain_validation(grid: Grid, dialect: Dialect) -> Iterator[str]:
     if (views := grid.experiment.get("eval.views", "1")) not in ("1", UNKNOWN):
         yield f"{views} views of each test clip"
     if (share := grid.experiment.get("data.validation", "0.0")) not in ("0.0", UNKNOWN):
-        yield f"tested on {100 * float(share):g}{dialect.percent} of the training clips, held out"
+        shown = f"{100 * float(share):g}{dialect.percent}" if _NUMBER.fullmatch(share) else dialect.escape(share)
+        yield f"tested on {shown} of the training clips, held out"
 
 
 def _explain_fixed(grid: Grid, dialect: Dialect) -> Iterator[str]:

@@ -118,7 +118,7 @@ def create_grid(
     shown = tuple({metric.key: metric for metric in (find_metric(name, where="table") for name in metrics)}.values())
     check_axes(df, axes)
     df = df.astype({**dict.fromkeys(KINDS, str), "label": str, "metric": str})
-    df = df.assign(value=_read_shares(df, shown))
+    df = df.assign(value=read_shares(df, shown))
     labels = tuple(sorted(set(df["label"]) - {""}))
     for label in labels:
         if label not in NOTES:
@@ -192,8 +192,12 @@ def _list_versions(df: pd.DataFrame) -> tuple[str, ...]:
     return tuple(", ".join(map(" ".join, pairs)) for pairs in rows if pairs)
 
 
-def _read_shares(df: pd.DataFrame, metrics: Sequence[Metric]) -> "pd.Series[Any]":
-    """The values as numbers, those of `metrics` checked: each is a share or a difference of shares, or undefined."""
+def read_shares(df: pd.DataFrame, metrics: Sequence[Metric]) -> "pd.Series[Any]":
+    """The values as numbers, those of `metrics` checked: each is a share or a difference of shares, or undefined.
+
+    Raises:
+        UserError: one is neither; its run is named.
+    """
     values = pd.to_numeric(df["value"], errors="coerce")
     largest = df["metric"].map({metric.key: metric.largest + _ROUNDING for metric in metrics})
     wrong = df[largest.notna() & ~((values.abs() <= largest) | df["value"].isna())]
@@ -225,10 +229,11 @@ def _refuse_doubles(df: pd.DataFrame) -> None:
     if not doubled.empty:
         first = doubled.iloc[0]
         same = doubled[(doubled[place] == first[place]).all(axis=1)]
+        named = same["folder"] if "folder" in same.columns else same["run"]  # copies of a run have its name
         raise UserError(
             f"several runs have norm {first['norm']}, strategy {first['strategy']} and seed {first['seed']}",
             where="table",
-            legal=f"one of {', '.join(map(str, same['run']))}",
+            legal=f"one of {', '.join(map(str, named))}",
             hint="move the others elsewhere",
         )
 

@@ -181,7 +181,7 @@ def test_runs_of_several_settings_are_cited_together(tmp_path, capsys):
     assert main(["cite", str(tmp_path)]) == 1
     said = capsys.readouterr()
     assert "What a table of 23 runs" in said.out
-    assert "1 run is left out, because they cannot be read" in said.err
+    assert "1 run is left out, because it cannot be read" in said.err
 
 
 @pytest.mark.parametrize(

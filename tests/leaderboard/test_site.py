@@ -126,7 +126,7 @@ def step_that_is_none(run):
 @pytest.mark.parametrize(
     ("forge", "said"),
     [
-        (hostile_tuning, "holds something that no run writes"),
+        (hostile_tuning, "record.json: is no record of a run (tuning.digest is None, not str)"),
         (step_that_is_none, "predictions.parquet: has predictions"),
     ],
 )

@@ -102,7 +102,8 @@ def test_a_class_that_no_experience_has_may_be_predicted(tmp_path):
     (path,) = tmp_path.iterdir()
     record = read_record(path / "record.json")
     kept = record.experiences[:2]
-    rewrite(path, experiences=kept, matrix=[row[:2] for row in record.matrix[:2]])
+    data = {**record.data, "test_clips": record.data["test_clips"][:2]}
+    rewrite(path, experiences=kept, matrix=[row[:2] for row in record.matrix[:2]], data=data)
     found = data_of(tmp_path)["runs"][0]["confusion"]
     others = [record.classes[label] for label in record.experiences[2]]
     assert set(found["more"]) <= set(others)
@@ -216,7 +217,7 @@ def test_conditions_choose_runs(folder):
 def test_a_run_that_starts_from_what_cannot_be_is_shown_without_its_changed_keys(tmp_path):
     make_grid(tmp_path, norms=("cn",), strategies=("naive",), seeds=(0,))
     (path,) = tmp_path.iterdir()
-    rewrite(path, config={"model": {"pretrained": ["no"]}})
+    rewrite(path, config={"model": {"pretrained": "no"}})
     found = collect(tmp_path)
     assert found.runs[0].changed is None
     assert "model.pretrained" in str(found.damaged[0])

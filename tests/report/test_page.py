@@ -36,7 +36,11 @@ def test_names_of_records_are_text_and_visible(tmp_path, read_data):
     make_grid(tmp_path, strategies=("naive",), norms=("cn",), seeds=(0,))
     (path,) = tmp_path.iterdir()
     names = dict.fromkeys(("dataset", "protocol", "backbone", "norm", "strategy"), EVIL[:-1])
-    evil = {"config": {EVIL[:-1]: EVIL[:-1]}, "versions": {EVIL[:-1]: EVIL[:-1]}, "classes": [EVIL[:-1]] * 6}
+    evil = {
+        "config": {EVIL[:-1]: EVIL[:-1]},
+        "versions": {EVIL[:-1]: EVIL[:-1]},
+        "classes": [f"{EVIL[:-1]}{i}" for i in range(6)],
+    }
     rewrite(path, names=names, run=EVIL[:-1], **evil)
     (tmp_path / EVIL.replace("/", "")).mkdir()
     (tmp_path / EVIL.replace("/", "") / "log.jsonl").write_text("")
@@ -109,7 +113,7 @@ def test_the_command_writes_the_page_and_names_what_is_not_in_it(folder, tmp_pat
     assert printed.out == f"wrote {out}: 13 runs, 12 finished\n"
     assert f"not finished, and in no mean: {find_run(folder, 'gn-replay-s1').name}" in printed.err
     assert "not drawn of " in printed.err
-    assert "error: 1 run is left out, because they cannot be read" in printed.err
+    assert "error: 1 run is left out, because it cannot be read: " in printed.err
     assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
@@ -119,7 +123,7 @@ def test_a_damaged_file_of_a_run_is_an_error_too(folder, tmp_path, capsys):
     for path in folder.glob("*-bn-*"):
         shutil.copytree(path, copy / path.name)
     assert main([*arguments[:1], str(copy), *arguments[2:]]) == 1
-    assert "error: 1 file is left out, because they cannot be read: " in capsys.readouterr().err
+    assert "error: 1 file is left out, because it cannot be read: " in capsys.readouterr().err
 
 
 def test_whole_folders_leave_with_0(tmp_path, capsys):
@@ -129,7 +133,13 @@ def test_whole_folders_leave_with_0(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("out", "message"), [("absent/a.html", "there is no such folder"), (".", "is a folder"), ("", "is a folder")]
+    ("out", "message"),
+    [
+        ("absent/a.html", "there is no such folder"),
+        (".", "is a folder"),
+        ("", "is a folder"),
+        ("record.json", "--out: 'record.json' is no name of a page; legal: .htm, .html"),
+    ],
 )
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_read(tmp_path, out, message, capsys):
     assert main(["report", str(tmp_path / "absent"), "--out", str(tmp_path / out)]) == 2

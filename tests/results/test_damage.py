@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 
 from clnorm.errors import ClnormError
 from clnorm.files import UNSEALED, check_seal, seal
-from clnorm.results.folder import RunFolder, read_frame
+from clnorm.results.explanation import read_explanation
+from clnorm.results.folder import RunFolder, read_frame, read_predictions
 from clnorm.results.record import SCHEMA, read_record
 from tests.results.records import FINISHED
 
@@ -136,6 +139,22 @@ def test_a_full_disk_names_the_log_and_leaves_the_state(folder):
     with pytest.raises(ClnormError, match=r"log\.jsonl: cannot be written \(No space left on device\)"):
         folder.log({"experience": 0})
     assert folder.state.load(print)["done"] == 1
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+@pytest.mark.parametrize("name", ["predictions.parquet", "plasticity.parquet", "log.jsonl", "explain.json"])
+def test_what_is_no_file_is_an_error_and_not_waited_for(folder, name, make):
+    read = {
+        "explain.json": lambda file: read_explanation(file.parent),
+        "log.jsonl": lambda file: RunFolder(file.parent).read_log(),
+        "plasticity.parquet": lambda file: read_frame(file, hint="delete it"),
+        "predictions.parquet": lambda file: read_predictions(file, replace(FINISHED, schema=1)),
+    }
+    file = folder.path / name
+    file.unlink(missing_ok=True)
+    make(file)
+    with pytest.raises(ClnormError, match=rf"{name}: .*\(it is no regular file\)"):
+        read[name](file)
 
 
 @pytest.mark.parametrize("line", ["[]", "{", "{}", '{"experience": "0"}', "9" * 5000])

@@ -77,7 +77,7 @@ def test_a_folder_that_cannot_be_looked_into_is_named(runs, monkeypatch):
 def test_a_record_that_is_no_file_is_an_error_and_not_waited_for(runs, make):
     (runs / "odd").mkdir()
     make(runs / "odd" / "record.json")
-    with pytest.raises(ClnormError, match=r"odd/record\.json: is no record of a run \(it is no regular file\)"):
+    with pytest.raises(ClnormError, match=r"odd/record\.json: cannot be read \(it is no regular file\)"):
         read_run(runs / "odd")
     with pytest.raises(ClnormError, match="no regular file"):
         load_results(runs)

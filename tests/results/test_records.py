@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pytest
 
@@ -96,6 +97,59 @@ def test_what_is_no_record_is_named(tmp_path, text):
     file.write_text(text)
     with pytest.raises(ClnormError, match=r"run/record\.json: is no record of a run"):
         read_record(file)
+
+
+TUNING = {
+    "digest": "0" * 64,
+    "metric": "accuracy",
+    "trials": 2,
+    "experiences": 2,
+    "validation": 0.2,
+    "seeds": [0],
+    "search": {},
+    "otherwise": {},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"matrix": [[1.0, None], [0.5, 7.0]]}, "matrix holds 7.0, which is no share"),
+        ({"matrix": [[1.0, None], [-0.5, 0.5]]}, "matrix holds -0.5, which is no share"),
+        ({"data": {"test_clips": [4]}}, "data.test_clips is not of 2 experiences"),
+        ({"data": {"test_clips": [4, -4]}}, "data.test_clips is not of 2 experiences"),
+        ({"classes": ["a", "a"]}, "classes has a name twice"),
+        ({"experiences": [[0, 1], []]}, "experiences has one without a class"),
+        ({"memory": {"clips": "many"}}, "memory.clips is 'many', not int | None"),
+        ({"memory": {"kept_megabytes": "x"}}, "memory.kept_megabytes is 'x', not float | None"),
+        ({"tuning": {"digest": "0"}}, "tuning.metric is None, not str"),
+        ({"tuning": {**TUNING, "otherwise": []}}, "tuning.otherwise is"),
+        ({"config": {"model": 5}}, "config.model is no mapping"),
+        ({"config": {"train": {"a": {"b": [1, 2]}}}}, "config has a list for b"),
+        ({"names": {**JOINT, "norm": "n" * 5000}}, "names.norm has more than 4000 characters"),
+    ],
+)
+def test_a_record_that_says_what_of_no_run_is_true_is_named_with_it(tmp_path, changes, said):
+    with pytest.raises(ClnormError, match=re.escape(f"record.json: is no record of a run ({said}")):
+        read_record(save(tmp_path, **changes))
+
+
+def test_of_a_tuning_by_a_metric_that_is_not_known_its_name_is_told(tmp_path):
+    save(tmp_path, tuning={**TUNING, "metric": "newer"})
+    assert "by newer on 20 % of the training clips" in load_results(tmp_path)["tuning"].iloc[0]
+
+
+def test_no_key_of_a_configuration_takes_the_place_of_a_column(tmp_path):
+    forged = {"metric": "evil", "value": 1.0, "status": "evil", "seed": 5}
+    names = {**VERSION_1["names"], "setting": "evil", "run": "evil"}
+    save(tmp_path, config=forged, names=names)
+    results = load_results(tmp_path, columns=["config"])
+    assert results["metric"].tolist() == list(VERSION_1["metrics"])
+    assert {results[name].iloc[0] for name in ("setting", "run", "status")} == {
+        "abcdef01",
+        VERSION_1["run"],
+        "finished",
+    }
 
 
 def test_results_are_one_row_for_each_run_and_metric(tmp_path):

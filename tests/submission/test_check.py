@@ -13,7 +13,7 @@ from clnorm.cli.main import main
 from clnorm.results.folder import RunFolder, read_frame, write_frame
 from clnorm.results.measure import measure
 from clnorm.results.record import read_record
-from clnorm.submission.check import CHECKS, TOGETHER, check_submission
+from clnorm.submission.check import CHECKS, TOGETHER, check_submission, find_faults
 from clnorm.submission.findings import State
 from tests.submission.forging import checks_of, predictions_of, rewrite, run_of
 
@@ -25,6 +25,15 @@ def test_what_a_run_leaves_holds(runs, faults):
     assert {part.state for part in report.parts} == {State.HOLDS}
     assert [part.checks for part in report.parts] == [tuple(CHECKS)] * 4 + [tuple(TOGETHER)]
     assert faults(runs) == {}
+
+
+def test_what_a_check_stumbles_over_is_a_fault():
+    def stumble(subject):
+        yield from subject["absent"]
+
+    (finding,) = find_faults({"names": stumble}, {})
+    assert finding.check == "names"
+    assert finding.error.what == "holds something that no run writes (KeyError: 'absent')"
 
 
 def test_a_forged_matrix(runs, faults):

@@ -169,9 +169,16 @@ def test_the_command_writes_the_bibliography_and_cites_it(tmp_path, capsys):
     assert "@inproceedings{pham2022continual," in file.read_text()
     assert main([*words[:4], "--bib", str(tmp_path)]) == 2
     assert "is no regular file" in capsys.readouterr().err
+    assert main(words) == 0, "its own file is replaced"
+    file.write_text("@article{mine, title={Kept by hand}}\n")
+    capsys.readouterr()
+    assert main(words) == 2
+    told = capsys.readouterr()
+    assert f"--bib {file}: is not of clnorm table, and is not replaced; name another file" in told.err
+    assert (told.out, file.read_text()) == ("", "@article{mine, title={Kept by hand}}\n")
     assert main(["table", str(EARLIER), "--name", "c=x"]) == 2
     assert "nothing in the table is called 'c'" in capsys.readouterr().err
-    assert main(["table", str(EARLIER), "--bib", str(file)]) == 2
+    assert main(["table", str(EARLIER), "--bib", str(tmp_path / "other.bib")]) == 2
     assert "--format latex" in capsys.readouterr().err
 
 

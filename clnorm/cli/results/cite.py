@@ -3,8 +3,7 @@
 import argparse
 
 from clnorm.cli.flags import Verbs, add_where, split_names
-from clnorm.cli.output import print_text, refuse_unreadable
-from clnorm.errors import ClnormError
+from clnorm.cli.output import naming_unreadable, print_text
 
 
 def add_cite(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -27,9 +26,8 @@ def _cite(options: argparse.Namespace) -> None:
     from clnorm.results.load import load_results
     from clnorm.results.selection import select
 
-    unreadable: list[ClnormError] = []
-    loaded = load_results(options.folder, columns=["config", "versions"], on_unreadable=unreadable.append)
-    results = select(loaded, options.where)
-    cited = list_cited(results, metrics=split_names(options.metrics))
-    print_text(write_bibtex(cited, runs=results["run"].nunique()))
-    refuse_unreadable(unreadable)
+    with naming_unreadable() as unreadable:
+        loaded = load_results(options.folder, columns=["config", "versions"], on_unreadable=unreadable.append)
+        results = select(loaded, options.where)
+        cited = list_cited(results, metrics=split_names(options.metrics))
+        print_text(write_bibtex(cited, runs=results["run"].nunique()))

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from clnorm.cli.flags import Verbs, add_where
-from clnorm.cli.output import print_note, print_text, refuse_unreadable
-from clnorm.errors import ClnormError, UserError
+from clnorm.cli.output import naming_unreadable, print_note, print_text
+from clnorm.errors import UserError
 
 _MOST = 5  # runs that are named where they are left out
 
@@ -40,17 +40,16 @@ def _plot(options: argparse.Namespace) -> None:
         if name != kind.option:
             raise UserError(f"{options.figure} is of no one {name}", where=f"--{name}", hint="leave it out")
     check_format(options.out)
-    unreadable: list[ClnormError] = []
     lacking: list[Path] = []
-    loaded = kind.load(options.folder, on_unreadable=unreadable.append, on_lacking=lacking.append)
-    frame = select(loaded, options.where)
-    if not kind.settings:
-        check_one_setting(frame, where="plot")
-    pages = kind.draw.pages(frame, columns=options.columns, **chosen)
-    save_figure(take_page(pages, options.page), options.out)
-    print_text(f"wrote {options.out}")
-    if lacking:
-        named = ", ".join(path.name for path in lacking[:_MOST])
-        more = f" and {len(lacking) - _MOST} more" if len(lacking) > _MOST else ""
-        print_note(f"left out, since they do not keep what it is drawn from: {named}{more}")
-    refuse_unreadable(unreadable)
+    with naming_unreadable() as unreadable:
+        loaded = kind.load(options.folder, on_unreadable=unreadable.append, on_lacking=lacking.append)
+        if lacking:
+            named = ", ".join(path.name for path in lacking[:_MOST])
+            more = f" and {len(lacking) - _MOST} more" if len(lacking) > _MOST else ""
+            print_note(f"left out, since they do not keep what it is drawn from: {named}{more}")
+        frame = select(loaded, options.where)
+        if not kind.settings:
+            check_one_setting(frame, where="plot")
+        pages = kind.draw.pages(frame, columns=options.columns, **chosen)
+        save_figure(take_page(pages, options.page), options.out)
+        print_text(f"wrote {options.out}")

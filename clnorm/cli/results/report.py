@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from clnorm.cli.flags import Verbs, add_where
-from clnorm.cli.output import print_note, print_text, refuse_unreadable
+from clnorm.cli.output import print_note, print_text, tell_unreadable
 from clnorm.errors import ClnormError
 
 
@@ -18,7 +18,6 @@ def add_report(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 def _report(options: argparse.Namespace) -> None:
     from clnorm.report.page import write_report
-    from clnorm.results.load import list_unreadable
 
     report = write_report(options.folder, Path(options.out).expanduser(), where=options.where)
     runs = report.collection.runs
@@ -31,7 +30,7 @@ def _report(options: argparse.Namespace) -> None:
             print_note(f"no means of {setting.title}: {setting.reason}")
         if undrawn := [drawing.name for drawing in drawings if not drawing.pages]:
             print_note(f"not drawn of {setting.title}: {', '.join(undrawn)}; the page says why")
-    refuse_unreadable(report.collection.unreadable)
-    if damaged := report.collection.damaged:
-        count = "1 file is" if len(damaged) == 1 else f"{len(damaged)} files are"
-        raise ClnormError(f"{count} left out, because they cannot be read: {list_unreadable(damaged)}")
+    collection = report.collection
+    for problems, kind in ((collection.unreadable, "run"), (collection.damaged, "file")):
+        if problems:
+            raise ClnormError(tell_unreadable(problems, kind))

@@ -3,8 +3,7 @@
 import argparse
 
 from clnorm.cli.flags import Verbs
-from clnorm.cli.output import refuse_unreadable
-from clnorm.errors import ClnormError
+from clnorm.cli.output import naming_unreadable
 
 
 def add_runs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -32,10 +31,9 @@ def _runs(options: argparse.Namespace) -> None:
     from clnorm.results.overview import list_runs, sort_runs
     from clnorm.results.selection import select
 
-    unreadable: list[ClnormError] = []
-    loaded = load_results(options.folder, columns=["config", "cost", "folder"], on_unreadable=unreadable.append)
-    print_runs(sort_runs(list_runs(select(loaded, options.where)), options.sort))
-    refuse_unreadable(unreadable)
+    with naming_unreadable() as unreadable:
+        loaded = load_results(options.folder, columns=["config", "cost", "folder"], on_unreadable=unreadable.append)
+        print_runs(sort_runs(list_runs(select(loaded, options.where)), options.sort))
 
 
 def _show(options: argparse.Namespace) -> None:

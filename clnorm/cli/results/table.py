@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clnorm.cli.flags import Verbs, add_where, split_names
-from clnorm.cli.output import print_note, print_styled, print_text, refuse_unreadable
-from clnorm.errors import ClnormError, UserError
+from clnorm.cli.output import naming_unreadable, print_note, print_styled, print_text
+from clnorm.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,37 +67,50 @@ def add_table(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 
 def _table(options: argparse.Namespace) -> None:
-    from rich.console import Console
-
-    from clnorm.files import replace_file
     from clnorm.results.load import load_results
-    from clnorm.results.published import read_published
     from clnorm.results.selection import select
-    from clnorm.tables.make import make_bibliography, make_table
-    from clnorm.tables.names import parse_names
-    from clnorm.tables.provenance import explain_cell
-    from clnorm.tables.styles import find_style
 
-    unreadable: list[ClnormError] = []
-    columns = ["config", "versions", *(["order"] if options.orders else []), *(["folder"] if options.explain else [])]
-    loaded = load_results(options.folder, columns=columns, on_unreadable=unreadable.append)
-    results = select(loaded, options.where)
+    if options.bib is not None:
+        _check_bibliography(Path(options.bib))
+    columns = ["config", "versions", "folder", *(["order"] if options.orders else [])]
+    with naming_unreadable() as unreadable:
+        loaded = load_results(options.folder, columns=columns, on_unreadable=unreadable.append)
+        # When and how far is no part of a setting.
+        _show(options, select(loaded.drop(columns=["changed", "done"]), options.where))
+
+
+def _show(options: argparse.Namespace, results: "pd.DataFrame") -> None:
     if options.explain is not None:
+        from clnorm.tables.provenance import explain_cell
+
         _refuse_beside(options, "explain", (*_OF_TABLES, "orders", "format", "metrics"))
         print_text(explain_cell(results, *options.explain))
-        refuse_unreadable(unreadable)
         return
+    from clnorm.tables.styles import find_style
+
     style = find_style(options.style)
     metrics = split_names(options.metrics) if options.metrics is not None else list(style.metrics)
     if options.orders:
         _print_orders(options, results, metrics)
-        refuse_unreadable(unreadable)
-        return
+    else:
+        _print_table(options, results, metrics, axes=(options.rows or style.axes[0], options.cols or style.axes[1]))
+
+
+def _print_table(
+    options: argparse.Namespace, results: "pd.DataFrame", metrics: list[str], *, axes: tuple[str, str]
+) -> None:
+    from rich.console import Console
+
+    from clnorm.files import replace_file
+    from clnorm.results.published import read_published
+    from clnorm.tables.make import make_bibliography, make_table
+    from clnorm.tables.names import parse_names
+
     console = Console() if sys.stdout.isatty() else None
     text = make_table(
         results,
         metrics=metrics,
-        axes=(options.rows or style.axes[0], options.cols or style.axes[1]),
+        axes=axes,
         format=options.format,
         versus=options.versus,
         effect=options.effect,
@@ -109,17 +122,32 @@ def _table(options: argparse.Namespace) -> None:
     if options.bib is not None:
         entries = make_bibliography(results, metrics=metrics).encode()
         replace_file(Path(options.bib), lambda file: file.write(entries))
-    _note_unheld(loaded, metrics, options.folder)
+    _note_unheld(results, metrics, options.folder)
     (print_styled if options.format == "rich" else print_text)(text)
-    refuse_unreadable(unreadable)
+
+
+def _check_bibliography(file: Path) -> None:
+    """Refuse to replace what clnorm has not written, such as a bibliography kept by hand.
+
+    Raises:
+        UserError: the file is there, and is another.
+    """
+    from clnorm.catalogue.reference import OF_TABLES
+
+    if file.is_file() and not file.read_bytes().startswith(f"% {OF_TABLES}\n".encode()):
+        hint = r"name another file: \bibliography takes several"
+        raise UserError("is not of clnorm table, and is not replaced", where=f"--bib {file}", hint=hint)
 
 
 def _note_unheld(results: "pd.DataFrame", metrics: Sequence[str], folder: str) -> None:
-    """Say which metrics no run holds, and how they get there: records may be older, or a metric a plug-in."""
-    held = set(results["metric"])
+    """Say which metrics runs do not hold, and how they get there: records may be older, or a metric a plug-in."""
+    finished = results[results["status"] == "finished"]
+    count = finished["folder"].nunique()
     for name in metrics:
-        if name not in held:
-            print_note(f"no run holds {name}: compute it from what they keep with clnorm metrics add {name} {folder}")
+        held = finished.loc[finished["metric"] == name, "folder"].nunique()
+        if held < count or not count:
+            who = f"{count - held} of {count} finished runs do not hold" if held else "no run holds"
+            print_note(f"{who} {name}: compute it from what they keep with clnorm metrics add {name} {folder}")
 
 
 def _refuse_beside(options: argparse.Namespace, flag: str, others: Sequence[str]) -> None:

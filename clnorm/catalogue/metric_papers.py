@@ -91,6 +91,27 @@ _PAPERS = {
     ),
 }
 
+EFFECT_SIZE = (
+    Reference(
+        "hedges1981distribution",
+        "Hedges, Larry V.",
+        "Distribution Theory for Glass's Estimator of Effect Size and Related Estimators",
+        "Journal of Educational Statistics",
+        1981,
+        kind="article",
+    ),
+    Reference(
+        "lakens2013calculating",
+        'Lakens, Dani{\\"e}l',
+        "Calculating and Reporting Effect Sizes to Facilitate Cumulative Science: A Practical Primer for t-Tests and "
+        "ANOVAs",
+        "Frontiers in Psychology",
+        2013,
+        kind="article",
+    ),
+)
+"""What Hedges' g of paired differences comes from."""
+
 
 def list_metric_papers(source: str) -> tuple[Reference, ...]:
     """The papers that a metric's source names, such as `Villa et al. 2022, as printed`; none for clnorm's own."""

@@ -1,10 +1,12 @@
 """The paper that something of the catalogue comes from, as an entry of BibTeX."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 OF_TABLES = "The works cited in a table of clnorm."
 """The first comment of a file of entries for a table, by which it is known again."""
+_ENTRY = re.compile(r"^@\w+\{(?P<key>[^,\n]+),\n.*?^\}\n", re.MULTILINE | re.DOTALL)
 _VENUE = {"inproceedings": "booktitle", "article": "journal", "misc": "howpublished"}
 
 
@@ -44,13 +46,17 @@ class Reference:
         return f"@{self.kind}{{{self.key},\n" + ",\n".join(lines) + "\n}\n"
 
 
-def to_bibliography(references: Iterable[Reference], *, comments: Sequence[str] = (OF_TABLES,)) -> str:
+def to_bibliography(
+    references: Iterable[Reference], *, comments: Sequence[str] = (OF_TABLES,), earlier: str = ""
+) -> str:
     """The entries of a .bib file by their keys, each once, below comments that say what they are for.
 
     Args:
         references: what is cited.
         comments: lines without an @, at which BibTeX begins an entry wherever it stands.
+        earlier: a file that this function wrote, whose other entries stay.
     """
-    entries = {reference.key: reference.to_bibtex() for reference in references}
+    entries = {found["key"]: found[0] for found in _ENTRY.finditer(earlier)}
+    entries |= {reference.key: reference.to_bibtex() for reference in references}
     lines = "".join(f"% {comment}\n" for comment in comments)
     return "\n".join([lines, *(entries[key] for key in sorted(entries))])

@@ -67,7 +67,8 @@ def select(df: pd.DataFrame, conditions: Iterable[str]) -> pd.DataFrame:
         meant = {text for text in map(plain_text, df[column].astype(str).unique()) if _is_meant(value, text)}
         if not meant:
             present = map(plain_text, df[column].unique())
-            raise UserError(f"no run has {condition}", where="--where", legal=present, given=value)
+            several = f"give --where {column}=VALUE once for each of several values" if "," in value else None
+            raise UserError(f"no run has {condition}", where="--where", legal=present, given=value, hint=several)
         wanted.setdefault(column, set()).update(meant)
     for column, values in wanted.items():
         df = df[df[column].astype(str).map(plain_text).isin(values)]

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from clnorm.catalogue import PROTOCOLS, STRATEGIES
 from clnorm.catalogue.titles import write_plain
 from clnorm.config.tuned import SECTION, options_of
-from clnorm.evaluation.metrics import Metric
+from clnorm.evaluation.metrics import METRICS, Metric
 from clnorm.evaluation.stats import FEWEST, LEVEL
 from clnorm.results.record import NOTES, UNKNOWN
 from clnorm.tables.cell import SIGNIFICANT
 from clnorm.tables.dialects import MISSING, Dialect, write_name, write_versus
 from clnorm.tables.grid import Grid, Stream
-from clnorm.tables.names import plural
+from clnorm.tables.names import EFFECT, plural
 from clnorm.tables.reported import explain_reported
 
 _SEEN = {"weights": "{}", "data.frames": "on {} frames", "data.image_size": "of {0} by {0} pixels"}
@@ -53,15 +53,22 @@ def write_caption(grid: Grid, dialect: Dialect) -> str:
         *(f"{label}: {dialect.escape(NOTES[label])}" for label in grid.labels),
         _explain_versus(grid, dialect, level=level),
         _explain_effect(grid, dialect),
-        f"{dialect.R} is the accuracy on experience j after experience t, T the last",
-        *(f"{dialect.definition(metric)} ({_cite(grid, metric, dialect)})" for metric in grid.metrics),
     ]
-    return " ".join(f"{sentence}." for sentence in sentences if sentence)
+    return " ".join([*(f"{sentence}." for sentence in sentences if sentence), write_definitions(grid, dialect)])
 
 
-def _cite(grid: Grid, metric: Metric, dialect: Dialect) -> str:
-    """Where a metric comes from, in words, and its papers where the table cites."""
-    return dialect.escape(metric.source) + dialect.cite(grid.cited.get(("metric", metric.key), ()))
+def write_definitions(grid: Grid, dialect: Dialect) -> str:
+    """What each metric is, and where it comes from."""
+    matrix = f"{dialect.R} is the accuracy on experience j after experience t, T the last."
+    return " ".join([matrix, *(f"{_define(grid, metric, dialect)}." for metric in grid.metrics)])
+
+
+def _define(grid: Grid, metric: Metric, dialect: Dialect) -> str:
+    """A metric's name in words where its heading does not say it, its formula and its source."""
+    words = metric.key.replace("_", " ")
+    known = metric.key not in METRICS or words in dialect.heading(metric).lower()
+    source = dialect.escape(metric.source) + dialect.cite(grid.cited.get(("metric", metric.key), ()))
+    return f"{'' if known else f'{words}: '}{dialect.definition(metric)} ({source})"
 
 
 def _explain_streams(grid: Grid, dialect: Dialect) -> Iterator[str]:
@@ -212,6 +219,8 @@ def _explain_versus(grid: Grid, dialect: Dialect, *, level: str) -> str:
         return ""
     versus = write_name(grid, grid.axes[0], grid.versus, dialect)
     difference = f"{write_versus(grid, dialect)}: mean difference to {versus} over pairs"
+    if len(grid.seeds) == 1:
+        return f"{write_versus(grid, dialect)}: difference to {versus} by the one seed, which tests nothing"
     said = [f"{difference} that share a seed, with its {level} Student-t interval"]
     if len(grid.seeds) < FEWEST:
         return "; ".join([*said, "with so few seeds none is tested"])
@@ -228,7 +237,7 @@ def _explain_effect(grid: Grid, dialect: Dialect) -> str:
     formula = dialect.number("1 - 3 / (4n - 5)")
     said = (
         f"{dialect.number('g')}: Hedges' g of these differences, their mean over their standard deviation, times "
-        f"{formula} for n pairs (Hedges 1981; Lakens 2013)"
+        f"{formula} for n pairs (Hedges 1981; Lakens 2013{dialect.cite(grid.cited.get(EFFECT, ()))})"
     )
     if any(cell.effect is not None and math.isnan(cell.effect) for cell in grid.cells.values()):
         said += f"; it is undefined ({MISSING}) for a difference that is the same in every pair"

@@ -146,7 +146,7 @@ def create_grid(
         experiment={name: _join(df[name]) for name in EXPERIMENT if name in df.columns},
         names=own,
         titles=titles,
-        cited=papers | cite_metrics(metrics) if cite else {},
+        cited=papers | cite_metrics(metrics, effect=effect) if cite else {},
         runs=_list_runs(df),
         versions=_list_versions(df),
     )

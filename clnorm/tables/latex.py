@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clnorm.tables.captions import write_caption
+from clnorm.tables.captions import write_caption, write_definitions
 from clnorm.tables.cells import list_groups, list_headings, list_rows
 from clnorm.tables.dialects import BREAK, LATEX
 from clnorm.tables.grid import Grid
@@ -39,9 +39,18 @@ def to_latex(grid: Grid) -> str:
     """
     origin = "".join(f"% {line}\n" for line in list_origin(grid))
     if _table_width(grid) > _WIDEST and len(grid.metrics) > 1:
-        single = [replace(grid, metrics=(metric,)) for metric in grid.metrics]
-        return origin + "\n".join(_latex_table(part, suffix=f"-{part.metrics[0].key}") for part in single)
-    return origin + _latex_table(grid)
+        first, *others = [replace(grid, metrics=(metric,)) for metric in grid.metrics]
+        told = rf"The runs of Table~\ref{{{_label(first)}}}, with the same marks."
+        captions = [write_caption(first, LATEX), *(f"{told} {write_definitions(part, LATEX)}" for part in others)]
+        tables = zip((first, *others), captions, strict=True)
+        return origin + "\n".join(_latex_table(part, caption, label=_label(part)) for part, caption in tables)
+    return origin + _latex_table(grid, write_caption(grid, LATEX), label=_label(grid, metric=False))
+
+
+def _label(grid: Grid, *, metric: bool = True) -> str:
+    """What a table is referred to by: what all of it share, and the metric where it has a table of its own."""
+    named = [*grid.fixed.values(), *([grid.metrics[0].key] if metric else [])]
+    return "tab:" + re.sub(r"[^a-z0-9]+", "-", "-".join(named).lower()).strip("-")
 
 
 def _list_lines(grid: Grid) -> list[list[str]]:
@@ -59,7 +68,7 @@ def _table_width(grid: Grid) -> float:
     return first + sum(max(map(estimate_width, pair)) for pair in zip(groups, names, strict=True))
 
 
-def _latex_table(grid: Grid, *, suffix: str = "") -> str:
+def _latex_table(grid: Grid, caption: str, *, label: str) -> str:
     cells = _list_lines(grid)
     width = len(list_headings(grid, LATEX))
     count = len(grid.columns)
@@ -72,7 +81,6 @@ def _latex_table(grid: Grid, *, suffix: str = "") -> str:
         r"\midrule",
         *(" & ".join(row) + r" \\" for row in cells[1:]),
     ]
-    label = re.sub(r"[^a-z0-9]+", "-", "-".join(grid.fixed.values()).lower()).strip("-") + suffix.replace("_", "-")
     points = _table_width(grid)
     table = "table*" if points > _COLUMN else "table"
     fit = points > _PAGE
@@ -80,8 +88,8 @@ def _latex_table(grid: Grid, *, suffix: str = "") -> str:
         rf"% needs \usepackage{{booktabs{',graphicx' if fit else ''}}}; estimated width {points:.0f} pt",
         rf"\begin{{{table}}}",
         r"\centering\small\setlength{\tabcolsep}{4pt}",
-        rf"\caption{{{write_caption(grid, LATEX)}}}",
-        rf"\label{{tab:{label}}}",
+        rf"\caption{{{caption}}}",
+        rf"\label{{{label}}}",
         *([r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"] if fit else []),
         rf"\begin{{tabular}}{{l{'r' * width * count}}}",
         r"\toprule",

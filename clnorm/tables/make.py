@@ -90,7 +90,9 @@ def make_table(
     return _WRITERS[format](grid)
 
 
-def make_bibliography(df: pd.DataFrame, *, metrics: Sequence[str] = METRICS_SHOWN) -> str:
+def make_bibliography(
+    df: pd.DataFrame, *, metrics: Sequence[str] = METRICS_SHOWN, effect: bool = False, earlier: str = ""
+) -> str:
     """A .bib file with the papers of the norms, strategies, dataset, protocol, backbone and metrics of a table.
 
     What clnorm knows no paper of, such as a plug-in, has no entry.
@@ -98,10 +100,12 @@ def make_bibliography(df: pd.DataFrame, *, metrics: Sequence[str] = METRICS_SHOW
     Args:
         df: as for `make_table`.
         metrics: those of the table.
+        effect: whether the table has effect sizes.
+        earlier: such a file of other tables, whose entries stay.
 
     Raises:
         UserError: an unknown metric.
     """
     _, _, cited = name_all(df, {})
-    cited |= cite_metrics(metrics)
-    return to_bibliography(paper for papers in cited.values() for paper in papers)
+    cited |= cite_metrics(metrics, effect=effect)
+    return to_bibliography((paper for papers in cited.values() for paper in papers), earlier=earlier)

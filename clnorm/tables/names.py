@@ -6,7 +6,7 @@ from typing import TypeAlias
 import pandas as pd
 
 from clnorm.catalogue import BACKBONES, DATASETS, NORMS, PROTOCOLS, STRATEGIES
-from clnorm.catalogue.metric_papers import list_metric_papers
+from clnorm.catalogue.metric_papers import EFFECT_SIZE, list_metric_papers
 from clnorm.catalogue.reference import Reference
 from clnorm.catalogue.titles import write_title
 from clnorm.errors import UserError
@@ -16,6 +16,7 @@ from clnorm.results.record import label_norm
 Place: TypeAlias = tuple[str, str]
 """A kind, such as `norm`, and a name of that kind."""
 
+EFFECT: Place = ("metric", "effect size")
 KINDS = {
     "norm": NORMS,
     "strategy": STRATEGIES,
@@ -66,13 +67,17 @@ def plural(kind: str) -> str:
     return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
 
 
-def cite_metrics(metrics: Iterable[str]) -> dict[Place, tuple[Reference, ...]]:
+def cite_metrics(metrics: Iterable[str], *, effect: bool = False) -> dict[Place, tuple[Reference, ...]]:
     """By ("metric", key), the papers that metrics of clnorm's own come from; none of a plug-in.
+
+    Args:
+        metrics: their names.
+        effect: whether there are effect sizes; their papers are those of `EFFECT`.
 
     Raises:
         UserError: an unknown metric.
     """
-    cited: dict[Place, tuple[Reference, ...]] = {}
+    cited: dict[Place, tuple[Reference, ...]] = {EFFECT: EFFECT_SIZE} if effect else {}
     for name in metrics:
         metric = find_metric(name, where="table")
         # What a plug-in calls Wu et al. 2019 may be another paper of these.

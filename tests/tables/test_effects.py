@@ -9,7 +9,7 @@ import pytest
 
 from clnorm.cli.main import main
 from clnorm.errors import UserError
-from clnorm.tables.make import make_table
+from clnorm.tables.make import make_bibliography, make_table
 from tests.tables.frames import markdown_rows, read_csv, runs
 from tests.tables.test_document import compile_latex
 from tests.tables.test_reported import AXES, DF, TCD
@@ -111,3 +111,11 @@ def test_the_command(capsys):
     assert "Hedges' g" in capsys.readouterr().out
     assert main(["table", str(RUNS), "--effect", "--explain", "ln", "naive", "accuracy"]) == 2
     assert "--effect does nothing with it" in capsys.readouterr().err
+
+
+def test_its_papers_are_cited():
+    text = make_table(runs(PAIRED), metrics=["accuracy"], format="latex", versus="bn", effect=True, cite=True)
+    assert r"(Hedges 1981; Lakens 2013~\cite{hedges1981distribution,lakens2013calculating})" in text
+    entries = make_bibliography(runs(PAIRED), metrics=["accuracy"], effect=True)
+    assert {"@article{hedges1981distribution,", "@article{lakens2013calculating,"} <= set(entries.splitlines())
+    assert "hedges" not in make_bibliography(runs(PAIRED), metrics=["accuracy"])

@@ -169,7 +169,15 @@ def test_the_command_writes_the_bibliography_and_cites_it(tmp_path, capsys):
     assert "@inproceedings{pham2022continual," in file.read_text()
     assert main([*words[:4], "--bib", str(tmp_path)]) == 2
     assert "is no regular file" in capsys.readouterr().err
-    assert main(words) == 0, "its own file is replaced"
+    entries = file.read_text()
+    assert main([*words, "--metrics", "cka"]) == 0
+    gathered = file.read_text()
+    assert "kornblith2019similarity" in gathered, "its own file gathers the entries of several tables"
+    assert set(re.findall(r"^@\w+\{\w+,$", entries, flags=re.MULTILINE)) < set(
+        re.findall(r"^@\w+\{\w+,$", gathered, flags=re.M)
+    )
+    assert main(words) == 0
+    assert file.read_text() == gathered, "each entry once"
     file.write_text("@article{mine, title={Kept by hand}}\n")
     capsys.readouterr()
     assert main(words) == 2

@@ -70,16 +70,15 @@ def _table(options: argparse.Namespace) -> None:
     from clnorm.results.load import load_results
     from clnorm.results.selection import select
 
-    if options.bib is not None:
-        _check_bibliography(Path(options.bib))
+    earlier = "" if options.bib is None else _read_bibliography(Path(options.bib))
     columns = ["config", "versions", "folder", *(["order"] if options.orders else [])]
     with naming_unreadable() as unreadable:
         loaded = load_results(options.folder, columns=columns, on_unreadable=unreadable.append)
         # When and how far is no part of a setting.
-        _show(options, select(loaded.drop(columns=["changed", "done"]), options.where))
+        _show(options, select(loaded.drop(columns=["changed", "done"]), options.where), earlier)
 
 
-def _show(options: argparse.Namespace, results: "pd.DataFrame") -> None:
+def _show(options: argparse.Namespace, results: "pd.DataFrame", earlier: str) -> None:
     if options.explain is not None:
         from clnorm.tables.provenance import explain_cell
 
@@ -93,11 +92,12 @@ def _show(options: argparse.Namespace, results: "pd.DataFrame") -> None:
     if options.orders:
         _print_orders(options, results, metrics)
     else:
-        _print_table(options, results, metrics, axes=(options.rows or style.axes[0], options.cols or style.axes[1]))
+        axes = (options.rows or style.axes[0], options.cols or style.axes[1])
+        _print_table(options, results, metrics, axes=axes, earlier=earlier)
 
 
 def _print_table(
-    options: argparse.Namespace, results: "pd.DataFrame", metrics: list[str], *, axes: tuple[str, str]
+    options: argparse.Namespace, results: "pd.DataFrame", metrics: list[str], *, axes: tuple[str, str], earlier: str
 ) -> None:
     from rich.console import Console
 
@@ -120,23 +120,25 @@ def _print_table(
         console=console,
     )
     if options.bib is not None:
-        entries = make_bibliography(results, metrics=metrics).encode()
-        replace_file(Path(options.bib), lambda file: file.write(entries))
+        entries = make_bibliography(results, metrics=metrics, effect=options.effect, earlier=earlier)
+        replace_file(Path(options.bib), lambda file: file.write(entries.encode()))
     _note_unheld(results, metrics, options.folder)
     (print_styled if options.format == "rich" else print_text)(text)
 
 
-def _check_bibliography(file: Path) -> None:
-    """Refuse to replace what clnorm has not written, such as a bibliography kept by hand.
+def _read_bibliography(file: Path) -> str:
+    """The entries of tables made before, which stay; nothing where there is no such file.
 
     Raises:
-        UserError: the file is there, and is another.
+        UserError: clnorm has not written it, as a bibliography kept by hand.
     """
     from clnorm.catalogue.reference import OF_TABLES
 
-    if file.is_file() and not file.read_bytes().startswith(f"% {OF_TABLES}\n".encode()):
+    content = file.read_bytes() if file.is_file() else b""
+    if content and not content.startswith(f"% {OF_TABLES}\n".encode()):
         hint = r"name another file: \bibliography takes several"
         raise UserError("is not of clnorm table, and is not replaced", where=f"--bib {file}", hint=hint)
+    return content.decode(errors="replace")
 
 
 def _note_unheld(results: "pd.DataFrame", metrics: Sequence[str], folder: str) -> None:

@@ -206,8 +206,12 @@ def _explain_frozen(flat: Mapping[str, Any]) -> str:
     """The blocks that do not train, and whether they have the norm, in words."""
     if not (count := flat.get("train.freeze_blocks", 0)):
         return "none"
-    blocks = f"the first {count} blocks" if count > 1 else "the first block"
-    return blocks if flat.get("model.swap", "all") == "all" else f"{blocks} with the backbone's own norms"
+    said = f"the first {count} blocks" if count > 1 else "the first block"
+    if flat.get("model.swap", "all") != "all":
+        said += " with the backbone's own norms"
+    if flat.get("train.keep_frozen") and not str(flat.get("data.mix", "none")).startswith("none"):
+        said += ", clips mixed behind them,"
+    return said
 
 
 def _explain_tuning(tuning: Mapping[str, Any]) -> str:

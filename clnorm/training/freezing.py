@@ -11,6 +11,9 @@ from clnorm.norms.base import needs_of
 from clnorm.training.plugin import Training
 from clnorm.training.setup import Setup
 
+_MIXES = ("none", "mixup")
+"""Mixes that need no pixels: a mean of two clips is one of whatever is kept of them."""
+
 
 def freeze(setup: Setup) -> list[nn.Module]:
     """Freeze what a run's configuration says.
@@ -38,14 +41,14 @@ def _refuse_unkept(setup: Setup, frozen: list[nn.Module]) -> None:
         raise UserError(what, where=where, legal="vit, lsvit and lsvit_signed of any size")
     changes = {
         f"data.augment={config.data.augment.name}": config.data.augment.name != "none",
-        f"data.mix={config.data.mix.name}": config.data.mix.name != "none",
+        f"data.mix={config.data.mix.name}": config.data.mix.name not in _MIXES,
         "data.jitter=true": config.data.jitter,
         f"eval.views={config.eval.views}": config.eval.views > 1,
         f"protocol={config.protocol.name}, which changes how clips look": bool(setup.stream.looks),
     }
     if given := [text for text, changed in changes.items() if changed]:
         what = f"a clip looks otherwise each time that it is shown, by {', '.join(given)}"
-        legal = "data.augment=none, data.mix=none, data.jitter=false and eval.views=1"
+        legal = "data.augment=none, data.mix=none or mixup, data.jitter=false and eval.views=1"
         raise UserError(what, where=where, legal=legal, hint="set these, or leave it out")
     inside = [part for module in frozen for part in module.modules()]
     told = {type(part).__name__ for part in inside if needs_of(part) or hasattr(part, "running_mean")}

@@ -1,5 +1,6 @@
 """Outputs of frozen blocks, kept: the numbers that computing them gives, once for runs alike, and else refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import torch
 from clnorm.errors import ClnormError, UserError
 from clnorm.execution import kept
 from clnorm.execution.execution import Execution
+from clnorm.execution.inputs import pixels_to_input
 from clnorm.execution.kept import keep_frozen
 from clnorm.experiment import run
 from clnorm.norms.context import in_evaluation
+from clnorm.training.batch import BatchMaker
 from clnorm.training.fit import build_strategy
 
 _RUNS = [("ln", "icarl:per_class=2"), ("bn", "derpp:per_class=2"), ("gn", "ewc")]
@@ -129,7 +132,7 @@ def test_what_was_begun_and_killed_is_done_anew(build_setup, own_cache):
     ("changes", "said"),
     [
         ({"data__augment": "light"}, "a clip looks otherwise each time that it is shown, by data.augment=light"),
-        ({"data__mix": "mixup"}, "by data.mix=mixup"),
+        ({"data__mix": "videomix"}, "by data.mix=videomix"),
         ({"data__keep": "2T", "data__jitter": True}, "by data.jitter=true"),
         ({"eval__views": 2, "data__keep": "2T"}, "by eval.views=2"),
         ({"norm": "bn"}, "in frozen blocks, which has running statistics or is told of each batch.*model.swap=trained"),
@@ -139,6 +142,29 @@ def test_what_was_begun_and_killed_is_done_anew(build_setup, own_cache):
 def test_what_would_not_be_the_same_each_time_is_refused(build_setup, changes, said):
     with pytest.raises(UserError, match=f"train.keep_frozen: .*{said}"):
         build_strategy(build_setup(**{**FROZEN, **changes}))
+
+
+def test_mixup_is_of_what_is_kept(build_setup):
+    """A step mixes the outputs of frozen blocks, not the pixels that they are made of."""
+    setup = build_setup(**{**FROZEN, "data__mix": "mixup"})
+    build_strategy(setup)
+    pixels, store = setup.store.gather([0, 1]), keep(setup)
+    outputs = store.gather([0, 1])
+    batch = BatchMaker(replace(setup, store=store)).make(
+        torch.tensor([0, 1]),
+        outputs,
+        tasks=torch.zeros(len(store), dtype=torch.int64),
+        recalled=0,
+        seen=2,
+        augmentation=torch.Generator(),
+        mixing=np.random.default_rng(0),
+    )
+    share = batch.own_share
+    assert 0.5 <= share < 1
+    torch.testing.assert_close(batch.clips, share * outputs + (1 - share) * outputs.flip(0))
+    of_pixels = pixels_to_input(torch.as_tensor(pixels))
+    blocks = setup.model.forward_first(torch.lerp(of_pixels.flip(0), of_pixels, share), count=2)
+    assert not torch.allclose(blocks, batch.clips, atol=1e-3)
 
 
 @pytest.mark.parametrize("key", ["train__keep_frozen", "model__swap"])

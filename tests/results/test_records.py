@@ -262,6 +262,13 @@ def test_a_caption_says_which_blocks_are_frozen(tmp_path, count, swap, said):
     assert "frozen" not in caption if said is None else said in caption
 
 
+def test_a_caption_says_that_what_frozen_blocks_make_is_mixed(tmp_path):
+    config = {"train": {"freeze_blocks": 2, "keep_frozen": True}, "data": {"mix": "mixup:alpha=0.8"}}
+    save(tmp_path, config=config)
+    said = "the first 2 blocks, clips mixed behind them, frozen"
+    assert said in make_table(load_results(tmp_path), format="markdown")
+
+
 def test_runs_that_differ_in_any_key_are_told_by_it_and_chosen_by_it(tmp_path):
     for index, (epochs, lr) in enumerate([(10, 0.002), (2, 0.002), (2, 0.002)]):
         config = {"train": {"epochs": epochs, "lr": lr, "ema": index == 0, "device": f"d{index}"}, "out": f"o{index}"}

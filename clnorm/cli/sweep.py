@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -120,7 +121,7 @@ def _sweep(options: argparse.Namespace) -> None:
         records = sweep(
             configs, launcher=str(engine), retries=options.retries, reporter=reporter, show=partial(show_status, view)
         )
-        out = configs[0].out
+        out = shlex.quote(str(configs[0].out))
         if len(records) == len(configs):
             count = "1 run is" if len(configs) == 1 else f"{len(configs)} runs are"
             reporter.note(f"{count} finished; see: clnorm table {out}")

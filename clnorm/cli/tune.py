@@ -1,6 +1,7 @@
 """`clnorm tune`: a search of hyper-parameters, the same trials for every norm."""
 
 import argparse
+import shlex
 import sys
 from functools import partial
 
@@ -66,6 +67,7 @@ def _tune(options: argparse.Namespace) -> None:
             show=partial(show_status, view),
         )
         if tuning is None:
-            reporter.note(f"Runs are left; when they are finished (clnorm watch {out}), give the same command again")
+            watch = f"clnorm watch {shlex.quote(str(out))}"
+            reporter.note(f"Runs are left; when they are finished ({watch}), give the same command again")
     if tuning is not None:
-        print_tuning(tuning, path=f"{out}/{TUNED_FILE}")
+        print_tuning(tuning, path=shlex.quote(f"{out}/{TUNED_FILE}"))

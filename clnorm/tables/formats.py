@@ -4,6 +4,7 @@ import csv
 import io
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -25,9 +26,22 @@ def to_rich(grid: Grid, console: Console | None = None) -> str:
 
     Args:
         grid: the numbers.
-        console: the terminal where it will be shown: its width and styles. Without a terminal, plain text as wide as
-            the table is.
+        console: the terminal where it will be shown: its width and styles. What is wider goes on below, by column
+            groups. Without a terminal, plain text as wide as the table is.
     """
+    if console is None or not console.is_terminal:
+        console = Console(file=io.StringIO(), width=WIDTH)
+        console.width = max(WIDTH, _measure(_draw(grid), console))
+    marked = console.is_terminal and any(cell.mark for cell in grid.cells.values())
+    legend = f"Bold best, underlined second within a {grid.axes[1]}{explain_marks(grid, PLAIN)}. " if marked else ""
+    with console.capture() as capture:
+        for part in _split(grid, console):
+            console.print(_draw(part))
+        console.print(as_text(legend + write_caption(grid, PLAIN)))
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+
+
+def _draw(grid: Grid) -> Table:
     table = Table()
     table.add_column(grid.axes[0], overflow="fold")
     for group in list_groups(grid, PLAIN):
@@ -37,16 +51,24 @@ def to_rich(grid: Grid, console: Console | None = None) -> str:
         table.add_row(as_text(write_name(grid, grid.axes[0], row, PLAIN)), *_styled(grid, row))
     for reported in list_rows(grid, PLAIN)[len(grid.rows) :]:
         table.add_row(*map(as_text, reported))
-    if console is None or not console.is_terminal:
-        console = Console(file=io.StringIO(), width=WIDTH)
-        widest = Measurement.get(console, console.options.update(max_width=sys.maxsize), table).maximum
-        console.width = max(WIDTH, widest)
-    marked = console.is_terminal and any(cell.mark for cell in grid.cells.values())
-    legend = f"Bold best, underlined second within a {grid.axes[1]}{explain_marks(grid, PLAIN)}. " if marked else ""
-    with console.capture() as capture:
-        console.print(table)
-        console.print(as_text(legend + write_caption(grid, PLAIN)))
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+    return table
+
+
+def _measure(table: Table, console: Console) -> int:
+    """The width at which nothing of a table is broken."""
+    return Measurement.get(console, console.options.update(max_width=sys.maxsize), table).maximum
+
+
+def _split(grid: Grid, console: Console) -> list[Grid]:
+    """The grid in parts of some column groups each, as many as fit; one group at least, however wide it is."""
+    parts: list[Grid] = []
+    for column in grid.columns:
+        longer = replace(grid, columns=(*(parts[-1].columns if parts else ()), column))
+        if parts and _measure(_draw(longer), console) <= console.width:
+            parts[-1] = longer
+        else:
+            parts.append(replace(grid, columns=(column,)))
+    return parts
 
 
 def to_markdown(grid: Grid) -> str:

@@ -170,6 +170,19 @@ def test_a_narrow_terminal_folds_but_loses_nothing():
     assert "…" not in shown
 
 
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_what_is_wider_than_the_terminal_goes_on_below(width):
+    strategies = ["naive", "replay", "er_ace", "der", "derpp", "agem", "icarl"]
+    values = {("ln", name): [0.1 * place, 0.1 * place] for place, name in enumerate(strategies)}
+    terminal = Console(width=width, force_terminal=True, color_system=None, file=io.StringIO())
+    lines = make_table(runs(values), metrics=["accuracy"], console=terminal).splitlines()
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│ ln")]
+    assert [cell for row in rows for cell in row if "±" in cell] == [
+        f"{10.0 * place:.1f} ± 0.0" for place in range(7)
+    ], "each number whole, in the order of the columns"
+    assert len(rows) == sum(line.startswith("┏") for line in lines) == {40: 4, 80: 2, 200: 1}[width]
+
+
 def test_differences_are_paired_and_corrected_over_norms():
     noise = [0.0, 0.2, 0.4, 0.1]
     df = runs(

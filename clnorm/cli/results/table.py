@@ -118,6 +118,7 @@ def _print_table(
         cite=options.bib is not None,
         published=() if options.published is None else read_published(options.published),
         console=console,
+        note=lambda told: print_note(f"note: {told}"),
     )
     if options.bib is not None:
         entries = make_bibliography(results, metrics=metrics, effect=options.effect, earlier=earlier)

@@ -55,8 +55,8 @@ def tell_illegible(grid: Grid) -> str:
     narrow = "choose fewer columns with --where"
     if len(grid.rows) < len(grid.columns):
         narrow = f"turn it with --rows {grid.axes[1]} --cols {grid.axes[0]}, or {narrow}"
-    share = f"{100 * _PAGE / widest:.0f} % of its type size"
-    return f"with {len(grid.columns)} column groups the table shrinks to about {share}, which is too small to read; {narrow}"
+    share = f"about {100 * _PAGE / widest:.0f} % of its type size"
+    return f"with {len(grid.columns)} column groups the table shrinks to {share}, which is too small to read; {narrow}"
 
 
 def _split(grid: Grid) -> list[Grid]:

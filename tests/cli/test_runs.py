@@ -71,7 +71,12 @@ def test_of_mixed_runs_only_the_keys_are_named_in_which_they_differ(tmp_path, ca
 def test_compare_prints_both(capsys):
     assert main(["compare", str(NAIVE), str(REPLAY)]) == 0
     out = capsys.readouterr().out
-    for word in ("keys in which they differ", "replay:per_class=5,select=random,share=0.5,total=none", "second - first", "forgetting"):
+    for word in (
+        "keys in which they differ",
+        "replay:per_class=5,select=random,share=0.5,total=none",
+        "second - first",
+        "forgetting",
+    ):
         assert word in out
     assert out.splitlines()[:2] == [f"first: {NAIVE.name}", f"second: {REPLAY.name}"]
     assert max(map(len, out.splitlines())) < 100, "names of runs are no headings"

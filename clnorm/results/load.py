@@ -41,11 +41,12 @@ def load_results(
     Args:
         folder: where the folders of runs lie, at any depth.
         columns: further groups of columns. `config`: every key of the configuration by its dotted name, such as
-            `train.epochs`, those of a caption as it has them, and `data.fingerprint`, the hash of the clips; `unknown`
-            where an older record has no such key, unless it has a value at which it is as it was without. `cost`: `cost.seconds`, `cost.clips_trained`, `cost.peak_memory_mb`,
-            `cost.kept_megabytes` of all that is kept beside the model. `folder`: the run's `folder`, when it last
-            `changed` (UTC), and how many experiences are `done`. `order`: a hash of the classes of each experience, in
-            their order. `versions`: of clnorm, torch and python, as `versions.torch`.
+            `train.epochs`, those of a caption as it has them, and `data.fingerprint`, the hash of the clips; where an
+            older record has no such key, the value by which it ran if that is known, otherwise `unknown`. `cost`:
+            `cost.seconds`, `cost.clips_trained`, `cost.peak_memory_mb`, `cost.kept_megabytes` of all that is kept
+            beside the model. `folder`: the run's `folder`, when it last `changed` (UTC), and how many experiences are
+            `done`. `order`: a hash of the classes of each experience, in their order. `versions`: of clnorm, torch and
+            python, as `versions.torch`.
         on_unreadable: told of each record that cannot be read, and of whatever else `find_records` cannot take, which
             is then left out; by default it is an error.
 

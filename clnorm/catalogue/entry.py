@@ -31,6 +31,7 @@ class Entry:
         recipe: dotted keys of a configuration that have other defaults with it, and these.
         fixed: those of them that can have no other value, each with the reason.
         caption: what a table's caption must say of it; `{option}` as in `title`.
+        upper_bound: of a strategy, whether it trains with all clips, so that it bounds the others and does not compete.
         through: where to import the function from that is called in place of the target, with it as first argument.
     """
 
@@ -47,6 +48,7 @@ class Entry:
     recipe: Mapping[str, Value] = field(default_factory=dict)
     fixed: Mapping[str, str] = field(default_factory=dict)
     caption: str = ""
+    upper_bound: bool = False
     through: str = ""
 
     def load(self) -> Any:

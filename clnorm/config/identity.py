@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clnorm.catalogue.registry import Spec, format_spec
+from clnorm.config.added import ADDED, ADDED_KEYS
 from clnorm.config.config import Config
 from clnorm.config.fields import Section, list_names, plain_values
 from clnorm.config.tuned import read_tuning
@@ -41,32 +42,6 @@ NOT_IDENTITY = {
 # replay, 2: no batch holds a clip of the memory twice where it need not.
 _VERSIONS = {"replay": 2}
 
-
-# Options that came after runs were kept, by key: at these values they do not count, so that those runs keep their ids.
-_ADDED: dict[str, dict[str, Any]] = {
-    "data.augment": {"mirrored": "none"},
-    "norm": {"parts": 1},
-    "protocol": {"order": "seed", "similarity": "names"},
-    "strategy": {"total": "none", "select": "random", "mode": "accumulated", "gamma": 0.9},
-}
-
-# Keys of sections that came after runs were kept, likewise.
-_ADDED_KEYS: dict[str, Any] = {
-    "model.swap": "all",
-    "train.forward": "joint",
-    "train.keep_frozen": False,
-    "data.validation": 0.0,
-    "train.experiences": 0,
-    "train.balanced_epochs": 0,
-    "train.balanced_lr": 0.1,
-    "tuned": None,
-    "eval.plasticity": False,
-    "eval.nearest": "none",
-    "eval.views": 1,
-    "eval.every": 0,
-    "eval.probe": False,
-    "eval.cka": False,
-}
 
 # What has a run keep more beside its results, and changes none of them: such runs stand in one table.
 BESIDE = {"eval.plasticity", "eval.nearest", "eval.every", "eval.probe", "eval.cka"}
@@ -156,15 +131,15 @@ def _digest(config: Config, data: str, weights: str | None, *, leave_out: set[st
 
 
 def _counts(key: str, value: object) -> bool:
-    return key not in _ADDED_KEYS or value != _ADDED_KEYS[key]
+    return key not in ADDED_KEYS or value != ADDED_KEYS[key]
 
 
 def _without_added(config: Config) -> dict[str, str]:
-    """The names that have options of `_ADDED`, without those that do not count, by dotted key."""
-    named: dict[str, Spec] = {key: attrgetter(key)(config) for key in _ADDED}
+    """The names that have options of `ADDED`, without those that do not count, by dotted key."""
+    named: dict[str, Spec] = {key: attrgetter(key)(config) for key in ADDED}
     names = {key: spec for key, spec in named.items() if not spec.entry.source}  # a plug-in's options are its own
     return {
-        key: format_spec(spec.name, {name: value for name, value in spec.options if _ADDED[key].get(name) != value})
+        key: format_spec(spec.name, {name: value for name, value in spec.options if ADDED[key].get(name) != value})
         for key, spec in names.items()
     }
 

@@ -1,1 +1,1 @@
-"""A leaderboard of norms as a folder of static pages: what was reproduced is ranked, reported numbers stand beside."""
+"""A leaderboard of norms as a folder of static pages: what was measured is ranked, what papers report stands beside."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from clnorm.config.added import fill_added
 from clnorm.config.identity import BESIDE, NOT_IDENTITY, flatten
 from clnorm.results.load import describe_record
 from clnorm.results.record import UNKNOWN, RunRecord
@@ -41,5 +42,5 @@ def describe_setting(record: RunRecord) -> dict[str, str]:
 def list_keys(record: RunRecord) -> dict[str, Any]:
     """All keys of the configuration that runs of a board share, and the fingerprint of their clips."""
     own = {*_VARIES, *NOT_IDENTITY, *BESIDE, "tuned", *record.tuning.get("search", ())}
-    shared = {key: plain_text(value) for key, value in flatten(record.config).items() if key not in own}
+    shared = {key: plain_text(value) for key, value in flatten(fill_added(record.config)).items() if key not in own}
     return {**shared, "data.fingerprint": str(record.data.get("fingerprint", UNKNOWN))}

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from clnorm.config.added import fill_added
 from clnorm.config.config import Config
-from clnorm.config.identity import flatten
+from clnorm.config.identity import NOT_IDENTITY, flatten
 from clnorm.config.load import merge_config
 from clnorm.errors import ClnormError, UserError
 from clnorm.reading import check_types
@@ -121,7 +122,8 @@ def compare_runs(first: str | Path, second: str | Path) -> Comparison:
         UserError, ClnormError: as `read_run`.
     """
     a, b = read_run(first), read_run(second)
-    keys = {key: (other, value) for key, (value, other) in _differ(flatten(a.config), flatten(b.config)).items()}
+    configs = [flatten(fill_added(record.config)) for record in (a, b)]
+    keys = {key: (other, value) for key, (value, other) in _differ(*configs).items()}
     clips = a.data.get("fingerprint"), b.data.get("fingerprint")
     if clips[0] != clips[1]:
         keys["data.fingerprint"] = clips
@@ -137,7 +139,7 @@ def list_changed(config: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     Raises:
         UserError: it starts from what cannot be.
     """
-    found = flatten(config)
+    found = flatten(fill_added(config))
     start = {"model.pretrained": found.get("model.pretrained", False), "model.weights": found.get("model.weights")}
     try:
         check_types(start, {"model.pretrained": bool, "model.weights": str | None})
@@ -154,8 +156,12 @@ def _defaults(pretrained: bool, weights: str | None) -> dict[str, Any]:
 
 
 def _differ(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """The keys that have another value in `after` than in `before`, each with its value and the one before."""
-    keys = [key for key in dict.fromkeys([*after, *before]) if key not in NOT_OF_A_RUN]
+    """The keys that have another value in `after` than in `before`, each with its value and the one before.
+
+    What changes no result and a record is too old to tell is no difference.
+    """
+    untold = (before.keys() ^ after.keys()) & NOT_IDENTITY
+    keys = [key for key in dict.fromkeys([*after, *before]) if key not in NOT_OF_A_RUN | untold]
     pairs = {key: (after.get(key, ABSENT), before.get(key, ABSENT)) for key in keys}
     return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 

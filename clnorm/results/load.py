@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clnorm.catalogue import AUGMENTATIONS, IMBALANCE, MIXES
+from clnorm.config.added import fill_added
 from clnorm.config.identity import flatten
 from clnorm.config.moved import moved_options
 from clnorm.errors import ClnormError, UserError
@@ -40,11 +41,12 @@ def load_results(
     Args:
         folder: where the folders of runs lie, at any depth.
         columns: further groups of columns. `config`: every key of the configuration by its dotted name, such as
-            `train.epochs`, those of a caption as it has them, and `data.fingerprint`, the hash of the clips; `unknown`
-            where an older record has no such key. `cost`: `cost.seconds`, `cost.clips_trained`, `cost.peak_memory_mb`,
-            `cost.kept_megabytes` of all that is kept beside the model. `folder`: the run's `folder`, when it last
-            `changed` (UTC), and how many experiences are `done`. `order`: a hash of the classes of each experience, in
-            their order. `versions`: of clnorm, torch and python, as `versions.torch`.
+            `train.epochs`, those of a caption as it has them, and `data.fingerprint`, the hash of the clips; where an
+            older record has no such key, the value by which it ran if that is known, otherwise `unknown`. `cost`:
+            `cost.seconds`, `cost.clips_trained`, `cost.peak_memory_mb`, `cost.kept_megabytes` of all that is kept
+            beside the model. `folder`: the run's `folder`, when it last `changed` (UTC), and how many experiences are
+            `done`. `order`: a hash of the classes of each experience, in their order. `versions`: of clnorm, torch and
+            python, as `versions.torch`.
         on_unreadable: told of each record that cannot be read, and of whatever else `find_records` cannot take, which
             is then left out; by default it is an error.
 
@@ -115,7 +117,7 @@ def widen(record: RunRecord, file: Path, columns: Sequence[str]) -> dict[str, An
 
 
 def read_records(root: Path, on_unreadable: Callable[[ClnormError], None] | None) -> list[tuple[Path, RunRecord]]:
-    """Each record with its file, one at least; its norm is named as it is written now.
+    """Each record with its file, one at least; its norm and its configuration are as they are written now.
 
     Raises:
         UserError: there is no such folder, or no run in it.
@@ -147,8 +149,12 @@ def list_unreadable(problems: Sequence[ClnormError]) -> str:
 
 
 def _named_anew(record: RunRecord) -> RunRecord:
-    """The record with the norm's options in its name that stood among the keys of training in earlier versions."""
+    """The record with the keys that it is too old to have, and with the norm's options in its name.
+
+    These stood among the keys of training in earlier versions.
+    """
     options = moved_options(record.config)
+    record = replace(record, config=fill_added(record.config))
     if not options:
         return record
     norm, words = record.names["norm"], ",".join(f"{name}={value}" for name, value in options.items())

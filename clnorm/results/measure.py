@@ -117,6 +117,17 @@ def add_metric(metric: Metric | str, folder: str | Path) -> Addition:
     return Addition(folder, value, before=before, written=True)
 
 
+def explain_lack(metric: Metric, folder: Path) -> str:
+    """Why a finished run has no value of a metric; that its record merely lacks one, where it could have it.
+
+    Raises:
+        ClnormError: as `add_metric`.
+    """
+    record = read_run(folder)
+    _, reason = evaluate(metric, describe_run(record, KeptFrames(folder, record)))
+    return reason or f"its record does not hold it; compute it with clnorm metrics add {metric.key} {folder}"
+
+
 def check_finished(record: RunRecord, folder: Path) -> None:
     """Refuse a run that has no metrics yet.
 

@@ -205,9 +205,11 @@ def _explain_values(grid: Grid, dialect: Dialect, *, level: str) -> str:
 
 def explain_marks(grid: Grid, dialect: Dialect) -> str:
     """When a mean is marked, behind the words for its mark; nothing where there is nothing to compare."""
-    if len(grid.rows) < 2:
-        return ""
-    return f", where it differs from each worse one: {_significant(dialect)}"
+    named = [write_name(grid, grid.axes[0], row, dialect) for row in grid.bounds]
+    aside = f" but for the upper bound{'s' * (len(named) > 1)} {_list(named)}" if named else ""
+    if len(grid.rows) - len(named) < 2:
+        return aside
+    return f"{aside}, where it differs from each worse one: {_significant(dialect)}"
 
 
 def _significant(dialect: Dialect) -> str:

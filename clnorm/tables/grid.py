@@ -90,6 +90,12 @@ class Grid:
         """Their names, in the order of the file that they were read from."""
         return list(dict.fromkeys(row for row, _, _ in self.reported))
 
+    @property
+    def bounds(self) -> tuple[str, ...]:
+        """The rows that are upper bounds, which compete with none for a mark."""
+        specs = ((row, KINDS[self.axes[0]].parse_own(row)) for row in self.rows)
+        return tuple(row for row, spec in specs if spec is not None and spec.entry.upper_bound)
+
     def list_names(self, kind: str) -> tuple[str, ...]:
         """All names of a kind in the table, on an axis or fixed."""
         return dict(zip(self.axes, (self.rows, self.columns), strict=True)).get(kind) or (self.fixed[kind],)
@@ -255,7 +261,8 @@ def _cells(df: pd.DataFrame, grid: Grid) -> dict[tuple[str, str, str], Cell]:
     for column in grid.columns:
         for metric in grid.metrics:
             own = {row: create_cell(found.get((row, column, metric.key), {}), grid.seeds) for row in grid.rows}
-            own = mark_best(own, higher_is_better=metric.higher_is_better)
+            competing = {row: cell for row, cell in own.items() if row not in grid.bounds}
+            own |= mark_best(competing, higher_is_better=metric.higher_is_better)
             if grid.versus is not None:
                 own = compare(own, grid.versus, effect=grid.effect)
             cells |= {(row, column, metric.key): cell for row, cell in own.items()}

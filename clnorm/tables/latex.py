@@ -12,7 +12,8 @@ from clnorm.tables.origin import list_origin
 
 _COLUMN, _PAGE = 237.0, 345.0  # points: a column of two in conferences' styles, and the line of LaTeX's article
 _WIDEST = 1.5 * _PAGE
-
+_LEGIBLE = 0.5  # of its type size, below which a shrunk table is not read
+_SKIP = r"\ifdim\belowcaptionskip<4pt \setlength{\belowcaptionskip}{6pt}\fi"  # a class may have one of its own
 
 _DOCUMENT = r"""\documentclass{article}
 \usepackage[utf8]{inputenc}
@@ -33,18 +34,36 @@ def to_latex(grid: Grid) -> str:
 
     The comment above it names the runs that it is made of.
 
-
     A table wider than a column of two spans both; one wider than a page of one column shrinks to the line; where it
     would shrink to less than two thirds, each metric has a table of its own.
     """
     origin = "".join(f"% {line}\n" for line in list_origin(grid))
-    if _table_width(grid) > _WIDEST and len(grid.metrics) > 1:
-        first, *others = [replace(grid, metrics=(metric,)) for metric in grid.metrics]
+    first, *others = _split(grid)
+    if others:
         told = rf"The runs of Table~\ref{{{_label(first)}}}, with the same marks."
         captions = [write_caption(first, LATEX), *(f"{told} {write_definitions(part, LATEX)}" for part in others)]
         tables = zip((first, *others), captions, strict=True)
         return origin + "\n".join(_latex_table(part, caption, label=_label(part)) for part, caption in tables)
     return origin + _latex_table(grid, write_caption(grid, LATEX), label=_label(grid, metric=False))
+
+
+def tell_illegible(grid: Grid) -> str:
+    """That the table shrinks below what is legible, with the way out; nothing where it does not."""
+    widest = max(map(_table_width, _split(grid)))
+    if widest * _LEGIBLE <= _PAGE:
+        return ""
+    narrow = "choose fewer columns with --where"
+    if len(grid.rows) < len(grid.columns):
+        narrow = f"turn it with --rows {grid.axes[1]} --cols {grid.axes[0]}, or {narrow}"
+    share = f"about {100 * _PAGE / widest:.0f} % of its type size"
+    return f"with {len(grid.columns)} column groups the table shrinks to {share}, which is too small to read; {narrow}"
+
+
+def _split(grid: Grid) -> list[Grid]:
+    """A table for each metric where all of them would be too wide for one, otherwise the one."""
+    if _table_width(grid) <= _WIDEST:
+        return [grid]
+    return [replace(grid, metrics=(metric,)) for metric in grid.metrics]
 
 
 def _label(grid: Grid, *, metric: bool = True) -> str:
@@ -87,7 +106,7 @@ def _latex_table(grid: Grid, caption: str, *, label: str) -> str:
     lines = [
         rf"% needs \usepackage{{booktabs{',graphicx' if fit else ''}}}; estimated width {points:.0f} pt",
         rf"\begin{{{table}}}",
-        r"\centering\small\setlength{\tabcolsep}{4pt}",
+        rf"\centering\small\setlength{{\tabcolsep}}{{4pt}}{_SKIP}",
         rf"\caption{{{caption}}}",
         rf"\label{{{label}}}",
         *([r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"] if fit else []),

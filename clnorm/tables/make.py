@@ -1,6 +1,6 @@
 """`make_table`: the table of a long frame of results, in any format."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 from rich.console import Console
@@ -12,7 +12,7 @@ from clnorm.results.selection import select
 from clnorm.tables.formats import to_csv, to_markdown, to_rich
 from clnorm.tables.grid import AXES, create_grid
 from clnorm.tables.html import to_html
-from clnorm.tables.latex import to_document, to_latex
+from clnorm.tables.latex import tell_illegible, to_document, to_latex
 from clnorm.tables.names import cite_metrics, name_all
 from clnorm.tables.reported import place_reported
 
@@ -41,6 +41,7 @@ def make_table(
     cite: bool = False,
     published: Sequence[Published] = (),
     console: Console | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> str:
     """A table with norms as rows, strategies as column groups, and the metrics within each group, or with other axes.
 
@@ -58,8 +59,8 @@ def make_table(
         axes: what rows and columns are, of norm, strategy, dataset, protocol and backbone. The runs share all others of
             these, and whatever else does not go with the axes.
         metrics: keys of `clnorm.metrics.METRICS`, or names of plug-ins, such as `package.module:Name`.
-        format: rich (for a terminal), markdown, latex (a float to read in, with booktabs), document (the same, which
-            compiles by itself), html (a page) or csv (shares at full precision).
+        format: rich (for a terminal), markdown, latex (a float to read in, with booktabs and graphicx), document (the
+            same, which compiles by itself), html (a page) or csv (shares at full precision).
         versus: a row to compare the others with: adds columns of differences over pairs that share a seed, with
             their interval and a mark where the Holm-corrected paired t-test gives p < 0.05.
         effect: with `versus`, adds the effect size of each difference, `clnorm.evaluation.ranks.effect_size`.
@@ -69,6 +70,7 @@ def make_table(
         published: numbers that papers report, of `clnorm.read_published`: those that fit are rows below the measured
             ones, marked as reported, where rows are strategies and columns protocols.
         console: for rich, where the table will be shown; plain text without a terminal.
+        note: told in one line where a table of a paper shrinks to a type that is too small to read.
 
     Returns:
         The text, ending in a newline.
@@ -85,6 +87,8 @@ def make_table(
     grid = create_grid(df, metrics=metrics, axes=axes, versus=versus, effect=effect, names=names, cite=cite)
     if published:
         grid = place_reported(grid, published)
+    if note is not None and format in ("latex", "document") and (told := tell_illegible(grid)):
+        note(told)
     if format == "rich":
         return to_rich(grid, console)
     return _WRITERS[format](grid)

@@ -1,11 +1,13 @@
 """The runs behind the numbers of a table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from clnorm.errors import UserError
-from clnorm.evaluation.metrics import find_metric
+from clnorm.evaluation.metrics import Metric, find_metric
+from clnorm.results.measure import explain_lack
 from clnorm.results.percent import percent
 from clnorm.results.record import label_norm
 from clnorm.tables.grid import create_grid
@@ -35,13 +37,31 @@ def explain_cell(df: pd.DataFrame, norm: str, strategy: str, metric: str) -> str
     rows = df.assign(norm=[label_norm(*pair) for pair in zip(df["norm"], df["label"], strict=True)])
     own = rows[(rows["norm"] == norm) & (rows["strategy"] == strategy)].sort_values("seed", kind="stable")
     if cell.interval is None:
-        lacking = sorted(set(grid.seeds) - set(cell.values))
-        told = f"--, since seed {', '.join(map(str, lacking))} has no finished run with a value"
+        told = f"--, since {'; '.join(_list_lacks(own, shown, sorted(set(grid.seeds) - set(cell.values))))}"
     else:
         told = f"{percent(cell.interval.mean)} %, the mean over {cell.interval.n} seeds"
         if cell.interval.n > 1:
             told += f" ± {percent(cell.interval.half_width)}, half of the 95 % Student-t interval"
     return "\n".join([f"{shown.title} of {norm} with {strategy}: {told}", *_list_runs(own, shown.key)]) + "\n"
+
+
+def _list_lacks(rows: pd.DataFrame, metric: Metric, seeds: Sequence[int]) -> Iterator[str]:
+    """Why each of some seeds has no value, those of one reason together."""
+    reasons: dict[str, list[int]] = {}
+    for seed in seeds:
+        reasons.setdefault(_explain_lack(rows[rows["seed"] == seed], metric), []).append(seed)
+    for reason, of_it in reasons.items():
+        yield f"seed{'s' * (len(of_it) > 1)} {', '.join(map(str, of_it))}: {reason}"
+
+
+def _explain_lack(rows: pd.DataFrame, metric: Metric) -> str:
+    finished = rows[rows["status"] == "finished"]
+    if finished.empty:
+        return "no finished run"
+    if "folder" not in finished.columns:
+        return "no value"
+    reason = explain_lack(metric, Path(str(finished["folder"].iloc[0])))
+    return f"undefined, since {reason}" if metric.key in set(finished["metric"]) else reason
 
 
 def _list_runs(rows: pd.DataFrame, metric: str) -> Iterator[str]:

@@ -2,17 +2,30 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from clnorm.cli.main import main
-from clnorm.results.folder import write_frame
+from clnorm.config.load import load_config
+from clnorm.results.folder import RunFolder, write_frame
 from clnorm.results.inspect import compare_runs, inspect_run
+from clnorm.results.load import load_results
+from clnorm.results.record import read_record
 
 REFERENCE = Path(__file__).parents[2] / "tests" / "results" / "earlier"
 NAIVE, REPLAY = (next(REFERENCE.glob(f"*-{strategy}-s0-*")) for strategy in ("naive", "replay"))
+
+
+def write_anew(run, folder, overrides=(), **changes):
+    """The record of an older run as it is written now, with every key and option that there is by now."""
+    config = load_config(run / "config.yaml", overrides).to_dict()
+    folder.mkdir(parents=True)
+    record = replace(read_record(run / "record.json"), config=config, **changes)
+    RunFolder(folder).write("record.json", record.to_json())
+    return folder
 
 
 def test_runs_lists_each_run_with_its_figures(capsys):
@@ -27,16 +40,43 @@ def test_runs_lists_each_run_with_its_figures(capsys):
 
 def test_compare_names_the_keys_that_differ_and_each_change():
     found = compare_runs(NAIVE, REPLAY)
-    assert found.keys == {"strategy": ("naive", "replay:per_class=5,share=0.5")}
+    assert found.keys == {"strategy": ("naive", "replay:per_class=5,select=random,share=0.5,total=none")}
     before, after = found.metrics["accuracy"]
     assert after > before
     assert compare_runs(NAIVE, NAIVE).keys == {}
 
 
+@pytest.mark.parametrize("run", [NAIVE, REPLAY], ids=["naive", "replay"])
+def test_what_a_record_is_too_old_to_have_is_no_difference(run, tmp_path):
+    """Both have one id: keys and options that came later do not count in it at these values."""
+    assert "swap" not in read_record(run / "record.json").config["model"]
+    anew = write_anew(run, tmp_path / "anew")
+    assert compare_runs(run, anew).keys == compare_runs(anew, run).keys == {}
+    assert inspect_run(run).changed == inspect_run(anew).changed
+    assert not inspect_run(run).changed.keys() & {"model.swap", "train.keep_frozen", "begin.experience", "tuned"}
+    other = write_anew(run, tmp_path / "other", ["train.forward=separate"])
+    assert compare_runs(run, other).keys == {"train.forward": ("joint", "separate")}
+
+
+def test_of_mixed_runs_only_the_keys_are_named_in_which_they_differ(tmp_path, capsys):
+    shutil.copytree(NAIVE, tmp_path / "older")
+    write_anew(NAIVE, tmp_path / "longer", ["train.epochs=3"], setting="longer")
+    assert main(["table", str(tmp_path)]) == 2
+    assert "table: the runs differ in train.epochs: 3 | 10; narrow with: --where" in capsys.readouterr().err
+    loaded = load_results(tmp_path, columns=["config"])
+    assert set(loaded["model.swap"]) == {"all"}
+    assert set(loaded["eval.views"]) == {1}
+
+
 def test_compare_prints_both(capsys):
     assert main(["compare", str(NAIVE), str(REPLAY)]) == 0
     out = capsys.readouterr().out
-    for word in ("keys in which they differ", "replay:per_class=5,share=0.5", "second - first", "forgetting"):
+    for word in (
+        "keys in which they differ",
+        "replay:per_class=5,select=random,share=0.5,total=none",
+        "second - first",
+        "forgetting",
+    ):
         assert word in out
     assert out.splitlines()[:2] == [f"first: {NAIVE.name}", f"second: {REPLAY.name}"]
     assert max(map(len, out.splitlines())) < 100, "names of runs are no headings"

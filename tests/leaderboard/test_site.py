@@ -171,7 +171,10 @@ def test_the_page_says_what_is_known(records, tmp_path):
     build_site(records, tmp_path / "site")
     (name,) = [name for name in pages(tmp_path / "site") if name.startswith("board-")]
     text = " ".join(re.sub(r"<[^>]*>", " ", pages(tmp_path / "site")[name]).split())
+    assert "recomputed here from each run's predictions; no run was made again. Mean ± half of" in text
     assert "over seeds 0, 1, 2, in %; ranked by ACC" in text
+    assert "by paired t-tests corrected over all 3 pairs of norms, in both directions." in text
+    assert not any("eproduced" in each for each in pages(tmp_path / "site").values())
     assert "1 CN a 100.0 ± 0.0" in text
     assert "2\u20133 BN b" in text
     assert "2\u20133 LN b" in text
@@ -179,6 +182,18 @@ def test_the_page_says_what_is_known(records, tmp_path):
     index = Reader(pages(tmp_path / "site")["index.html"])
     assert [a["href"] for tag, a in index.tags if tag == "a" and a["href"].startswith("board-")] == [name]
     assert "Naive CN 3 3 9" in " ".join(re.sub(r"<[^>]*>", " ", pages(tmp_path / "site")["index.html"]).split())
+
+
+def test_where_none_is_told_apart_it_says_by_how_many_comparisons(records, tmp_path):
+    for run in records.glob("part/*-cn-naive-*"):
+        shutil.rmtree(run)
+    build_site(records, tmp_path / "site")
+    (name,) = [name for name in pages(tmp_path / "site") if name.startswith("board-")]
+    assert (
+        "told from the others in ACC, in the one pair of norms: each may have any rank."
+        in pages(tmp_path / "site")[name]
+    )
+    assert "none can be told from the others, over all pairs" in pages(tmp_path / "site")["index.html"]
 
 
 def write_csv(file, *rows):
@@ -195,7 +210,7 @@ def test_reported_numbers_stand_beside_and_are_not_ranked(records, tmp_path):
     build_site(records, tmp_path / "site", published=file)
     found = pages(tmp_path / "site")
     (name,) = [name for name in found if name.startswith("board-")]
-    ranked, _, reported = found[name].partition("Reported, not reproduced")
+    ranked, _, reported = found[name].partition("Reported, not measured here")
     assert "99.9" not in ranked
     assert "99.9" in reported
     assert "45.3" not in found[name]

@@ -30,6 +30,15 @@ def test_a_document_compiles(pdflatex, tmp_path, metrics):
     assert (tmp_path / "table.pdf").stat().st_size > 10_000
 
 
+@pytest.mark.parametrize(("own", "found"), [("", "6.0pt"), ("8pt", "8.0pt"), ("1pt", "6.0pt")])
+def test_a_caption_keeps_off_the_table_below_it_and_a_class_may_say_how_far(pdflatex, tmp_path, own, found):
+    text = make_table(runs({("bn", "naive"): [0.1, 0.2, 0.3]}), format="document", metrics=["accuracy"])
+    told = r"\let\old\label \def\label#1{\typeout{SKIP \the\belowcaptionskip}\old{#1}}"
+    begin = r"\begin{document}"
+    set_by_class = rf"\setlength{{\belowcaptionskip}}{{{own}}}" if own else ""
+    assert f"SKIP {found}" in compile_latex(text.replace(begin, f"{set_by_class}{begin}{told}"), tmp_path)
+
+
 def test_a_hostile_name_is_text_on_paper(pdflatex, tmp_path):
     df = runs({("bn", "naive"): [0.1, 0.2, 0.3], ("ln", HOSTILE): [0.1, 0.2, 0.3]}, **{"versions.torch": HOSTILE})
     text = make_table(df, format="document", metrics=["accuracy"])

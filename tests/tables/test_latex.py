@@ -2,15 +2,18 @@
 
 import itertools
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from clnorm.cli.main import main
 from clnorm.evaluation.metrics import METRICS, RunData
 from clnorm.tables.latex import estimate_width
 from clnorm.tables.make import make_table
 from tests.tables.frames import runs
 
+ROOT = Path(__file__).parents[2]
 STRATEGIES = ["naive", "replay:per_class=5", "joint", "ewc"]
 
 
@@ -43,6 +46,39 @@ def test_what_is_wide_spans_both_columns_shrinks_or_is_split(strategies, metrics
     assert ("booktabs,graphicx" in text) == shrunk
     assert len(set(re.findall(r"\\label\{(.*?)\}", text))) == count, "each table has a label of its own"
     assert text.count("{") == text.count("}")
+
+
+def test_a_table_of_eighteen_strategies_as_groups_is_said_to_be_too_small_and_how_to_turn_it():
+    pairs = {(norm, f"ewc:lam={index}"): [0.4, 0.5, 0.61] for norm in ("bn", "cn") for index in range(18)}
+    told = []
+    text = make_table(runs(pairs), format="latex", metrics=["accuracy"], note=told.append)
+    (points,) = map(int, re.findall(r"estimated width (\d+) pt", text))
+    assert told == [
+        f"with 18 column groups the table shrinks to about {100 * 345 / points:.0f} % of its type size, which is too "
+        "small to read; turn it with --rows strategy --cols norm, or choose fewer columns with --where"
+    ]
+    axes = ("strategy", "norm")
+    make_table(runs(pairs), format="latex", metrics=["accuracy"], axes=axes, note=told.append)
+    make_table(runs(pairs), format="markdown", metrics=["accuracy"], note=told.append)
+    assert len(told) == 1, "turned, it is as wide as its line, and in Markdown nothing shrinks"
+
+
+def test_a_table_that_turning_would_not_help_is_only_told_to_be_narrowed():
+    pairs = {(f"gn:groups={index + 1}", f"ewc:lam={index}"): [0.4, 0.5, 0.61] for index in range(18)}
+    told = []
+    make_table(runs(pairs), format="document", metrics=["accuracy"], note=told.append)
+    (said,) = told
+    assert said.endswith("too small to read; choose fewer columns with --where")
+
+
+def test_the_command_says_it_beside_the_table(capsys):
+    words = ["table", str(ROOT / "results/synthetic"), "--format", "latex", "--metrics", "accuracy"]
+    assert main([*words, "--where", "norm=ln", "--where", "norm=bn"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("%")
+    assert "note: with 18 column groups the table shrinks" in said.err
+    assert main([*words, "--rows", "strategy", "--cols", "norm"]) == 0
+    assert "note:" not in capsys.readouterr().err
 
 
 def test_two_strategies_with_differences_shrink_to_the_line_or_are_split():

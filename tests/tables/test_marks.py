@@ -42,6 +42,34 @@ def test_a_best_mean_that_is_not_told_from_the_next_is_no_best_and_leaves_no_sec
     assert not any("*" in cell or "<u>" in cell for cell in found.values())
 
 
+def test_upper_bounds_leave_their_marks_to_the_strategies_that_compete_and_the_caption_says_so():
+    by_strategy = zip(("naive", "ewc", "replay"), ("ln", "bn", "gn"), strict=True)
+    values = {("bn", strategy): STEADY[norm, "naive"] for strategy, norm in by_strategy}
+    bounds = {("bn", "joint"): [0.9 + x / 10 for x in NOISE], ("bn", "cumulative"): [0.8 + x / 10 for x in NOISE]}
+    options = {"metrics": ["accuracy"], "axes": ("strategy", "norm")}
+    for given_ in (values, values | bounds):
+        table = make_table(runs(given_), format="markdown", **options)
+        assert "| Replay (5 a class) | **65.3**" in table
+        assert "| EWC | <u>45.0</u>" in table
+    assert "| Joint | 91.5 ±" in table
+    assert "| Cumulative | 81.5 ±" in table
+    said = "underlined second within a norm but for the upper bounds Cumulative and Joint, where it differs"
+    assert said in table
+    assert said in make_table(runs(values | bounds), format="latex", **options)
+    assert "upper bound" not in make_table(runs(values), format="markdown", **options)
+    terminal = Console(width=200, force_terminal=True, color_system="standard", file=io.StringIO())
+    shown = " ".join(make_table(runs(values | bounds), console=terminal, **options).split())
+    assert "within a norm but for the upper bounds cumulative and joint, where it differs" in shown
+
+
+def test_beside_an_upper_bound_one_strategy_has_nothing_to_be_better_than():
+    values = {("bn", "naive"): STEADY["ln", "naive"], ("bn", "joint"): STEADY["gn", "naive"]}
+    table = make_table(runs(values), format="markdown", metrics=["accuracy"], axes=("strategy", "norm"))
+    assert "| Naive | 25.0 ±" in table
+    assert "| Joint | 65.3 ±" in table
+    assert "within a norm but for the upper bound Joint." in table
+
+
 @pytest.mark.parametrize("n", [1, 2])
 def test_too_few_seeds_have_no_mark_and_no_star_and_the_caption_says_so(n):
     # With two seeds the paired test gives p = 0.03 here: bn is not better for it.

@@ -28,8 +28,27 @@ def test_a_share_is_told_without_the_noise_of_its_last_digits():
 
 def test_an_empty_cell_says_which_seeds_it_lacks():
     text = explain_cell(runs(VALUES), "cn", "replay", "accuracy")
-    assert "ACC of cn with replay: --, since seed 1, 2 has no finished run with a value" in text
+    assert "ACC of cn with replay: --, since seeds 1, 2: no finished run\n" in text
     assert text.count("seed 0: 90 %") == 1
+
+
+def test_a_metric_that_a_run_cannot_have_is_told_with_the_reason(capsys):
+    words = ["table", str(EARLIER), "--explain", "cn", "joint", "forgetting"]
+    assert main(words) == 0
+    said = "undefined, since it did not learn two or more experiences in turn"
+    assert f"forgetting of cn with joint: --, since seeds 0, 1, 2: {said}\n" in capsys.readouterr().out
+
+
+def test_a_table_without_a_number_says_why(capsys):
+    assert main(["table", str(EARLIER), "--metrics", "fwt"]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("no run has a value of fwt: of ")
+    assert "of joint, since it did not learn two or more experiences in turn" in said
+    assert "of naive, replay, since it was trained without eval.unseen=true" in said
+    assert main(["table", str(EARLIER), "--metrics", "fwt", "--where", "strategy=naive"]) == 0
+    assert "no run has a value of fwt: it was trained without eval.unseen=true" in capsys.readouterr().err
+    assert main(["table", str(EARLIER), "--metrics", "forgetting"]) == 0
+    assert "no run has" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

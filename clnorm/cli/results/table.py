@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from clnorm.cli.flags import Verbs, add_where, split_names
 from clnorm.cli.output import naming_unreadable, print_note, print_styled, print_text
-from clnorm.errors import UserError
+from clnorm.errors import ClnormError, UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,6 +118,7 @@ def _print_table(
         cite=options.bib is not None,
         published=() if options.published is None else read_published(options.published),
         console=console,
+        note=lambda told: print_note(f"note: {told}"),
     )
     if options.bib is not None:
         entries = make_bibliography(results, metrics=metrics, effect=options.effect, earlier=earlier)
@@ -146,10 +147,30 @@ def _note_unheld(results: "pd.DataFrame", metrics: Sequence[str], folder: str) -
     finished = results[results["status"] == "finished"]
     count = finished["folder"].nunique()
     for name in metrics:
-        held = finished.loc[finished["metric"] == name, "folder"].nunique()
+        own = finished[finished["metric"] == name]
+        held = own["folder"].nunique()
+        if held and own["value"].isna().all():
+            print_note(f"no run has a value of {name}: {_explain_undefined(own, name)}")
         if held < count or not count:
             who = f"{count - held} of {count} finished runs do not hold" if held else "no run holds"
             print_note(f"{who} {name}: compute it from what they keep with clnorm metrics add {name} {folder}")
+
+
+def _explain_undefined(rows: "pd.DataFrame", name: str) -> str:
+    """Why no run has a value, by one run of each strategy; those of one reason together."""
+    from clnorm.evaluation.metrics import find_metric
+    from clnorm.results.measure import explain_lack
+
+    reasons: dict[str, list[str]] = {}
+    for strategy, own in rows.groupby("strategy", sort=False):
+        try:
+            reason = explain_lack(find_metric(name), Path(own["folder"].iloc[0]))
+        except ClnormError as error:
+            reason = str(error)
+        reasons.setdefault(reason, []).append(str(strategy))
+    if len(reasons) == 1:
+        return next(iter(reasons))
+    return "; ".join(f"of {', '.join(strategies)}, since {reason}" for reason, strategies in reasons.items())
 
 
 def _refuse_beside(options: argparse.Namespace, flag: str, others: Sequence[str]) -> None:

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from clnorm.figures.looks import looks_of
 from clnorm.figures.names import label_norms, list_norms, list_strategies
 from clnorm.figures.panels import Paged, create_panels
-from clnorm.figures.style import looks_of, styled
+from clnorm.figures.style import styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,10 +7,11 @@ import pandas as pd
 
 from clnorm.errors import UserError
 from clnorm.evaluation.stats import t_interval
+from clnorm.figures.looks import Look, looks_of
 from clnorm.figures.means import Course, Floats, find_courses
 from clnorm.figures.names import label_norms, list_cells, list_norms, list_strategies
 from clnorm.figures.panels import Paged, create_panels
-from clnorm.figures.style import Look, looks_of, styled
+from clnorm.figures.style import styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,9 +7,10 @@ import pandas as pd
 from clnorm.errors import UserError
 from clnorm.evaluation.metrics import find_metric
 from clnorm.evaluation.ranks import rank_with_intervals
+from clnorm.figures.looks import looks_of
 from clnorm.figures.names import label_norms, list_norms, list_strategies, wrap_name
 from clnorm.figures.panels import Paged, create_panels
-from clnorm.figures.style import looks_of, styled
+from clnorm.figures.style import styled
 from clnorm.tables.grid import read_shares
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ import pandas as pd
 
 from clnorm.errors import UserError
 from clnorm.figures.means import find_courses
+from clnorm.figures.looks import looks_of
 from clnorm.figures.names import label_norms, list_norms, list_strategies
 from clnorm.figures.panels import Paged, create_panels
-from clnorm.figures.style import looks_of, styled
+from clnorm.figures.style import styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,7 @@ from clnorm.cli.main import main
 from clnorm.errors import UserError
 from clnorm.figures.of_matrices import plot_accuracy, plot_forgetting, plot_matrix, plot_tradeoff
 from clnorm.figures.of_ranks import plot_ranks
-from clnorm.figures.style import looks_of, save_figure
+from clnorm.figures.style import save_figure
 from clnorm.results.frames.matrices import load_matrices
 from tests.results.records import FINISHED
 from tests.tables.frames import runs
@@ -113,13 +113,6 @@ def test_a_name_is_text_and_no_formula(tmp_path):
     frame = matrices().assign(norm="$\\frac{$ <b>")
     save_figure(plot_matrix(frame), tmp_path / "figure.svg")
     assert "$\\frac{$ &lt;b&gt;" in (tmp_path / "figure.svg").read_text()
-
-
-@pytest.mark.parametrize("parts", [("marker", "fillstyle"), ("marker", "linestyle"), ("color", "hatch")])
-def test_every_look_differs_and_marks_and_lines_do_without_colour(parts):
-    looks = looks_of([str(index) for index in range(16)])
-    assert len({tuple(str(getattr(look, part)) for part in parts) for look in looks.values()}) == 16
-    assert len({look.hatch for look in list(looks.values())[:8]}) == 8
 
 
 @pytest.mark.parametrize("ending", ["pdf", "svg", "png"])

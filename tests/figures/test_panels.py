@@ -94,7 +94,7 @@ def test_one_value_alone_has_room_around_it():
 
 def test_intervals_are_cut_where_no_accuracy_is():
     for axes in plot_tradeoff(matrices()).axes:
-        assert (axes.get_ylim(), axes.get_xlim()[1]) == ((-2, 102), 102)
+        assert (axes.get_ylim(), axes.get_xlim()[1]) == ((-5, 105), 105)
 
 
 def test_scales_are_named_where_rows_begin_and_columns_end():

@@ -1,5 +1,6 @@
 """Figures of the training itself."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 
 from clnorm.figures.looks import looks_of
 from clnorm.figures.means import Floats
-from clnorm.figures.names import label_norms, list_norms, list_strategies
+from clnorm.figures.names import label_norms, list_norms, list_strategies, title_runs
 from clnorm.figures.panels import Paged, create_panels
 from clnorm.figures.style import styled
 
@@ -21,7 +22,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @Paged
-def plot_losses(losses: pd.DataFrame, *, columns: int = 2) -> "list[Figure]":
+def plot_losses(losses: pd.DataFrame, *, columns: int = 2, names: Mapping[str, str] | None = None) -> "list[Figure]":
     """The training loss of each epoch, one thin line a seed and their mean; lines part the experiences.
 
     A panel for each strategy. Losses of several strategies are of other sums, and compare within one alone. Where those
@@ -30,17 +31,18 @@ def plot_losses(losses: pd.DataFrame, *, columns: int = 2) -> "list[Figure]":
     Args:
         losses: of `load_losses`, of runs of one setting.
         columns: of the paper that it is wide, 1 or 2.
+        names: what to call norms and strategies, by name, in place of what papers do.
 
     Raises:
         UserError: there are more panels than fit a page.
     """
     from matplotlib.collections import LineCollection
 
-    rows = label_norms(losses)
+    rows, titles = label_norms(losses), title_runs(losses, names)
     norms, strategies = list_norms(rows), list_strategies(rows)
     looks = looks_of(norms)
     with styled():
-        panels = create_panels(strategies, columns=columns)
+        panels = create_panels([titles.strategies[name] for name in strategies], columns=columns)
         for axes, strategy in zip(panels.axes, strategies, strict=True):
             of_strategy = rows[rows["strategy"] == strategy]
             for norm in norms:
@@ -50,7 +52,7 @@ def plot_losses(losses: pd.DataFrame, *, columns: int = 2) -> "list[Figure]":
                 axes.add_collection(LineCollection(seeds, colors=look.color, linewidths=0.4, alpha=0.5))
                 mean = own.groupby("passed")["loss"].mean()
                 if len(mean):
-                    axes.plot(mean.index, mean, color=look.color, linestyle=look.linestyle, label=norm)
+                    axes.plot(mean.index, mean, color=look.color, linestyle=look.linestyle, label=titles.norms[norm])
             for begin in of_strategy.groupby("experience")["passed"].min().iloc[1:]:
                 axes.axvline(begin - 0.5, color="#7F7F7F", linewidth=0.5, linestyle=":")
             ends = of_strategy.groupby("experience")["passed"].max().tolist()

@@ -1,5 +1,6 @@
 """Figures of accuracy matrices: over experiences, by experience, and what was learned against what was kept."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from clnorm.errors import UserError
 from clnorm.evaluation.stats import t_interval
 from clnorm.figures.looks import Look, looks_of
 from clnorm.figures.means import Course, Floats, find_courses
-from clnorm.figures.names import label_norms, list_cells, list_norms, list_strategies
+from clnorm.figures.names import label_norms, list_cells, list_norms, list_strategies, title_runs
 from clnorm.figures.panels import Paged, create_panels
 from clnorm.figures.style import styled
 from clnorm.figures.whiskers import Segment, add_whiskers, mark_cuts
@@ -27,7 +28,9 @@ _DARK = 0.55  # accuracies above which a heat map's numbers are white
 
 
 @Paged
-def plot_accuracy(matrices: pd.DataFrame, *, columns: int = 2) -> "list[Figure]":
+def plot_accuracy(
+    matrices: pd.DataFrame, *, columns: int = 2, names: Mapping[str, str] | None = None
+) -> "list[Figure]":
     """The accuracy on all experiences so far, weighted by their clips, after each one; a panel for each strategy.
 
     Lines are means over seeds, bands their 95 % Student-t intervals. What joint training reaches is a line across.
@@ -35,13 +38,14 @@ def plot_accuracy(matrices: pd.DataFrame, *, columns: int = 2) -> "list[Figure]"
     Args:
         matrices: of `load_matrices`, of runs of one setting.
         columns: of the paper that it is wide, 1 or 2.
+        names: what to call norms and strategies, by name, in place of what papers do.
 
     Raises:
         UserError: there is no run but those of joint training, or more panels than fit a page.
     """
     from matplotlib.ticker import MaxNLocator
 
-    matrices = label_norms(matrices)
+    matrices, titles = label_norms(matrices), title_runs(matrices, names)
     seen = matrices[matrices["on"] <= matrices["after"]]
     weighted = seen.assign(right=seen["accuracy"] * seen["clips"])
     sums = weighted.groupby([*_KEYS, "after"], sort=False)[["right", "clips"]].sum()
@@ -49,11 +53,11 @@ def plot_accuracy(matrices: pd.DataFrame, *, columns: int = 2) -> "list[Figure]"
     norms, strategies = _names(values)
     looks, courses = looks_of(norms), find_courses(values, along="after")
     with styled():
-        panels = create_panels(strategies, columns=columns)
+        panels = create_panels([titles.strategies[name] for name in strategies], columns=columns)
         for axes, strategy in zip(panels.axes, strategies, strict=True):
             for norm in norms:
                 if (course := courses.get((strategy, norm))) is not None:
-                    _draw_band(axes, course, looks[norm], label=norm)
+                    _draw_band(axes, course, looks[norm], label=titles.norms[norm])
                 if (joint := courses.get(("joint", norm))) is not None and course is not None:
                     level, look = 100 * joint[1][-1], looks[norm]
                     axes.axhline(level, color=look.color, linewidth=0.8, linestyle=look.linestyle, alpha=0.6)
@@ -68,7 +72,9 @@ def plot_accuracy(matrices: pd.DataFrame, *, columns: int = 2) -> "list[Figure]"
 
 
 @Paged
-def plot_forgetting(matrices: pd.DataFrame, *, columns: int = 2) -> "list[Figure]":
+def plot_forgetting(
+    matrices: pd.DataFrame, *, columns: int = 2, names: Mapping[str, str] | None = None
+) -> "list[Figure]":
     """How much of its best accuracy before the end each experience but the last has lost, in points.
 
     Bars are means over seeds, whiskers their 95 % Student-t intervals, with an arrow head where one goes beyond 100
@@ -78,16 +84,17 @@ def plot_forgetting(matrices: pd.DataFrame, *, columns: int = 2) -> "list[Figure
     Args:
         matrices: of `load_matrices`, of runs of one setting.
         columns: of the paper that it is wide, 1 or 2.
+        names: what to call norms and strategies, by name, in place of what papers do.
 
     Raises:
         UserError: no run has learned two experiences in turn, or there are more panels than fit a page.
     """
-    lost = _forgotten(matrices)
+    lost, titles = _forgotten(matrices), title_runs(matrices, names)
     norms, strategies = _names(lost)
     looks, courses, width = looks_of(norms), find_courses(lost, along="on"), 0.8 / len(norms)
     drawn: list[list[Segment]] = []
     with styled():
-        panels = create_panels(strategies, columns=columns)
+        panels = create_panels([titles.strategies[name] for name in strategies], columns=columns)
         for axes, strategy in zip(panels.axes, strategies, strict=True):
             whiskers: list[Segment] = []
             for place, norm in enumerate(norms):
@@ -95,7 +102,7 @@ def plot_forgetting(matrices: pd.DataFrame, *, columns: int = 2) -> "list[Figure
                     continue
                 tested, means, halves = course
                 places = np.array(tested) + (place - (len(norms) - 1) / 2) * width
-                _draw_bars(axes, places, 100 * means, width, looks[norm], label=norm)
+                _draw_bars(axes, places, 100 * means, width, looks[norm], label=titles.norms[norm])
                 ends = zip(places, 100 * (means - halves), 100 * (means + halves), strict=True)
                 whiskers += [((x, low), (x, high)) for x, low, high in ends if not np.isnan(low)]
             add_whiskers(axes, whiskers, [_DARK_GREY] * len(whiskers), width=0.6)
@@ -113,16 +120,16 @@ def plot_forgetting(matrices: pd.DataFrame, *, columns: int = 2) -> "list[Figure
 
 def _draw_bars(axes: "Axes", places: Floats, heights: Floats, width: float, look: Look, *, label: str) -> None:
     """The bars of a norm, and its marker where a bar would not be seen."""
-    axes.bar(
-        places, heights, width, label=label, color=look.color, hatch=look.hatch, edgecolor="white", linewidth=0.4
-    )
+    axes.bar(places, heights, width, label=label, color=look.color, hatch=look.hatch, edgecolor="white", linewidth=0.4)
     if (flat := np.abs(heights) < _FLAT).any():
         mark: dict[str, Any] = {"color": look.color, "marker": look.marker, "fillstyle": look.fillstyle}
         axes.plot(places[flat], heights[flat], linestyle="", zorder=2.6, **mark)
 
 
 @Paged
-def plot_tradeoff(matrices: pd.DataFrame, *, columns: int = 1) -> "list[Figure]":
+def plot_tradeoff(
+    matrices: pd.DataFrame, *, columns: int = 1, names: Mapping[str, str] | None = None
+) -> "list[Figure]":
     """What is learned against what is kept: the accuracy on each experience right after it, and on the old ones in the
     end, both means over experiences; crosses are 95 % Student-t intervals over seeds, with an arrow head where one goes
     beyond what an accuracy can be.
@@ -130,11 +137,12 @@ def plot_tradeoff(matrices: pd.DataFrame, *, columns: int = 1) -> "list[Figure]"
     Args:
         matrices: of `load_matrices`, of runs of one setting.
         columns: of the paper that it is wide, 1 or 2.
+        names: what to call norms and strategies, by name, in place of what papers do.
 
     Raises:
         UserError: no run has learned two experiences in turn, or there are more panels than fit a page.
     """
-    matrices = label_norms(matrices)
+    matrices, titles = label_norms(matrices), title_runs(matrices, names)
     runs = matrices[matrices.groupby(_KEYS)["after"].transform("nunique") > 1]
     learned = runs[runs["after"] == runs["on"]].groupby(_KEYS, sort=False)["accuracy"].mean()
     last = runs["after"] == runs.groupby(_KEYS)["after"].transform("max")
@@ -145,7 +153,7 @@ def plot_tradeoff(matrices: pd.DataFrame, *, columns: int = 1) -> "list[Figure]"
     looks = looks_of(norms)
     drawn: list[tuple[list[Segment], list[str]]] = []
     with styled():
-        panels = create_panels(strategies, columns=columns)
+        panels = create_panels([titles.strategies[name] for name in strategies], columns=columns)
         for axes, strategy in zip(panels.axes, strategies, strict=True):
             whiskers, colours = list[Segment](), list[str]()
             for norm in norms:
@@ -155,7 +163,7 @@ def plot_tradeoff(matrices: pd.DataFrame, *, columns: int = 1) -> "list[Figure]"
                 x, y = (t_interval(100 * own[name].to_numpy()) for name in ("learned", "kept"))
                 look = looks[norm]
                 mark: dict[str, Any] = {"color": look.color, "marker": look.marker, "fillstyle": look.fillstyle}
-                axes.plot(x.mean, y.mean, linestyle="", label=norm, zorder=3.5, **mark)
+                axes.plot(x.mean, y.mean, linestyle="", label=titles.norms[norm], zorder=3.5, **mark)
                 if len(own) > 1:
                     whiskers.append(((x.mean - x.half_width, y.mean), (x.mean + x.half_width, y.mean)))
                     whiskers.append(((x.mean, y.mean - y.half_width), (x.mean, y.mean + y.half_width)))
@@ -173,21 +181,22 @@ def plot_tradeoff(matrices: pd.DataFrame, *, columns: int = 1) -> "list[Figure]"
 
 
 @Paged
-def plot_matrix(matrices: pd.DataFrame, *, columns: int = 2) -> "list[Figure]":
+def plot_matrix(matrices: pd.DataFrame, *, columns: int = 2, names: Mapping[str, str] | None = None) -> "list[Figure]":
     """The accuracy matrix R[t, j] as a heat map, in per cent, a mean over seeds; a panel for each norm and strategy.
 
     Args:
         matrices: of `load_matrices`, of runs of one setting.
         columns: of the paper that it is wide, 1 or 2.
+        names: what to call norms and strategies, by name, in place of what papers do.
 
     Raises:
         UserError: there are more panels than fit a page.
     """
-    named = label_norms(matrices)
+    named, titles = label_norms(matrices), title_runs(matrices, names)
     cells = list_cells(named)
     steps = pd.RangeIndex(1, int(named["after"].max()) + 1)
     with styled():
-        panels = create_panels([f"{norm}, {strategy}" for norm, strategy in cells], columns=columns, square=True)
+        panels = create_panels([titles.cell(*cell) for cell in cells], columns=columns, square=True)
         for axes, (norm, strategy) in zip(panels.axes, cells, strict=True):
             own = named[(named["norm"] == norm) & (named["strategy"] == strategy)]
             table = own.pivot_table(index="after", columns="on", values="accuracy", aggfunc="mean")

@@ -47,10 +47,10 @@ def lines(axes):
 def test_the_accuracy_on_all_seen_is_weighted_by_clips_and_joint_training_is_a_line():
     figure = plot_accuracy(matrices())
     (axes,) = (each for each in figure.axes if each.get_title())
-    assert axes.get_title() == "naive"
+    assert axes.get_title() == "Naive"
     # of the first seed one clip half right and three right, of the second 0.4 and 1.8 of four
-    np.testing.assert_allclose(lines(axes)["ln"], [[1, 90], [2, 100 * (0.875 + 0.55) / 2]])
-    np.testing.assert_allclose(lines(axes)["cn"], [[1, 45], [2, 50 * (0.875 + 0.55) / 2]])
+    np.testing.assert_allclose(lines(axes)["LN"], [[1, 90], [2, 100 * (0.875 + 0.55) / 2]])
+    np.testing.assert_allclose(lines(axes)["CN"], [[1, 45], [2, 50 * (0.875 + 0.55) / 2]])
     levels = sorted({float(line.get_ydata()[0]) for line in axes.lines if len(set(line.get_ydata())) == 1})
     assert levels == pytest.approx([48.75, 97.5])  # (1 + 0.95) / 2
 
@@ -79,15 +79,15 @@ def test_the_best_may_come_later_than_right_after_learning():
 
 def test_what_is_learned_against_what_is_kept():
     axes = plot_tradeoff(matrices()).axes[0]
-    points = {tuple(np.round(line.get_xydata()[0], 6)) for line in axes.lines if line.get_label() in ("ln", "cn")}
+    points = {tuple(np.round(line.get_xydata()[0], 6)) for line in axes.lines if line.get_label() in ("LN", "CN")}
     # learned are 1 and 0.7 in the mean of both experiences, kept 0.5 and 0.4 of the first one
     assert points == {(85.0, 45.0), (42.5, 22.5)}
 
 
 def test_a_matrix_is_the_mean_over_seeds_with_gaps_where_nothing_was_tested():
     panels = {axes.get_title(): axes.images[0].get_array().filled(-1) for axes in plot_matrix(matrices()).axes}
-    np.testing.assert_allclose(panels["ln, naive"], [[0.9, -1], [0.45, 0.8]])
-    np.testing.assert_allclose(panels["cn, joint"], [[-1, -1], [0.45, 0.5]])
+    np.testing.assert_allclose(panels["LN, Naive"], [[0.9, -1], [0.45, 0.8]])
+    np.testing.assert_allclose(panels["CN, Joint"], [[-1, -1], [0.45, 0.5]])
 
 
 def test_ranks_have_their_intervals():
@@ -99,15 +99,15 @@ def test_ranks_have_their_intervals():
     axes = plot_ranks(runs(values)).axes[0]
     named = [text.get_text() for text in axes.get_yticklabels()]
     spans = {name: tuple(line.get_xdata()) for name, line in zip(named, axes.lines[::2], strict=True)}
-    assert spans == {"cn": (1, 2), "ln": (1, 2), "bn": (3, 3)}
-    assert named == ["cn", "ln", "bn"]
+    assert spans == {"CN": (1, 2), "LN": (1, 2), "BN": (3, 3)}
+    assert named == ["CN", "LN", "BN"]
 
 
 def test_the_legend_names_what_any_panel_shows():
     frame = matrices(naive=SEEDS, replay=SEEDS)
     frame = frame[~((frame["norm"] == "cn") & (frame["strategy"] == "naive"))]
     (legend,) = plot_accuracy(frame).legends
-    assert [text.get_text() for text in legend.get_texts()] == ["ln", "cn"]
+    assert [text.get_text() for text in legend.get_texts()] == ["LN", "CN"]
 
 
 def test_a_name_is_text_and_no_formula(tmp_path):

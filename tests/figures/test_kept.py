@@ -79,7 +79,7 @@ def test_losses_count_the_epochs_that_passed_and_leave_out_what_is_none(kept):
         [2, 1, 2, 1.0],
     ]
     axes = plot_losses(frame).axes[0]
-    (mean,) = (line for line in axes.lines if line.get_label() == "ln")
+    (mean,) = (line for line in axes.lines if line.get_label() == "LN")
     assert mean.get_xydata().tolist() == [[1, 2.5], [2, 1.5]]
     assert [1.5, 1.5] in [list(line.get_xdata()) for line in axes.lines], "where the second experience begins"
 
@@ -98,10 +98,10 @@ def losses_of(**of_norms):
 
 def test_a_run_that_diverged_hides_no_other_and_the_axis_says_so():
     panels = {axes.get_title(): axes for axes in plot_losses(losses_of(ln=[2.0, 1.0, 0.5], bn=[3.0, 1e12, 1e9])).axes}
-    naive, ewc = panels["naive"], panels["ewc"]
+    naive, ewc = panels["Naive"], panels["EWC"]
     assert (naive.get_yscale(), naive.get_ylabel()) == ("log", "training loss (log scale)")
     assert (ewc.get_yscale(), ewc.get_ylabel()) == ("linear", "training loss")
-    (ln,) = (line for line in naive.lines if line.get_label() == "ln")
+    (ln,) = (line for line in naive.lines if line.get_label() == "LN")
     heights = naive.transData.transform(ln.get_xydata())[:, 1]
     assert heights.max() - heights.min() > 3, "pixels"
     naive.figure.draw_without_rendering()
@@ -128,9 +128,9 @@ def test_sites_stand_in_the_order_of_the_forward_pass(kept):
     assert frame[["site", "depth"]].drop_duplicates().to_numpy().tolist() == [["b.norm", 1], ["a.norm", 2]]
     figure = plot_sites(frame)
     titles = {axes.get_title(): axes.lines[0].get_xydata().tolist() for axes in figure.axes}
-    assert titles == {"naive, after 1": [[1, 11], [2, 21]], "naive, after 2": [[1, 9], [2, 13]]}
+    assert titles == {"Naive, after 1": [[1, 11], [2, 21]], "Naive, after 2": [[1, 9], [2, 13]]}
     drift = plot_sites(frame, measure="drift_probe")
-    assert [axes.get_title() for axes in drift.axes] == ["naive, after 2"]
+    assert [axes.get_title() for axes in drift.axes] == ["Naive, after 2"]
     with pytest.raises(UserError, match="measure: there is no 'drift'; did you mean 'drift_probe'"):
         plot_sites(frame, measure="drift")
     with pytest.raises(UserError, match="drift_running is defined at no site"):

@@ -83,6 +83,22 @@ def add_where(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_names(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add `--name`, of every command whose tables or figures stand in papers.
+
+    Args:
+        parser: of the command.
+        what: it can be of.
+    """
+    parser.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="NAME=TITLE",
+        help=f"what to call {what}, such as cn='Continual Norm'",
+    )
+
+
 def add_estimate(parser: argparse.ArgumentParser) -> None:
     """Add `--estimate` and `--max-hours`."""
     parser.add_argument(

@@ -1,6 +1,8 @@
 """What the series of a figure are called, in the order of tables."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -9,19 +11,49 @@ from clnorm.console import visible
 from clnorm.errors import UserError
 from clnorm.results.record import label_norm
 from clnorm.tables.grid import ordered_names
+from clnorm.tables.names import name_all
 
 _PARTING = ":,.=/ _-"
 
 
+@dataclass(frozen=True)
+class Titles:
+    """What norms and strategies are called in a figure, by the names that they have in its rows."""
+
+    norms: Mapping[str, str]
+    strategies: Mapping[str, str]
+
+    def cell(self, norm: str, strategy: str) -> str:
+        """A norm under a strategy."""
+        return f"{self.norms[norm]}, {self.strategies[strategy]}"
+
+
+def title_runs(rows: pd.DataFrame, names: Mapping[str, str] | None) -> Titles:
+    """What papers call the norms and strategies of rows, as in tables, or the user; all of it visible.
+
+    Args:
+        rows: with the columns `norm`, `label` and `strategy`, as they were loaded.
+        names: what the user calls some of them, by name.
+
+    Raises:
+        UserError: as `clnorm.tables.names.name_all`.
+    """
+    _, titles, _ = name_all(rows[["norm", "strategy", "label"]].astype(str), names or {})
+    by_kind: dict[str, dict[str, str]] = {"norm": {}, "strategy": {}}
+    for (kind, name), title in titles.items():
+        by_kind[kind][name] = visible(title)
+    return Titles(by_kind["norm"], by_kind["strategy"])
+
+
 def label_norms(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the label of a run in its norm's name, which is made visible.
+    """The rows with the label of a run in its norm's name.
 
     Raises:
         UserError: a norm under a strategy lacks a seed that others have, so that means would be of other seeds, or has
             two runs with one.
     """
     pairs = list(zip(rows["norm"], rows["label"], strict=True))
-    names = {pair: visible(label_norm(*pair)) for pair in set(pairs)}
+    names = {pair: label_norm(*pair) for pair in set(pairs)}
     named = rows.assign(norm=[names[pair] for pair in pairs])
     _refuse_gaps(named)
     return named

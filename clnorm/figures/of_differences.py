@@ -1,5 +1,6 @@
 """The critical-difference diagram: mean ranks over blocks, and which of them cannot be told apart."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -7,7 +8,7 @@ import pandas as pd
 from clnorm.errors import UserError
 from clnorm.evaluation.metrics import find_metric
 from clnorm.evaluation.ranks import CriticalDifference, critical_difference
-from clnorm.figures.names import label_norms
+from clnorm.figures.names import label_norms, title_runs
 from clnorm.figures.panels import Paged
 from clnorm.figures.style import WIDTHS, styled
 from clnorm.tables.grid import read_shares
@@ -21,7 +22,9 @@ _LETTER = 0.063  # inches
 
 
 @Paged
-def plot_differences(results: pd.DataFrame, *, metric: str = "accuracy", columns: int = 2) -> "list[Figure]":
+def plot_differences(
+    results: pd.DataFrame, *, metric: str = "accuracy", columns: int = 2, names: Mapping[str, str] | None = None
+) -> "list[Figure]":
     """The mean rank of each norm over blocks, with bars that join those that Nemenyi's test cannot tell apart.
 
     A block is a strategy in a setting, such as a protocol, an order of the classes or a backbone; its seeds are
@@ -31,6 +34,7 @@ def plot_differences(results: pd.DataFrame, *, metric: str = "accuracy", columns
         results: of `load_results`, with the same norms and seeds in each block.
         metric: that decides.
         columns: of the paper that it is wide, 1 or 2.
+        names: what to call norms and strategies, by name, in place of what papers do.
 
     Raises:
         UserError: no run holds the metric, it is no share in one, a block lacks a norm or a seed, or there are too few
@@ -48,7 +52,8 @@ def plot_differences(results: pd.DataFrame, *, metric: str = "accuracy", columns
     held = held.assign(value=read_shares(held, [decides]))
     rows = pd.concat([label_norms(own) for _, own in held.groupby("setting", sort=True)])
     found = critical_difference(_average_seeds(rows), higher_is_better=decides.higher_is_better)
-    return [_draw(found, f"mean rank by {decides.title} over {found.blocks} blocks", columns=columns)]
+    label, titles = f"mean rank by {decides.title} over {found.blocks} blocks", title_runs(held, names).norms
+    return [_draw(found, label, titles, columns=columns)]
 
 
 def _average_seeds(rows: pd.DataFrame) -> list[dict[str, float]]:
@@ -67,7 +72,7 @@ def _average_seeds(rows: pd.DataFrame) -> list[dict[str, float]]:
     return blocks
 
 
-def _draw(found: CriticalDifference, label: str, *, columns: int) -> "Figure":
+def _draw(found: CriticalDifference, label: str, titles: Mapping[str, str], *, columns: int) -> "Figure":
     from matplotlib.figure import Figure
 
     count = len(found.ranks)
@@ -77,7 +82,7 @@ def _draw(found: CriticalDifference, label: str, *, columns: int) -> "Figure":
     height = _SCALE + below + _ROW * len(left) + 0.35
     with styled():
         figure = Figure(figsize=(WIDTHS[columns], height))
-        margin = _find_margin(max(found.ranks, key=len), columns)
+        margin = _find_margin(max((titles[name] for name in found.ranks), key=len), columns)
         axes = figure.add_axes((margin, 0.0, 1 - 2 * margin, 1.0))
         axes.set_axis_off()
         axes.set_xlim(1, count)
@@ -93,7 +98,7 @@ def _draw(found: CriticalDifference, label: str, *, columns: int) -> "Figure":
                 depth = -_SCALE - below - _ROW * (row + 0.5)
                 edge = 1 + beyond * (count - 1)
                 axes.plot([rank, rank, edge], [-_SCALE, depth, depth], color="#555555", linewidth=0.7, clip_on=False)
-                axes.text(edge, depth, f" {name}  {rank:.2f} ", ha=side, va="center")
+                axes.text(edge, depth, f" {titles[name]}  {rank:.2f} ", ha=side, va="center")
         _draw_difference(axes, found, 0.12 - height)
     return figure
 

@@ -32,7 +32,7 @@ class Kind:
     Args:
         text: what it shows, in a line.
         load: from a folder of runs to the frame that it is drawn from; told of runs that cannot be read or lack it.
-        draw: from that frame and the paper's columns, 1 or 2, to the figure or its pages.
+        draw: from that frame, the paper's columns, 1 or 2, and what to call things, to the figure or its pages.
         option: what it is of, `metric` or `measure`, which `draw` takes by that name; empty where there is nothing to
             choose.
         settings: whether runs of several settings may be in it, since it compares within each alone.

@@ -1,11 +1,10 @@
-"""The one style of all figures: fonts and widths of a paper's column, colours that the colour-blind tell apart."""
+"""The one style of all figures: fonts and widths of a paper's column, and how they are written to files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from clnorm.errors import UserError
 from clnorm.files import replace_file
@@ -46,36 +45,6 @@ _RC: dict[str, Any] = {
     "text.parse_math": False,  # a name is text, whatever signs it has
     "svg.hashsalt": "clnorm",
 }
-
-# Okabe and Ito, "Color Universal Design", 2008, in an order in which neighbours differ in lightness, too.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#D55E00", "#7F7F7F")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_HATCHES = ("", "///", "...", "xxx", "---", "\\\\\\", "|||", "+++")
-_LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 0.6)), (0, (7, 2)), (0, (3, 1, 1, 1)))
-
-
-@dataclass(frozen=True)
-class Look:
-    """How one series is drawn: lines, marks and bars each tell it apart without its colour, so that grey print does."""
-
-    color: str
-    marker: str
-    linestyle: Any
-    hatch: str
-    fillstyle: Literal["full", "none"]
-
-
-def looks_of(names: Sequence[str]) -> dict[str, Look]:
-    """A look for each name, by its place; colours come again after eight names, with other lines and hollow marks."""
-    count = len(_COLOURS)
-    looks = {}
-    for index, name in enumerate(names):
-        again, place = divmod(index, count)
-        line = _LINES[(place + again) % count]
-        marker = _MARKERS[(place + again // 2) % count]
-        hatch = _HATCHES[(place + again) % len(_HATCHES)]
-        looks[name] = Look(_COLOURS[place], marker, line, hatch, "none" if again % 2 else "full")
-    return looks
 
 
 @contextmanager

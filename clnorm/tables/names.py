@@ -35,18 +35,18 @@ def name_all(
     Norms with a label are further names; the label stands behind what they are called.
 
     Args:
-        df: the long frame of results.
+        df: the long frame of results, or the columns of some kinds and `label`, norm among them.
         given: what the user calls things, by the name that they have in their runs.
 
     Raises:
-        UserError: there is no such thing in the table, it is to be called nothing or what cannot be printed, or two
+        UserError: there is no such thing among them, it is to be called nothing or what cannot be printed, or two
             would be called alike.
     """
-    present = [(kind, name) for kind in KINDS for name in df[kind].unique()]
+    present = [(kind, name) for kind in KINDS if kind in df.columns for name in df[kind].unique()]
     for name, title in given.items():
         if name not in {each for _, each in present}:
             raise UserError(
-                f"nothing in the table is called {name!r}", where="--name", legal=_list_names(present), given=name
+                f"nothing that is shown is called {name!r}", where="--name", legal=_list_names(present), given=name
             )
         if not isinstance(title, str) or not title.strip() or not title.isprintable():
             raise UserError(f"{title!r} is no name for {name}", where="--name", legal="text that can be printed")
@@ -87,6 +87,10 @@ def cite_metrics(metrics: Iterable[str], *, effect: bool = False) -> dict[Place,
 
 def parse_names(texts: Iterable[str], df: pd.DataFrame) -> dict[str, str]:
     """Texts `NAME=TITLE` by name; a name may have options, and so equals signs of its own.
+
+    Args:
+        texts: as they were given.
+        df: the long frame of results, in which the names are.
 
     Raises:
         UserError: a text has another form, or a name is given twice.

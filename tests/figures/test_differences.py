@@ -25,7 +25,7 @@ def texts(figure):
 
 def test_mean_ranks_stand_by_their_names_and_the_difference_is_nemenyis():
     figure = plot_differences(blocks())
-    assert {"ln  1.00", "bn  2.00", "gn  3.00"} <= set(texts(figure))
+    assert {"LN  1.00", "BN  2.00", "GN  3.00"} <= set(texts(figure))
     assert "mean rank by ACC over 12 blocks" in texts(figure)
     # q(0.05; 3) = 2.343 (Demsar 2006, Table 5a) times sqrt(3 x 4 / (6 x 12))
     (said,) = (text for text in texts(figure) if text.startswith("critical difference"))
@@ -43,7 +43,7 @@ def test_a_bar_joins_what_cannot_be_told_apart():
 
 def test_lower_is_better_where_the_metric_says_so():
     figure = plot_differences(blocks().assign(metric="forgetting"), metric="forgetting")
-    assert {"ln  3.00", "bn  2.00", "gn  1.00"} <= set(texts(figure))
+    assert {"LN  3.00", "BN  2.00", "GN  1.00"} <= set(texts(figure))
 
 
 @pytest.mark.parametrize(("columns", "name"), [(1, "identity"), (2, "gn:groups=16,axis=token")])
@@ -60,7 +60,7 @@ def test_names_are_within_the_figure(columns, name):
 
 def test_a_name_without_room_is_refused():
     frame = blocks().replace({"gn": "gn:groups=16,axis=token"})
-    with pytest.raises(UserError, match=r"'gn:groups=16,axis=token' is too long a name .*; give it --columns 2"):
+    with pytest.raises(UserError, match=r"'GN \(axis=token, groups=16\)' is too long a name .*; give it --columns 2"):
         plot_differences(frame, columns=1)
 
 

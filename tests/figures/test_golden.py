@@ -18,7 +18,7 @@ import pytest
 from matplotlib.testing.compare import compare_images
 from matplotlib.testing.exceptions import ImageComparisonFailure
 
-from clnorm.figures import style
+from clnorm.figures import looks, style
 from clnorm.figures.registry import FIGURES
 from tests.figures.drawn import draw
 
@@ -62,11 +62,11 @@ def test_no_picture_is_of_a_figure_that_is_no_more():
 
 
 def change_colours(monkeypatch):
-    monkeypatch.setattr(style, "_COLOURS", style._COLOURS[::-1])
+    monkeypatch.setattr(looks, "_COLOURS", looks._COLOURS[::-1])
 
 
 def change_lines(monkeypatch):
-    monkeypatch.setattr(style, "_LINES", style._LINES[1:] + style._LINES[:1])
+    monkeypatch.setattr(looks, "_LINES", looks._LINES[1:] + looks._LINES[:1])
 
 
 def change_size(monkeypatch):

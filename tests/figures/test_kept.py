@@ -79,9 +79,48 @@ def test_losses_count_the_epochs_that_passed_and_leave_out_what_is_none(kept):
         [2, 1, 2, 1.0],
     ]
     axes = plot_losses(frame).axes[0]
-    (mean,) = (line for line in axes.lines if line.get_label() == "ln")
+    (mean,) = (line for line in axes.lines if line.get_label() == "LN")
     assert mean.get_xydata().tolist() == [[1, 2.5], [2, 1.5]]
     assert [1.5, 1.5] in [list(line.get_xdata()) for line in axes.lines], "where the second experience begins"
+
+
+def losses_of(**of_norms):
+    """Losses of each norm under naive in two experiences of as many epochs, and of ln under ewc, from 1 to 2."""
+    rows = [
+        {"norm": norm, "strategy": strategy, "label": "", "seed": 0, "run": norm, "passed": passed, "loss": loss}
+        for strategy, own in (("naive", of_norms), ("ewc", {"ln": [1.0, 2.0]}))
+        for norm, losses in own.items()
+        for passed, loss in enumerate(losses, start=1)
+    ]
+    frame = pd.DataFrame(rows)
+    return frame.assign(experience=(frame["passed"] + 1) // 2)
+
+
+def test_a_run_that_diverged_hides_no_other_and_the_axis_says_so():
+    panels = {axes.get_title(): axes for axes in plot_losses(losses_of(ln=[2.0, 1.0, 0.5], bn=[3.0, 1e12, 1e9])).axes}
+    naive, ewc = panels["Naive"], panels["EWC"]
+    assert (naive.get_yscale(), naive.get_ylabel()) == ("log", "training loss (log scale)")
+    assert (ewc.get_yscale(), ewc.get_ylabel()) == ("linear", "training loss")
+    (ln,) = (line for line in naive.lines if line.get_label() == "LN")
+    heights = naive.transData.transform(ln.get_xydata())[:, 1]
+    assert heights.max() - heights.min() > 3, "pixels"
+    naive.figure.draw_without_rendering()
+    assert "10\u00b9\u00b2" in [text.get_text() for text in naive.get_yticklabels()]
+    (plain, _) = plot_losses(losses_of(ln=[999.0, 1.0])).axes
+    assert (plain.get_yscale(), plain.get_ylabel()) == ("linear", "training loss")
+    assert plain.get_ylim()[0] == 0
+
+
+def test_a_loss_of_none_has_a_place_on_a_logarithmic_axis_too():
+    naive = plot_losses(losses_of(ln=[5000.0, 1.0, 0.0, float("inf")])).axes[0]
+    assert naive.get_yscale() == "symlog"
+    assert naive.get_ylim()[0] <= 0 < 5000 < naive.get_ylim()[1] < 1e5
+    naive.figure.draw_without_rendering()
+
+
+def test_ticks_of_losses_stand_at_the_ends_of_experiences():
+    assert sorted(plot_losses(losses_of(ln=[1.0] * 6)).axes[0].get_xticks()) == [2, 4, 6]
+    assert sorted(plot_losses(losses_of(ln=[1.0] * 20)).axes[0].get_xticks()) == [4, 8, 12, 16, 20]
 
 
 def test_sites_stand_in_the_order_of_the_forward_pass(kept):
@@ -89,9 +128,9 @@ def test_sites_stand_in_the_order_of_the_forward_pass(kept):
     assert frame[["site", "depth"]].drop_duplicates().to_numpy().tolist() == [["b.norm", 1], ["a.norm", 2]]
     figure = plot_sites(frame)
     titles = {axes.get_title(): axes.lines[0].get_xydata().tolist() for axes in figure.axes}
-    assert titles == {"naive, after 1": [[1, 11], [2, 21]], "naive, after 2": [[1, 9], [2, 13]]}
+    assert titles == {"Naive, after 1": [[1, 11], [2, 21]], "Naive, after 2": [[1, 9], [2, 13]]}
     drift = plot_sites(frame, measure="drift_probe")
-    assert [axes.get_title() for axes in drift.axes] == ["naive, after 2"]
+    assert [axes.get_title() for axes in drift.axes] == ["Naive, after 2"]
     with pytest.raises(UserError, match="measure: there is no 'drift'; did you mean 'drift_probe'"):
         plot_sites(frame, measure="drift")
     with pytest.raises(UserError, match="drift_running is defined at no site"):

@@ -65,7 +65,7 @@ def test_panels_go_on_on_a_second_page_with_the_same_scale_looks_and_legend():
     assert titles(first) + titles(second) == [f"s{number:02d}" for number in range(17)]
     assert len({axes.get_ylim() for page in pages for axes in page.axes}) == 1
     legends = [[text.get_text() for text in page.legends[0].get_texts()] for page in pages]
-    assert legends[0] == legends[1] == ["ln", "cn"]
+    assert legends[0] == legends[1] == ["LN", "CN"]
     assert first.axes[0].patches[0].get_facecolor() == second.axes[0].patches[0].get_facecolor()
     assert all(page.get_figheight() <= TALLEST for page in pages)
 
@@ -94,7 +94,7 @@ def test_one_value_alone_has_room_around_it():
 
 def test_intervals_are_cut_where_no_accuracy_is():
     for axes in plot_tradeoff(matrices()).axes:
-        assert (axes.get_ylim(), axes.get_xlim()[1]) == ((-2, 102), 102)
+        assert (axes.get_ylim(), axes.get_xlim()[1]) == ((-5, 105), 105)
 
 
 def test_scales_are_named_where_rows_begin_and_columns_end():
@@ -122,7 +122,7 @@ def test_shades_have_a_scale_where_there_are_no_numbers():
 
 def test_joint_training_is_in_the_legend():
     (legend,) = plot_accuracy(matrices()).legends
-    assert [text.get_text() for text in legend.get_texts()] == ["ln", "cn", "joint training"]
+    assert [text.get_text() for text in legend.get_texts()] == ["LN", "CN", "joint training"]
 
 
 def test_a_page_is_chosen_by_number(tmp_path, capsys):

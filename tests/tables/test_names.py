@@ -105,7 +105,7 @@ def test_a_label_stands_behind_the_users_name():
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ({"cn:group=8": "CN"}, r"nothing in the table is called 'cn:group=8'; did you mean 'cn:groups=8'"),
+        ({"cn:group=8": "CN"}, r"nothing that is shown is called 'cn:group=8'; did you mean 'cn:groups=8'"),
         ({"bn": " "}, "is no name for bn"),
         ({"bn": "B\nN"}, "is no name for bn"),
         ({"bn": 3}, "is no name for bn"),
@@ -185,7 +185,7 @@ def test_the_command_writes_the_bibliography_and_cites_it(tmp_path, capsys):
     assert f"--bib {file}: is not of clnorm table, and is not replaced; name another file" in told.err
     assert (told.out, file.read_text()) == ("", "@article{mine, title={Kept by hand}}\n")
     assert main(["table", str(EARLIER), "--name", "c=x"]) == 2
-    assert "nothing in the table is called 'c'" in capsys.readouterr().err
+    assert "nothing that is shown is called 'c'" in capsys.readouterr().err
     assert main(["table", str(EARLIER), "--bib", str(tmp_path / "other.bib")]) == 2
     assert "--format latex" in capsys.readouterr().err
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from clnorm.cli.flags import Verbs, add_where
+from clnorm.cli.flags import Verbs, add_names, add_where
 from clnorm.cli.output import naming_unreadable, print_note, print_text
 from clnorm.errors import UserError
 
@@ -22,6 +22,7 @@ def add_plot(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     )
     plot.add_argument("--measure", metavar="NAME", help="for sites: what was measured (default: effective_rank)")
     add_where(plot)
+    add_names(plot, "a norm or a strategy")
     plot.set_defaults(verb=_plot)
 
 
@@ -30,6 +31,7 @@ def _plot(options: argparse.Namespace) -> None:
     from clnorm.figures.registry import FIGURES
     from clnorm.figures.style import check_format, save_figure
     from clnorm.results.selection import check_one_setting, select
+    from clnorm.tables.names import parse_names
 
     if (kind := FIGURES.get(options.figure)) is None:
         hint = "see: clnorm list figures"
@@ -50,6 +52,7 @@ def _plot(options: argparse.Namespace) -> None:
         frame = select(loaded, options.where)
         if not kind.settings:
             check_one_setting(frame, where="plot")
-        pages = kind.draw.pages(frame, columns=options.columns, **chosen)
+        names = parse_names(options.name, frame)
+        pages = kind.draw.pages(frame, columns=options.columns, names=names, **chosen)
         save_figure(take_page(pages, options.page), options.out)
         print_text(f"wrote {options.out}")

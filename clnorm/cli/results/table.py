@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clnorm.cli.flags import Verbs, add_where, split_names
+from clnorm.cli.flags import Verbs, add_names, add_where, split_names
 from clnorm.cli.output import naming_unreadable, print_note, print_styled, print_text
 from clnorm.errors import ClnormError, UserError
 
@@ -43,13 +43,7 @@ def add_table(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         "--published", metavar="FILE", help="add rows of what papers report, such as results/published.csv"
     )
     add_where(table)
-    table.add_argument(
-        "--name",
-        action="append",
-        default=[],
-        metavar="NAME=TITLE",
-        help="what to call a norm, a strategy, the dataset or the backbone, such as cn='Continual Norm'",
-    )
+    add_names(table, "a norm, a strategy, the dataset or the backbone")
     table.add_argument(
         "--orders",
         action="store_true",

@@ -2,7 +2,7 @@
 
 import hashlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ class Entry:
         lacks: options of its kind that it does not have, each with the reason.
         title: its name in papers; `{option}` in it stands for that option's value, and `{word}` for a member's word.
         papers: where it comes from.
+        papers_with: of these, those that it comes from with one value of an option alone, each with the two.
         unpublished: why there is none, of a built-in without papers.
         recipe: dotted keys of a configuration that have other defaults with it, and these.
         fixed: those of them that can have no other value, each with the reason.
@@ -44,6 +45,7 @@ class Entry:
     lacks: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
     papers: tuple[Reference, ...] = ()
+    papers_with: Mapping[Reference, tuple[str, Value]] = field(default_factory=dict)
     unpublished: str = ""
     recipe: Mapping[str, Value] = field(default_factory=dict)
     fixed: Mapping[str, str] = field(default_factory=dict)
@@ -58,6 +60,19 @@ class Entry:
             return partial(import_target(self.through), target)
         return partial(target, self.word) if self.word else target
 
+    def list_papers(self, options: Mapping[str, Value]) -> tuple[Reference, ...]:
+        """Where it comes from with these options, all of them decided."""
+        return tuple(paper for paper in self.papers if _holds(self.papers_with.get(paper), options))
+
+    def list_effective(self, options: Mapping[str, Value], *, undecided: Collection[str] = ()) -> dict[str, Value]:
+        """The options that have an effect beside the others, all of them decided but for the values of `undecided`."""
+        needs = {key: self.options[key].only for key in options}
+        return {
+            key: value
+            for key, value in options.items()
+            if (need := needs[key]) is None or need[0] in undecided or _holds(need, options)
+        }
+
     @property
     def source(self) -> str:
         """The hash of a plug-in's file, empty for a built-in: an edited plug-in is another one."""
@@ -68,3 +83,7 @@ class Entry:
         except TypeError:
             file = None
         return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else ""
+
+
+def _holds(need: tuple[str, Value] | None, options: Mapping[str, Value]) -> bool:
+    return need is None or options[need[0]] == need[1]

@@ -43,6 +43,7 @@ class Option:
         low: the least legal number.
         high: the greatest legal number.
         file: whether a text, but for `words`, is a path, whose content counts in a run's identity.
+        only: the other option, and its value, without which this one has no effect; None where there is no such.
     """
 
     default: Value | None
@@ -52,6 +53,7 @@ class Option:
     low: float | None = None
     high: float | None = None
     file: bool = False
+    only: tuple[str, Value] | None = None
 
     @property
     def type(self) -> type:

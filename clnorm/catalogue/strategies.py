@@ -111,10 +111,17 @@ STRATEGIES.add(
                 "the sum of a penalty for each past experience, or one with a decaying Fisher at the latest weights",
                 words=("accumulated", "online"),
             ),
-            "gamma": Option(0.9, "what is left of the Fisher after each experience, of mode=online", low=0.0, high=1.0),
+            "gamma": Option(
+                0.9,
+                "what is left of the Fisher after each experience, of mode=online",
+                low=0.0,
+                high=1.0,
+                only=("mode", "online"),
+            ),
         },
         title="EWC",
         papers=(papers.EWC, papers.ONLINE_EWC),
+        papers_with={papers.ONLINE_EWC: ("mode", "online")},
     )
 )
 STRATEGIES.add(

@@ -104,7 +104,7 @@ def _list_software(df: pd.DataFrame) -> Iterator[Cited]:
 
 def _of_catalogue(kind: str, registry: Registry, name: str) -> Cited:
     spec, title = registry.parse_own(name), LATEX.escape(write_title(registry, name))
-    if spec is not None and spec.entry.papers:
-        return Cited(kind, name, title, spec.entry.papers)
+    if spec is not None and (papers := spec.entry.list_papers(spec.kwargs)):
+        return Cited(kind, name, title, papers)
     reason = _NOT_TOLD if name == UNKNOWN else spec.entry.unpublished if spec is not None else ""
     return Cited(kind, name, title, reason=reason or _NOT_KNOWN)

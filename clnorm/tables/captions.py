@@ -166,7 +166,8 @@ def _explain_strategies(grid: Grid, dialect: Dialect) -> Iterator[str]:
         spec = STRATEGIES.parse_own(strategy)
         if spec is not None and spec.options:
             tuned = options_of(_tuned_keys(grid), spec.name)
-            chosen = {key: write_plain(value) for key, value in spec.options if value != "none"}
+            effective = spec.entry.list_effective(spec.kwargs, undecided=tuned)
+            chosen = {key: write_plain(value) for key, value in effective.items() if value != "none"}
             words = {key: "tuned" if key in tuned else text for key, text in chosen.items()}
             options = ", ".join(f"{dialect.escape(key)} {text}" for key, text in words.items())
             yield f"{write_name(grid, 'strategy', strategy, dialect)}: {options}"

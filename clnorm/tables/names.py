@@ -111,7 +111,7 @@ def parse_names(texts: Iterable[str], df: pd.DataFrame) -> dict[str, str]:
 
 def _list_papers(kind: str, name: str) -> tuple[Reference, ...]:
     spec = KINDS[kind].parse_own(name)
-    return spec.entry.papers if spec is not None else ()
+    return spec.entry.list_papers(spec.kwargs) if spec is not None else ()
 
 
 def _list_names(present: Iterable[Place]) -> list[str]:

@@ -30,6 +30,11 @@ def test_the_caption_says_what_was_tuned_and_how():
     assert re.search(r"EWC: .*lam tuned", text)
 
 
+def test_an_option_that_counts_by_a_tuned_one_is_captioned():
+    tuned = {**TUNED, "tuning.keys": "ewc.mode"}
+    assert "EWC: fisher empirical, gamma 0.9, lam 10000000, mode tuned." in caption(runs(VALUES, **tuned))
+
+
 def test_an_option_of_a_strategy_that_is_not_shown_is_not_named():
     text = caption(runs({("bn", "naive"): [0.5]}, **TUNED))
     assert "(1a2b3c4d): learning rate." in text

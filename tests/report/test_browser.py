@@ -1,5 +1,6 @@
 """The page in a browser: what is shown, sorted, filtered and compared, by mouse, keyboard and address."""
 
+import json
 import re
 
 import pytest
@@ -99,10 +100,33 @@ def test_filters_are_of_names_and_words_and_stand_in_the_address(visit):
     assert page.evaluate("location.hash") == "#strategy=replay&text=seed%3D1%20CN"
     page.locator("#filter-text").fill("no such word")
     assert page.locator("#runs tbody tr").count() == 0
+    assert page.locator("#runs").inner_text().endswith("press clear for all runs.")
+    assert "No run matches" in page.locator("#runs").inner_text()
     page.locator("#clear").click()
     assert page.locator("#runs tbody tr").count() == 13
     page.locator("header a", has_text="1 unfinished").click()
     assert column(page, "status") == ["1 of 3 experiences"]
+
+
+def test_the_words_that_the_filter_suggests_find_runs_and_so_does_a_key_that_all_have(visit, folder):
+    page = visit()
+    hint = page.locator("#filter-text").get_attribute("placeholder")
+    page.locator("#filter-text").fill(hint.removeprefix("words, such as "))
+    assert 0 < page.locator("#runs tbody tr").count() < 13
+    lr = read_record(find_run(folder, "cn-replay-s2") / "record.json").config["train"]["lr"]
+    page.locator("#filter-text").fill(f"train.lr={lr} cn")
+    assert set(column(page, "norm")) == {"cn"}
+    page.locator("#filter-text").fill("train.lr=77")
+    assert page.locator("#runs tbody tr").count() == 0
+
+
+def test_one_seed_has_no_interval_and_none_is_spoken_of(visit, tmp_path):
+    make_grid(tmp_path / "runs", seeds=(0,))
+    file = tmp_path / "one.html"
+    file.write_text(render_report(create_report(tmp_path / "runs")), encoding="utf-8")
+    page = visit(address=file.as_uri())
+    captions = page.locator(".means caption").all_inner_texts()
+    assert captions == ["ACC in %, of one seed", "forgetting in %, of one seed"]
 
 
 def test_an_address_shows_what_it_says_and_back_leads_back(visit, folder):
@@ -192,6 +216,21 @@ def test_two_runs_are_chosen_and_compared(visit, folder):
     assert page.locator("#runs input:checked").count() == 2
 
 
+def test_the_learning_curves_of_two_runs_have_one_scale(visit, tmp_path):
+    make_grid(tmp_path / "runs", norms=("cn",), strategies=("naive",), seeds=(0, 1))
+    for seed, scale in ((0, 1.9), (1, 2.1)):
+        log = find_run(tmp_path / "runs", f"s{seed}") / "log.jsonl"
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        log.write_text("".join(json.dumps({**line, "loss": scale}) + "\n" for line in lines))
+    report = create_report(tmp_path / "runs")
+    file = tmp_path / "two.html"
+    file.write_text(render_report(report), encoding="utf-8")
+    page = visit("#compare=" + ",".join(run.id for run in report.collection.runs), file.as_uri())
+    page.wait_for_selector("#view-title")
+    scales = [curve.locator('text[text-anchor="end"]').all_text_contents() for curve in page.locator(".curve").all()]
+    assert scales == [["0", "2.5", "5"]] * 2
+
+
 def test_two_norms_are_compared_over_pairs_of_seeds(visit, results):
     page = visit()
     page.locator("form.pair select").nth(0).select_option("bn")
@@ -202,6 +241,8 @@ def test_two_norms_are_compared_over_pairs_of_seeds(visit, results):
     chosen = results[(results["metric"] == "accuracy") & (results["strategy"] == "replay")]
     values = {norm: dict(zip(own["seed"], own["value"], strict=True)) for norm, own in chosen.groupby("norm")}
     wanted = paired_difference(values["cn"], values["bn"])
+    told = page.locator("#view").inner_text()
+    assert "Neither interval is corrected for several comparisons; the p of that table's star is (Holm)." in told
     assert rows["replay"][2:] == [f"{percent(wanted.mean, sign='+')} ± {percent(wanted.half_width)}", "3"]
     (key, bn, cn) = cells(page, "Keys in which their runs differ")[0]
     assert key == "norm"

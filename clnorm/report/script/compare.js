@@ -6,12 +6,13 @@ function showComparison(ids) {
   if (absent.length) return showWrong(`There is no run ${absent.join(", ")} in this page.`);
   if (runs.length !== 2) return showWrong("A comparison is of two runs: #compare=RUN,RUN.");
   const differ = differing(runs).map(([name, texts]) => [name, ...texts]);
+  const top = Math.max(...runs.map(findTop));
   return [
     heading("Two runs side by side"),
     make(
       "div",
       { class: "two" },
-      runs.map((run, place) => showSide(run, place)),
+      runs.map((run, place) => showSide(run, place, top)),
     ),
     part(
       "Configuration",
@@ -23,7 +24,7 @@ function showComparison(ids) {
   ];
 }
 
-function showSide(run, place) {
+function showSide(run, place, top) {
   return make(
     "div",
     {},
@@ -37,7 +38,7 @@ function showSide(run, place) {
     run.matrix.length
       ? showMatrix(run, `Accuracy in %, ${place ? "second" : "first"}`)
       : make("p", {}, `not finished: ${statusOf(run)}`),
-    showCurve(run),
+    showCurve(run, top),
   );
 }
 
@@ -69,8 +70,8 @@ function compareClasses(first, second) {
 }
 
 const PAIRED =
-  "Difference: the mean over pairs that share a seed, with its 95 % Student-t interval. It is not corrected for " +
-  "several comparisons, as that of clnorm table --versus is.";
+  "Difference: the mean over pairs that share a seed, with its 95 % Student-t interval where there are two or more, as in " +
+  "clnorm table --versus. Neither interval is corrected for several comparisons; the p of that table's star is (Holm).";
 
 function showNorms(norms, id) {
   const setting = data.settings.find((each) => each.id === id) ?? data.settings[0];

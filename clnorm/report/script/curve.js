@@ -2,10 +2,14 @@
 
 const BOX = { left: 40, right: 476, top: 8, bottom: 150 };
 
-function showCurve(run) {
-  const losses = run.epochs.flatMap(([, values]) => values);
+const lossesOf = (run) => run.epochs.flatMap(([, values]) => values);
+
+// Where the scale of a run's losses ends.
+const findTop = (run) => niceAbove(Math.max(...lossesOf(run).filter(Number.isFinite), 0));
+
+function showCurve(run, top = findTop(run)) {
+  const losses = lossesOf(run);
   if (!losses.length) return null;
-  const top = niceAbove(Math.max(...losses.filter(Number.isFinite), 0));
   const x = (epoch) => BOX.left + ((BOX.right - BOX.left) * (epoch - 0.5)) / losses.length;
   const y = (loss) => BOX.bottom - ((BOX.bottom - BOX.top) * Math.max(0, Math.min(loss, top))) / top;
   const marks = [];

@@ -47,19 +47,33 @@ function showGrid(setting, key) {
     setting.cells.filter((each) => each[2] === place).map((each) => [`${each[0]} ${each[1]}`, each]),
   );
   const scale = scaleOf([...cells.values()]);
-  const rows = setting.norms.map((norm, row) => [
-    make("th", { scope: "row" }, norm),
-    ...setting.strategies.map((strategy, column) => {
-      const found = cells.get(`${row} ${column}`);
-      return make("td", { class: "mean" }, found ? showMean(setting, norm, strategy, found, scale) : "--");
-    }),
-  ]);
-  const caption = `${title} in %, mean and 95 % interval over ${counted(setting.seeds.length, "seed")}`;
+  const tabulate = (strategies, first, options) => {
+    const rows = setting.norms.map((norm, row) => [
+      make("th", { scope: "row" }, norm),
+      ...strategies.map((strategy, column) => {
+        const found = cells.get(`${row} ${first + column}`);
+        return make("td", { class: "mean" }, found ? showMean(setting, norm, strategy, found, scale) : "--");
+      }),
+    ]);
+    return table(caption, ["norm", ...strategies], rows, options);
+  };
+  const count = setting.seeds.length;
+  const caption = `${title} in %, ${count > 1 ? `mean and 95 % interval over ${count} seeds` : "of one seed"}`;
   const marked = [...cells.values()].some((each) => each[6]);
   const legend =
     "; bold: best of a strategy, underlined: second, where a paired t-test (Holm) tells each worse one from it";
   const note = `${formula} (${source}); ${higher ? "higher" : "lower"} is better${marked ? legend : ""}`;
-  return make("div", {}, table(caption, ["norm", ...setting.strategies], rows, { note }));
+  const whole = tabulate(setting.strategies, 0, { note });
+  return make("div", {}, ...(setting.strategies.length > ON_PAPER ? divide(whole, setting.strategies, tabulate) : [whole]));
+}
+
+// A wide table for the screen, and the same in parts for paper, of which each fits a page's width.
+const ON_PAPER = 6; // strategies of a part
+function divide(whole, strategies, tabulate) {
+  whole.querySelector(".scroll").classList.add("screened");
+  const begins = strategies.map((_, place) => place).filter((place) => place % ON_PAPER === 0);
+  const parts = begins.map((begin) => tabulate(strategies.slice(begin, begin + ON_PAPER), begin));
+  return [make("div", { class: "printed" }, parts), whole];
 }
 
 // Where bars begin and end: from 0, or the least of what is below it, to 1, or the most of all.

@@ -31,10 +31,14 @@ function listColumns(metrics) {
   ];
 }
 
-// What words are looked for in: names, and the keys in which runs differ.
+// What words are looked for in: names, and the keys in which runs differ; a word key=value also in those that all have.
 const wordsOf = new Map();
+let common = "";
 function gatherWords() {
   const keys = differing(data.runs);
+  const names = new Set(keys.map(([name]) => name));
+  const alike = data.keys.filter((name) => !names.has(name) && !data.beside.includes(name));
+  common = alike.map((name) => `${name}=${textOf(data.runs[0], data.keys.indexOf(name))}`).join(" ").toLowerCase();
   data.runs.forEach((run, place) => {
     const told = [
       run.id,
@@ -49,11 +53,14 @@ function gatherWords() {
   });
 }
 
+const NONE_MATCHES =
+  "No run matches. Words are looked for in names and in keys of the configuration as key=value; press clear for all runs.";
 const FIELDS = ["text", "setting", "status", ...Object.keys(FILTERS)];
 
 function fillFilters() {
   const typed = () => go({ text: text.value }, { replace: true });
-  const hint = "words, such as train.lr=0.01";
+  const [first] = data.runs;
+  const hint = `words, such as ${first.strategy} seed=${first.seed}`;
   const text = make("input", { type: "search", id: "filter-text", oninput: typed, placeholder: hint });
   const named = (values) => [...new Set(values)].map((value) => [value, value]);
   const clear = () => go(Object.fromEntries(FIELDS.map((name) => [name, ""])));
@@ -92,7 +99,7 @@ function isWanted(run, state) {
     Object.entries(FILTERS).every(([name, of]) => !state[name] || of(run) === state[name]) &&
     (!state.setting || settingOf(run).id === state.setting) &&
     (!state.status || (state.status === "finished") === run.finished) &&
-    words.every((word) => wordsOf.get(run).includes(word))
+    words.every((word) => wordsOf.get(run).includes(word) || (word.includes("=") && common.includes(word)))
   );
 }
 
@@ -188,6 +195,7 @@ function showRuns(state) {
       ),
     ),
   );
+  if (!wanted.length) place.append(make("p", { class: "none" }, NONE_MATCHES));
   if (focused) place.querySelector(`[data-sort="${CSS.escape(focused)}"]`)?.focus();
   document.getElementById("count").textContent =
     `${wanted.length} of ${counted(data.runs.length, "run")}; metrics in %`;

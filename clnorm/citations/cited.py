@@ -83,9 +83,9 @@ def _list_training(df: pd.DataFrame) -> Iterator[Cited]:
 
 
 def _list_metrics(metrics: Sequence[str]) -> Iterator[Cited]:
+    shown = [find_metric(name, where="--metrics") for name in metrics]
     papers = cite_metrics(metrics)
-    for name in metrics:
-        metric = find_metric(name, where="--metrics")
+    for metric in shown:
         found = papers["metric", metric.key]
         whose = "clnorm's own" if metric.key in METRICS else f"a plug-in; its source, as it says: {metric.source}"
         yield Cited("metric", metric.key, LATEX.heading(metric), found, "" if found else whose)

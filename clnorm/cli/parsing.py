@@ -56,6 +56,13 @@ class Parser(argparse.ArgumentParser):
         """What argparse finds wrong, as the user's mistake."""
         raise UserError(message, where=self.prog, hint=f"see: {self.prog} --help")
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse a word that is none of those of a command, or of a position with a few legal words."""
+        if action.choices is not None and value not in action.choices:
+            kind = "command" if isinstance(action, argparse._SubParsersAction) else action.dest
+            what, legal = f"unknown {kind} {value!r}", map(str, action.choices)
+            raise UserError(what, where=self.prog, legal=legal, given=str(value), hint=f"see: {self.prog} --help")
+
     def _unknown(self, words: Sequence[str], given: Sequence[str]) -> UserError:
         flag = words[0]
         if not flag.startswith("--"):

@@ -214,7 +214,7 @@ def test_runs_of_several_settings_are_cited_together(tmp_path, capsys):
     [
         (["/nowhere"], "there is no such folder"),
         ([str(FOLDER / "table.tex")], "there is no such folder"),
-        ([str(FOLDER), "--metrics", "acuracy"], "did you mean 'accuracy'"),
+        ([str(FOLDER), "--metrics", "acuracy"], "error: --metrics: unknown metric 'acuracy'; did you mean 'accuracy'"),
         ([str(FOLDER), "--where", "norm=bn"], "no run has norm=bn"),
     ],
 )

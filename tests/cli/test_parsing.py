@@ -41,7 +41,9 @@ def test_a_wrong_word_names_what_to_write(line, said, capsys):
     ("line", "said"),
     [
         ("", "the following arguments are required: COMMAND"),
-        ("tabel runs", "'tabel'"),
+        ("tabel runs", "error: clnorm: unknown command 'tabel'; did you mean 'table'?; legal: cache, card, "),
+        ("data chek synthetic", "error: clnorm data: unknown command 'chek'; did you mean 'check'?"),
+        ("list normz", "did you mean 'norms'?"),
         ("table runs --formt latex", "unknown flag --formt; did you mean '--format'?"),
         ("table runs --epochs 1", "unknown flag --epochs; "),
         ("sweep grid.yaml --epochs 1", "write --set train.epochs=1"),

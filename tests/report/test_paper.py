@@ -8,7 +8,21 @@ from PIL import Image
 from clnorm.report.page import create_report, render_report
 from tests.report.made import make_grid
 
-STRATEGIES = ("naive", "replay", "er_ace", "der", "derpp", "agem", "icarl", "ewc", "si", "mas", "lwf", "l2_init", "joint")
+STRATEGIES = (
+    "naive",
+    "replay",
+    "er_ace",
+    "der",
+    "derpp",
+    "agem",
+    "icarl",
+    "ewc",
+    "si",
+    "mas",
+    "lwf",
+    "l2_init",
+    "joint",
+)
 BOXES = """selector => [...document.querySelectorAll(selector)].filter(each => each.checkVisibility()).map(each => {
     const {left, right, top, bottom} = each.getBoundingClientRect(); return [left, right, top, bottom] })"""
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 
@@ -85,9 +84,7 @@ def _draw(name: str, frame: _Frame) -> Drawing:
         return Drawing(name, kind.text, (), f"no finished run of this setting keeps {_KEEP[name]}", frame.left_out)
     rows, incomplete = leave_out_incomplete(frame.rows)
     try:
-        with catch_warnings():  # a browser has the letters that matplotlib's font lacks
-            filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-            pages = tuple(write_figure(page, "svg") for page in kind.draw.pages(rows, columns=2))
+        pages = tuple(write_figure(page, "svg") for page in kind.draw.pages(rows, columns=2))
     except UserError as error:
         return Drawing(name, kind.text, (), str(error), frame.left_out, tuple(incomplete))
     return Drawing(name, kind.text, pages, "", frame.left_out, tuple(incomplete))

@@ -43,7 +43,7 @@ def test_a_title_is_text_that_can_be_seen():
     frame = matrices().assign(norm="a.b:\x1b[2J$x$").replace({"naive": "x\u202ey"})
     axes = plot_accuracy(frame).axes[0]
     assert axes.get_title() == "x\\u202ey"
-    assert [line.get_label() for line in axes.lines if len(line.get_xdata()) == 2][0] == "a.b:\\x1b[2J$x$"
+    assert next(line.get_label() for line in axes.lines if len(line.get_xdata()) == 2) == "a.b:\\x1b[2J$x$"
 
 
 @pytest.mark.parametrize(

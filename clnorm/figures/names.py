@@ -59,6 +59,20 @@ def label_norms(rows: pd.DataFrame) -> pd.DataFrame:
     return named
 
 
+def leave_out_incomplete(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The rows without those of each norm under a strategy that lacks a seed that others have, and the names of these.
+
+    Nothing is left out where nothing would be left.
+    """
+    norms = [label_norm(norm, label) for norm, label in zip(rows["norm"], rows["label"], strict=True)]
+    pairs = pd.Series(list(zip(norms, rows["strategy"], strict=True)), index=rows.index, dtype=object)
+    held = rows["seed"].groupby(pairs).nunique()
+    lacking = sorted(held.index[held < rows["seed"].nunique()])
+    if len(lacking) == len(held):
+        return rows, []
+    return rows[~pairs.isin(lacking)], [f"{norm} with {strategy}" for norm, strategy in lacking]
+
+
 def _refuse_gaps(rows: pd.DataFrame) -> None:
     wanted = set(rows["seed"])
     held = rows[list({"norm", "strategy", "seed", "run"} & set(rows.columns))].drop_duplicates()

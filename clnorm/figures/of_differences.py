@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SCALE, _ROW, _BAR = 0.42, 0.16, 0.09  # inches from the top to the scale, between two names, between two bars
 _LETTER = 0.063  # inches
+_BEYOND = 0.04  # of the scale, by which the line to a name goes beyond it
 
 
 @Paged
@@ -93,7 +94,7 @@ def _draw(found: CriticalDifference, label: str, titles: Mapping[str, str], *, c
             ends = [found.ranks[name] for name in (group[0], group[-1])]
             depth = -_SCALE - _BAR * (index + 1)
             axes.plot([ends[0] - 0.03, ends[1] + 0.03], [depth, depth], color="#000000", linewidth=2.4, clip_on=False)
-        for side, names, beyond in (("right", left, -0.04), ("left", right, 1.04)):
+        for side, names, beyond in (("right", left, -_BEYOND), ("left", right, 1 + _BEYOND)):
             for row, (name, rank) in enumerate(names):
                 depth = -_SCALE - below - _ROW * (row + 0.5)
                 edge = 1 + beyond * (count - 1)
@@ -109,7 +110,7 @@ def _find_margin(longest: str, columns: int) -> float:
     Raises:
         UserError: nothing would be left for the scale.
     """
-    share = _LETTER * (len(longest) + 9) / WIDTHS[columns]
+    share = (_LETTER * (len(longest) + 9) / WIDTHS[columns] + _BEYOND) / (1 + 2 * _BEYOND)
     if share > 0.42:
         hint = "leave it out with --where" if columns == max(WIDTHS) else f"give it --columns {max(WIDTHS)}"
         raise UserError(f"{longest!r} is too long a name for its width", where="figure", hint=hint)

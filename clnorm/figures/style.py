@@ -1,10 +1,12 @@
 """The one style of all figures: fonts and widths of a paper's column, and how they are written to files."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, simplefilter, warn_explicit
 
 from clnorm.errors import UserError
 from clnorm.files import replace_file
@@ -76,7 +78,7 @@ def save_figure(figure: "Figure", path: str | Path) -> None:
     """Write a figure in the format that its file's name ends with, the same bytes for the same figure.
 
     Raises:
-        UserError: another ending, or the file cannot be replaced.
+        UserError: another ending, or the file cannot be replaced; or as `write_figure`.
         ClnormError: the disk is full or the folder cannot be written.
     """
     content = write_figure(figure, check_format(path))
@@ -84,7 +86,12 @@ def save_figure(figure: "Figure", path: str | Path) -> None:
 
 
 def write_figure(figure: "Figure", ending: str) -> bytes:
-    """A figure in one of `FORMATS`, the same bytes for the same figure."""
+    """A figure in one of `FORMATS`, the same bytes for the same figure.
+
+    Raises:
+        UserError: the font lacks a letter of a name, which a picture would show as a box. An svg keeps letters as such,
+            and is drawn with those of its reader.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -92,7 +99,7 @@ def write_figure(figure: "Figure", ending: str) -> bytes:
     canvases: dict[str, Any] = {"pdf": FigureCanvasPdf, "png": FigureCanvasAgg, "svg": FigureCanvasSVG}
     dates = {"pdf": {"CreationDate": None}, "png": {}, "svg": {"Date": None}}
     buffer, canvas, dpi = BytesIO(), figure.canvas, figure.get_dpi()
-    with styled():
+    with styled(), _refusing_boxes(figure, ending):
         figure.set_dpi(_RC["savefig.dpi"])
         try:  # not savefig, which draws a figure twice where it has a layout
             getattr(canvases[ending](figure), f"print_{ending}")(buffer, metadata=dates[ending])
@@ -100,3 +107,30 @@ def write_figure(figure: "Figure", ending: str) -> bytes:
             figure.set_canvas(canvas)
             figure.set_dpi(dpi)
     return buffer.getvalue()
+
+
+@contextmanager
+def _refusing_boxes(figure: "Figure", ending: str) -> Iterator[None]:
+    """Within it, a letter that the font lacks is an error, but for an svg, which keeps it.
+
+    Raises:
+        UserError: one is lacking; it is named, and a text that has it.
+    """
+    from matplotlib.text import Text
+
+    with catch_warnings(record=True) as told:
+        simplefilter("always")
+        yield
+    found = [re.match(r"Glyph (\d+) .*missing from", str(each.message)) for each in told]
+    for warning, glyph in zip(told, found, strict=True):
+        if glyph is None:
+            warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    lacking = dict.fromkeys(chr(int(glyph[1])) for glyph in found if glyph is not None)
+    if not lacking or ending == "svg":
+        return
+    texts = [text.get_text() for text in figure.findobj(Text)]
+    named = next((text for text in texts if set(lacking) & set(text)), "")
+    what = f"the font of figures lacks the letters {''.join(lacking)}, such as of {named!r}"
+    raise UserError(
+        what, where="figure", hint="name a file that ends with .svg, which is shown with its reader's fonts"
+    )

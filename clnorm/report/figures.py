@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 
 from clnorm.errors import UserError
+from clnorm.figures.names import leave_out_incomplete
 from clnorm.figures.registry import FIGURES
 from clnorm.figures.style import write_figure
 from clnorm.report.collect import Run
@@ -38,6 +38,7 @@ class Drawing:
         pages: the pictures, as SVG; none where it cannot be drawn.
         reason: why it cannot.
         left_out: how many finished runs are not in it, since they do not keep what it is drawn from.
+        incomplete: norms with strategies that are not in it, since they lack a seed that others have.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Drawing:
     pages: tuple[bytes, ...]
     reason: str
     left_out: int
+    incomplete: tuple[str, ...] = ()
 
 
 def draw_all(setting: Setting, runs: Iterable[Run]) -> list[Drawing]:
@@ -60,7 +62,7 @@ def draw_all(setting: Setting, runs: Iterable[Run]) -> list[Drawing]:
     for name in FIGURES:
         frame = accuracies if name not in _ROWS else _tabulate(finished, _ROWS[name])
         if name in ("differences", "ranks"):
-            frame = replace(accuracies, rows=setting.rows)
+            frame = replace(accuracies, rows=setting.rows[setting.rows["status"] == "finished"])
         drawings.append(_draw(name, frame))
     return drawings
 
@@ -80,13 +82,12 @@ def _draw(name: str, frame: _Frame) -> Drawing:
         return Drawing(name, kind.text, (), "no run of this setting has finished", 0)
     if frame.left_out == frame.finished:
         return Drawing(name, kind.text, (), f"no finished run of this setting keeps {_KEEP[name]}", frame.left_out)
+    rows, incomplete = leave_out_incomplete(frame.rows)
     try:
-        with catch_warnings():  # a browser has the letters that matplotlib's font lacks
-            filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-            pages = tuple(write_figure(page, "svg") for page in kind.draw.pages(frame.rows, columns=2))
+        pages = tuple(write_figure(page, "svg") for page in kind.draw.pages(rows, columns=2))
     except UserError as error:
-        return Drawing(name, kind.text, (), str(error), frame.left_out)
-    return Drawing(name, kind.text, pages, "", frame.left_out)
+        return Drawing(name, kind.text, (), str(error), frame.left_out, tuple(incomplete))
+    return Drawing(name, kind.text, pages, "", frame.left_out, tuple(incomplete))
 
 
 def _tabulate(finished: Sequence[Run], list_rows: Callable[[Run], Any]) -> _Frame:

@@ -46,7 +46,7 @@ def test_lower_is_better_where_the_metric_says_so():
     assert {"LN  3.00", "BN  2.00", "GN  1.00"} <= set(texts(figure))
 
 
-@pytest.mark.parametrize(("columns", "name"), [(1, "identity"), (2, "gn:groups=16,axis=token")])
+@pytest.mark.parametrize(("columns", "name"), [(1, "identity"), (2, "gn:groups=16,axis=token"), (1, "gn"), (2, "gn")])
 def test_names_are_within_the_figure(columns, name):
     frame = blocks().replace({"gn": name})
     figure = plot_differences(frame, columns=columns)

@@ -126,6 +126,19 @@ def test_the_same_figure_is_the_same_file_and_the_settings_outside_stay(tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"a.{ending}", f"b.{ending}"]
 
 
+@pytest.mark.parametrize("ending", ["pdf", "png"])
+def test_a_letter_that_the_font_lacks_is_named_and_an_svg_keeps_it(tmp_path, ending):
+    frame = matrices().replace({"naive": "\u70b9\u6ec5"})
+    words = (
+        "the font of figures lacks the letters \u70b9\u6ec5, such as of '\u70b9\u6ec5'; name a file that ends with .svg"
+    )
+    with pytest.raises(UserError, match=words):
+        save_figure(plot_accuracy(frame), tmp_path / f"figure.{ending}")
+    assert not list(tmp_path.iterdir())
+    save_figure(plot_accuracy(frame), tmp_path / "figure.svg")
+    assert "\u70b9\u6ec5" in (tmp_path / "figure.svg").read_text(encoding="utf-8")
+
+
 def lacking():
     frame = matrices()
     return frame[~((frame["norm"] == "ln") & (frame["strategy"] == "naive") & (frame["seed"] == 1))]

@@ -89,6 +89,35 @@ def test_figures_are_pictures_or_have_a_reason(html, report):
     assert "bn with replay has no finished run with seed" not in undrawn.get("accuracy", "")
 
 
+def test_a_norm_that_lacks_a_seed_is_left_out_of_figures_and_named(tmp_path, capsys):
+    """The others are drawn as if it were not there."""
+    make_grid(tmp_path / "a", norms=("cn", "bn"), strategies=("naive", "replay"))
+    make_grid(tmp_path / "b", norms=("cn", "bn"), strategies=("naive", "replay"))
+    shutil.rmtree(find_run(tmp_path / "a", "bn-replay-s1"))
+    for seed in (0, 1, 2):
+        shutil.rmtree(find_run(tmp_path / "b", f"bn-replay-s{seed}"))
+    (lacking,), (without,) = (create_report(tmp_path / name).drawings for name in "ab")
+    drawn = {drawing.name for drawing in lacking if drawing.pages}
+    assert drawn >= {"accuracy", "forgetting", "loss", "matrix", "tradeoff"}
+    for one, other in zip(lacking, without, strict=True):
+        if one.name in drawn - {"sites"}:  # which only the first seed keeps
+            assert one.incomplete == ("bn with replay",)
+            assert one.pages == other.pages, one.name
+    assert not any(drawing.incomplete for drawing in without)
+    out = tmp_path / "report.html"
+    assert main(["report", str(tmp_path / "a"), "--out", str(out)]) == 0
+    assert "since others have seeds that they lack: bn with replay" in capsys.readouterr().err
+    assert Reader(out.read_text()).text.count("; without bn with replay, which lack a seed that others have") >= 5
+
+
+def test_where_no_norm_has_all_seeds_the_reason_says_so(tmp_path):
+    make_grid(tmp_path, norms=("cn",), strategies=("naive",), seeds=(0, 1))
+    make_grid(tmp_path, norms=("bn",), strategies=("naive",), seeds=(1, 2))
+    ((accuracy, *_),) = create_report(tmp_path).drawings
+    assert accuracy.pages == ()
+    assert "has no finished run with seed" in accuracy.reason
+
+
 def test_a_figure_of_many_panels_has_its_pages(tmp_path):
     """Two norms under ten strategies are twenty matrices, of which sixteen fit a page."""
     make_grid(tmp_path, seeds=(0,))

@@ -1,7 +1,7 @@
 """Wide means: in parts that fit on paper, and on a screen with a shadow where they go on."""
 
-import itertools
 from io import BytesIO
+from itertools import pairwise
 
 import pytest
 from PIL import Image
@@ -50,12 +50,12 @@ def test_on_paper_all_means_are_within_the_page_and_nothing_overlaps(browser, wi
     assert len(boxes) == 6, "three parts of each metric"
     assert all(0 <= left < right <= width for left, right, _, _ in boxes)
     tops = sorted((top, bottom) for _, _, top, bottom in boxes)
-    assert all(before[1] <= after[0] for before, after in itertools.pairwise(tops))
+    assert all(before[1] <= after[0] for before, after in pairwise(tops))
     for part in page.locator(".means table").all():
         if part.is_visible():
             cells = part.evaluate(f"table => ({BOXES})('#' + (table.id = 'looked-at') + ' tbody tr:first-child > *')")
             part.evaluate("table => table.removeAttribute('id')")
-            assert all(one[1] <= other[0] + 0.5 for one, other in itertools.pairwise(cells))
+            assert all(one[1] <= other[0] + 0.5 for one, other in pairwise(cells))
     headings = [text for text in page.locator(".means thead th:visible").all_inner_texts() if text != "norm"]
     assert headings == list(STRATEGIES) * 2
     shown = page.locator(".means td:visible").all_inner_texts()

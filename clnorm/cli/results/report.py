@@ -28,6 +28,10 @@ def _report(options: argparse.Namespace) -> None:
     for setting, drawings in zip(report.settings, report.drawings, strict=True):
         if setting.reason:
             print_note(f"no means of {setting.title}: {setting.reason}")
+        incomplete = dict.fromkeys(name for drawing in drawings for name in drawing.incomplete)
+        if incomplete:
+            named = ", ".join(incomplete)
+            print_note(f"not in figures of {setting.title}, since others have seeds that they lack: {named}")
         if undrawn := [drawing.name for drawing in drawings if not drawing.pages]:
             print_note(f"not drawn of {setting.title}: {', '.join(undrawn)}; the page says why")
     collection = report.collection

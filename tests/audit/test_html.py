@@ -117,7 +117,7 @@ def test_on_a_phone_verdicts_and_pairs_are_blocks_and_only_long_cells_are_broken
 
 def test_a_caption_is_no_wider_than_what_scrolls_below_it_and_names_are_broken_on_a_phone():
     page = render_html(make_report())
-    assert ".scroll { overflow-x: auto; container-type: inline-size; }" in page
+    assert ".scroll { overflow-x: auto; container-type: inline-size;" in page
     assert ".scroll caption { width: max-content; max-width: 100cqi; }" in page, "100vw has the scroll bar in it"
     rules = page.partition("@media (max-width: 40rem) {")[2].partition("@media print")[0]
     assert re.search(r"\.scroll tbody th[^{]*\{ white-space: normal; overflow-wrap: anywhere; \}", rules)

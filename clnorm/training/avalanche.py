@@ -78,7 +78,8 @@ class _Package(ModuleType):
         # Python binds a module to its package once it is loaded, but `__init__` may give that name to a thing in it.
         if isinstance(value, ModuleType) and name in vars(value) and _home(self.__name__, name):
             value = vars(value)[name]
-        super().__setattr__(name, value)
+        # Not of super(): another thread may just have run `__init__`, by which this is a plain module.
+        ModuleType.__setattr__(self, name, value)
 
     def __dir__(self) -> list[str]:
         _run_init(self)

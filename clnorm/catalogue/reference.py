@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from clnorm.errors import UserError
+
 OF_TABLES = "The works cited in a table of clnorm."
 """The first comment of a file of entries for a table, by which it is known again."""
 _ENTRY = re.compile(r"^@\w+\{(?P<key>[^,\n]+),\n.*?^\}\n", re.MULTILINE | re.DOTALL)
@@ -55,7 +57,14 @@ def to_bibliography(
         references: what is cited.
         comments: lines without an @, at which BibTeX begins an entry wherever it stands.
         earlier: a file that this function wrote, whose other entries stay.
+
+    Raises:
+        UserError: `earlier` holds something else, which would be lost.
     """
+    foreign = [line for line in _ENTRY.sub("", earlier).splitlines() if line and not line.startswith("% ")]
+    if foreign:
+        what = f"clnorm has not written {foreign[0]!r}, which would be lost"
+        raise UserError(what, where="bibliography", hint="keep entries of your own in another file")
     entries = {found["key"]: found[0] for found in _ENTRY.finditer(earlier)}
     entries |= {reference.key: reference.to_bibtex() for reference in references}
     lines = "".join(f"% {comment}\n" for comment in comments)

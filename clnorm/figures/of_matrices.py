@@ -9,7 +9,7 @@ import pandas as pd
 from clnorm.errors import UserError
 from clnorm.evaluation.stats import t_interval
 from clnorm.figures.looks import Look, looks_of
-from clnorm.figures.means import Course, Floats, find_courses
+from clnorm.figures.means import Floats, draw_course, find_courses
 from clnorm.figures.names import label_norms, list_cells, list_norms, list_strategies, title_runs
 from clnorm.figures.panels import Paged, create_panels
 from clnorm.figures.style import styled
@@ -57,7 +57,7 @@ def plot_accuracy(
         for axes, strategy in zip(panels.axes, strategies, strict=True):
             for norm in norms:
                 if (course := courses.get((strategy, norm))) is not None:
-                    _draw_band(axes, course, looks[norm], label=titles.norms[norm])
+                    draw_course(axes, course, looks[norm], label=titles.norms[norm], scale=100)
                 if (joint := courses.get(("joint", norm))) is not None and course is not None:
                     level, look = 100 * joint[1][-1], looks[norm]
                     axes.axhline(level, color=look.color, linewidth=0.8, linestyle=look.linestyle, alpha=0.6)
@@ -246,18 +246,3 @@ def _names(values: pd.DataFrame) -> tuple[list[str], list[str]]:
         what = "all runs are joint training, which learns at once"
         raise UserError(what, where="figure", hint="train another, such as: clnorm run --strategy naive")
     return list_norms(values), strategies
-
-
-def _draw_band(axes: "Axes", course: Course, look: Look, *, label: str) -> None:
-    steps, mean, half = course[0], 100 * course[1], 100 * course[2]
-    axes.plot(
-        steps,
-        mean,
-        color=look.color,
-        marker=look.marker,
-        fillstyle=look.fillstyle,
-        linestyle=look.linestyle,
-        label=label,
-    )
-    if not np.isnan(half).any():
-        axes.fill_between(steps, mean - half, mean + half, color=look.color, alpha=0.15, linewidth=0)

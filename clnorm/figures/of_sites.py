@@ -7,7 +7,7 @@ import pandas as pd
 
 from clnorm.errors import UserError
 from clnorm.figures.looks import looks_of
-from clnorm.figures.means import find_courses
+from clnorm.figures.means import draw_course, find_courses
 from clnorm.figures.names import label_norms, list_norms, list_strategies, title_runs
 from clnorm.figures.panels import Paged, create_panels
 from clnorm.figures.style import styled
@@ -67,19 +67,7 @@ def plot_sites(
             for norm in norms:
                 if (course := courses.get((strategy, after, norm))) is None:
                     continue
-                depths, mean, half = course
-                look = looks[norm]
-                axes.plot(
-                    depths,
-                    mean,
-                    color=look.color,
-                    linestyle=look.linestyle,
-                    marker=look.marker,
-                    fillstyle=look.fillstyle,
-                    markersize=2.5,
-                    label=titles.norms[norm],
-                )
-                axes.fill_between(depths, mean - half, mean + half, color=look.color, alpha=0.15, linewidth=0)
+                draw_course(axes, course, looks[norm], label=titles.norms[norm], markersize=2.5)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             if top > 0:
                 axes.set_ylim(0, top)

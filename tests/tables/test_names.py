@@ -178,6 +178,12 @@ def test_the_command_writes_the_bibliography_and_cites_it(tmp_path, capsys):
     )
     assert main(words) == 0
     assert file.read_text() == gathered, "each entry once"
+    kept = f"{gathered}\n@misc{{mine, title={{Kept by hand}}}}\n"
+    file.write_text(kept)
+    capsys.readouterr()
+    assert main(words) == 2
+    assert "clnorm has not written '@misc{mine, title={Kept by hand}}', which would be lost" in capsys.readouterr().err
+    assert file.read_text() == kept
     file.write_text("@article{mine, title={Kept by hand}}\n")
     capsys.readouterr()
     assert main(words) == 2

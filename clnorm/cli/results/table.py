@@ -130,10 +130,11 @@ def _read_bibliography(file: Path) -> str:
     from clnorm.catalogue.reference import OF_TABLES
 
     content = file.read_bytes() if file.is_file() else b""
-    if content and not content.startswith(f"% {OF_TABLES}\n".encode()):
+    text = content.decode(errors="replace")
+    if (text and not text.startswith(f"% {OF_TABLES}\n")) or text.encode() != content:
         hint = r"name another file: \bibliography takes several"
         raise UserError("is not of clnorm table, and is not replaced", where=f"--bib {file}", hint=hint)
-    return content.decode(errors="replace")
+    return text
 
 
 def _note_unheld(results: "pd.DataFrame", metrics: Sequence[str], folder: str) -> None:

@@ -45,6 +45,16 @@ for _variant, (_what, _title, _paper) in _VARIANTS.items():
         )
 BACKBONES.add(
     Entry(
+        "resnet18",
+        "clnorm.models.resnet:ResNet18",
+        "ResNet-18 for small images on each frame, averaged: convolutions, as in work on images with data.frames=1",
+        {"width": Option(20, "channels of the first stage", low=1, high=256)},
+        title="ResNet-18",
+        papers=(papers.RESNET, papers.GEM),
+    )
+)
+BACKBONES.add(
+    Entry(
         "timm",
         "clnorm.models.timm_vit:TimmViT",
         "any plain VisionTransformer of timm on each frame, averaged",

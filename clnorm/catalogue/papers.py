@@ -228,6 +228,13 @@ VCLIMB = Reference(
     "IEEE/CVF Conference on Computer Vision and Pattern Recognition",
     2022,
 )
+RESNET = Reference(
+    "he2016deep",
+    "He, Kaiming and Zhang, Xiangyu and Ren, Shaoqing and Sun, Jian",
+    "Deep Residual Learning for Image Recognition",
+    "IEEE Conference on Computer Vision and Pattern Recognition",
+    2016,
+)
 GEM = Reference(
     "lopezpaz2017gradient",
     "Lopez-Paz, David and Ranzato, Marc'Aurelio",

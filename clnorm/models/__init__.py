@@ -19,9 +19,11 @@ if TYPE_CHECKING:
         vit_small,
         vit_tiny,
     )
+    from clnorm.models.resnet import ResNet18, resnet18
     from clnorm.models.timm_vit import TimmViT
 
 __all__ = [
+    "ResNet18",
     "TimmViT",
     "VideoViT",
     "lsvit_base",
@@ -32,6 +34,7 @@ __all__ = [
     "lsvit_signed_tiny",
     "lsvit_small",
     "lsvit_tiny",
+    "resnet18",
     "vit_base",
     "vit_nano",
     "vit_small",
@@ -43,8 +46,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # timm's imports take seconds, and only its own models need them.
-    module = importlib.import_module(f"clnorm.models.{'timm_vit' if name == 'TimmViT' else 'lsvit'}")
-    return getattr(module, name)
+    home = {"TimmViT": "timm_vit", "ResNet18": "resnet", "resnet18": "resnet"}.get(name, "lsvit")
+    return getattr(importlib.import_module(f"clnorm.models.{home}"), name)
 
 
 def __dir__() -> list[str]:

@@ -57,9 +57,9 @@ def test_foreign_running_statistics_can_be_recalibrated_and_nothing_else(option)
 
 
 def test_running_statistics_of_the_backbones_own_must_follow_too():
-    model = nn.Sequential(nn.LayerNorm(4), nn.BatchNorm2d(4))
+    model = nn.Sequential(nn.LayerNorm(4), nn.BatchNorm3d(4))
     swap_norms(model, "bn:update=balanced", partial=True)
-    with pytest.raises(UserError, match=r"update=balanced with statistics that cannot follow it.*BatchNorm2d at 1;"):
+    with pytest.raises(UserError, match=r"update=balanced with statistics that cannot follow it.*BatchNorm3d at 1;"):
         check("bn:update=balanced", model=model)
 
 

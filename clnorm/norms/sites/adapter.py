@@ -60,13 +60,14 @@ class NormSite(nn.Module):
     | clip  | (B, T * N, C)     | a clip                       |
 
     (S, N, C), with frames folded into the batch already, serves token and frame; (S, C) is one position on each axis.
+    The images (S, C, H, W) of a convolution are (S, N, C) with N = H * W.
 
     Args:
         norm: a module of (S, L, C) -> (S, L, C).
         axis: token, frame or clip.
         site: its name in the model, for messages.
-        rows_only: refuse all but (S, C). Set where it stands for a norm whose channels are dimension 1, which only
-            there is the last one.
+        takes: `tokens`, any of these but images; `rows`, (S, C) alone, where a norm stood whose channels are dimension
+            1, which only there is the last one; or `images`, (S, C, H, W) alone.
 
     Attributes:
         statistics: what running statistics that stand here are asked to do; None where nothing is said.
@@ -75,9 +76,9 @@ class NormSite(nn.Module):
         UserError: an unknown axis.
     """
 
-    def __init__(self, norm: nn.Module, axis: str, *, site: str = "", rows_only: bool = False) -> None:
+    def __init__(self, norm: nn.Module, axis: str, *, site: str = "", takes: str = "tokens") -> None:
         super().__init__()
-        self.norm, self.site, self.rows_only = norm, site, rows_only
+        self.norm, self.site, self.takes = norm, site, takes
         self.statistics: Statistics | None = None
         self.axis = str(AXIS.parse(axis, where="axis"))
 
@@ -88,6 +89,19 @@ class NormSite(nn.Module):
             UserError: x has a shape that the axis cannot serve.
             ClnormError: the norm failed, or returned another shape or type.
         """
+        if self.takes == "images":
+            return self._of_images(x)
+        return self._of_tokens(x)
+
+    def _of_images(self, x: Tensor) -> Tensor:
+        """The norm of images (S, C, H, W), whose memory has channels last afterwards."""
+        if x.ndim != 4:
+            legal = "images (S, C, H, W), as before the swap"
+            raise UserError(f"an input of shape {tuple(x.shape)}", where=self._where, legal=legal)
+        tokens = x.permute(0, 2, 3, 1)
+        return self._of_tokens(tokens.flatten(1, 2)).view(tokens.shape).permute(0, 3, 1, 2)
+
+    def _of_tokens(self, x: Tensor) -> Tensor:
         view = x.reshape(self._shape(x))
         # A compiler's own exceptions pass through the norm while it traces, so that there nothing is caught.
         y = self.norm(view) if torch.compiler.is_compiling() else self._call(view)
@@ -119,7 +133,7 @@ class NormSite(nn.Module):
         *outer, channels = x.shape
         if len(outer) == 1:
             return outer[0], 1, channels
-        if self.rows_only:
+        if self.takes == "rows":
             raise UserError(
                 f"an input of shape {tuple(x.shape)} where a norm with channels in dimension 1 stood",
                 where=self._where,

@@ -56,9 +56,11 @@ def _outside_of_sites(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _site_width(module: nn.Module) -> int | None:
-    """C of a norm that can be swapped; None where it is no norm, one for images, or one that does more."""
+    """C of a norm that can be swapped; None where it is no such norm, or one that does more."""
     if not (isinstance(module, NormSite) or is_swappable_class(module)) or _additions(module):
         return None
+    if isinstance(module, nn.BatchNorm2d):
+        return module.num_features or None  # 0 while a lazy module has not seen its input
     return _inner_width(module) if isinstance(module, NormSite) else torch_width(module)
 
 
@@ -113,8 +115,8 @@ def refuse_incomplete(model: nn.Module, sites: list[Site], *, partial: bool) -> 
         raise UserError(
             f"incomplete swap: {len(left)} norms cannot be replaced by a channels-last one: {names}",
             where=type(model).__name__,
-            legal="nn.LayerNorm or nn.RMSNorm over the last dimension, nn.BatchNorm1d or nn.GroupNorm on (S, C), and "
-            "subclasses that change nothing but how they are built",
+            legal="nn.LayerNorm or nn.RMSNorm over the last dimension, nn.BatchNorm1d or nn.GroupNorm on (S, C), "
+            "nn.BatchNorm2d, and subclasses that change nothing but how they are built",
             hint="to leave these as they are, call swap_norms with partial=True" if sites else None,
         )
     if not sites:

@@ -4,7 +4,7 @@ import inspect
 
 from torch import Tensor, nn
 
-_TORCH = (nn.LayerNorm, nn.RMSNorm, nn.BatchNorm1d, nn.GroupNorm)
+_TORCH = (nn.LayerNorm, nn.RMSNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm)
 # timm's own classes of the same numbers, by name, since importing timm takes seconds.
 _TIMM = {f"timm.layers.norm.{name}" for name in ("LayerNorm", "LayerNormFp32", "GroupNorm", "GroupNorm1")}
 _TENSORS = {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}

@@ -35,16 +35,18 @@ def swap_norms(
     keep_settings: bool = False,
     leave: Collection[str] = (),
 ) -> SwapReport:
-    """Replace every norm of a channels-last model, in place, by a `NormSite` with the norm that `spec` names.
+    """Replace every norm of a model, in place, by a `NormSite` with the norm that `spec` names.
 
     Sites are nn.LayerNorm and nn.RMSNorm over the last dimension, nn.BatchNorm1d and nn.GroupNorm on (S, C),
-    subclasses that change nothing but how they are built (timm's, too), and each `NormSite`. Attribute names, the train
-    or eval flag, device, dtype and requires_grad are kept, weight and bias wherever both norms have them; running
-    statistics start anew. A module shared by two attributes stays shared. Running statistics beside the sites, which
-    the model keeps, do what those of the norm do. Call it before the optimizer is made.
+    nn.BatchNorm2d on images (S, C, H, W), whose positions are H * W, subclasses that change nothing but how they are
+    built (timm's, too), and each `NormSite`. Attribute names, the train or eval flag, device, dtype and requires_grad
+    are kept, weight and bias wherever both norms have them; running statistics start anew. A module shared by two
+    attributes stays shared. Running statistics beside the sites, which the model keeps, do what those of the norm do.
+    Call it before the optimizer is made.
 
-    Activations are (B, [T,] N, C): clips first, channels last. torch's fused inference of `nn.TransformerEncoderLayer`
-    and `nn.TransformerEncoder`, which knows no norm but its own, is turned off in the layers that are swapped.
+    Other activations are (B, [T,] N, C): clips first, channels last. torch's fused inference of
+    `nn.TransformerEncoderLayer` and `nn.TransformerEncoder`, which knows no norm but its own, is turned off in the
+    layers that are swapped.
 
     Args:
         model: changed in place.
@@ -161,7 +163,9 @@ def _install(model: nn.Module, site: Site, norm: nn.Module, *, axis: str) -> Non
     if isinstance(site.module, NormSite):
         site.module.norm, site.module.axis = norm, axis
         return
-    adapter = NormSite(norm, axis, site=site.paths[0], rows_only=isinstance(site.module, CHANNELS_SECOND))
+    images = isinstance(site.module, nn.BatchNorm2d)
+    takes = "images" if images else "rows" if isinstance(site.module, CHANNELS_SECOND) else "tokens"
+    adapter = NormSite(norm, axis, site=site.paths[0], takes=takes)
     adapter.train(site.module.training)
     for path in site.paths:
         parent, _, attribute = path.rpartition(".")

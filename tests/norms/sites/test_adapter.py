@@ -117,10 +117,40 @@ def test_shapes_of_no_tokens_are_refused(shape):
 
 
 def test_a_site_for_rows_refuses_tokens():
-    site = NormSite(build_norm("bn", C), "frame", site="head.bn", rows_only=True)
+    site = NormSite(build_norm("bn", C), "frame", site="head.bn", takes="rows")
     assert site(draw(5, C)).shape == (5, C)
     with pytest.raises(UserError, match=r"norm site 'head.bn': an input of shape \(5, 6, 6\).*legal: \(S, C\)"):
         site(draw(5, C, C))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("axis", ["token", "frame"])
+@pytest.mark.parametrize("name", SPECS)
+def test_images_are_tokens_of_their_pixels(name, axis, layout):
+    images = draw(B, C, 2, 3).double().to(memory_format=layout).requires_grad_()
+    site, tokens = build_site(name, axis), images.detach().permute(0, 2, 3, 1).reshape(B, 6, C).requires_grad_()
+    site.takes = "images"
+    y, expected = site(images), build_site(name, axis)(tokens)
+    torch.testing.assert_close(y, expected.transpose(1, 2).unflatten(2, (2, 3)))
+    (y * torch.arange(y[0].numel()).view(1, *y.shape[1:])).sum().backward()
+    (expected.transpose(1, 2) * torch.arange(y[0].numel()).view(1, C, 6)).sum().backward()
+    torch.testing.assert_close(images.grad, tokens.grad.transpose(1, 2).unflatten(2, (2, 3)))
+
+
+@pytest.mark.parametrize(("spec", "oracle"), [("bn", nn.BatchNorm2d(C)), ("gn:groups=2", nn.GroupNorm(2, C))])
+def test_norms_of_images_are_torchs(spec, oracle):
+    site = NormSite(build_norm(spec, C), "frame", takes="images")
+    images = draw(B, C, 4, 5) * 3 + 1
+    torch.testing.assert_close(site(images), oracle(images))
+    torch.testing.assert_close(site.eval()(images), oracle.eval()(images))
+
+
+def test_a_site_of_images_refuses_other_shapes():
+    site = NormSite(build_norm("bn", C), "frame", site="stem.bn", takes="images")
+    with pytest.raises(UserError, match=r"norm site 'stem.bn': an input of shape \(5, 6, 6\).*legal: images"):
+        site(draw(5, C, C))
+    with pytest.raises(UserError, match="axis=clip with an input of shape"):
+        NormSite(build_norm("cn:groups=2", C), "clip", takes="images")(draw(B, C, 2, 3))
 
 
 def test_an_unknown_axis_is_refused():

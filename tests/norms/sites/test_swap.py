@@ -194,7 +194,9 @@ class PreNorm(nn.Module):
 @pytest.mark.parametrize(
     "odd",
     [
-        nn.BatchNorm2d(C),
+        nn.BatchNorm3d(C),
+        nn.LazyBatchNorm2d(),
+        timm.layers.BatchNormAct2d(C),
         nn.InstanceNorm1d(C),
         nn.LayerNorm((4, C)),
         nn.LocalResponseNorm(2),

@@ -22,8 +22,9 @@ MOST_RUNS = 10_000
 def read_sweep(path: str | Path, overrides: Mapping[str, Any], *, allow_plugins: Iterable[str] = ()) -> list[Config]:
     """The configurations of a sweep file, in the order of its grid, the last key varying fastest.
 
-    The file holds `grid`, lists of values by dotted key, and may hold `config`, what all runs share. Every
-    configuration is checked before the first one runs.
+    The file holds `grid`, lists of values by dotted key, or a list of such grids, one after the other, for what does
+    not go with all else; and it may hold `config`, what all runs share. Every configuration is checked before the first
+    one runs.
 
     Args:
         path: the YAML file.
@@ -61,23 +62,33 @@ def read_sweep(path: str | Path, overrides: Mapping[str, Any], *, allow_plugins:
 
 
 def read_points(grid: object, mistakes: Mistakes, *, where: str, overrides: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Each point of a grid, as values by dotted key; of what is legal in it, where something is not."""
+    """Each point of a grid, or of a list of grids, as values by dotted key; of what is legal in it, if not all is."""
+    several = isinstance(grid, list) and grid
+    grids = [(f"grid.{place}", one) for place, one in enumerate(several)] if several else [("grid", grid)]
+    legal = [_read_grid(one, mistakes, name=name, where=where, overrides=overrides) for name, one in grids]
+    if (count := sum(prod(map(len, one.values())) for one in legal)) > MOST_RUNS:
+        raise UserError(f"makes {count:,} runs", where=f"{where}: grid", legal=f"at most {MOST_RUNS:,}")
+    return [dict(zip(one, values, strict=True)) for one in legal for values in product(*one.values())]
+
+
+def _read_grid(
+    grid: object, mistakes: Mistakes, *, name: str, where: str, overrides: Mapping[str, Any]
+) -> dict[str, list[Any]]:
+    """The lists of values of one grid, by dotted key, of those that are legal."""
     if not isinstance(grid, dict) or not grid:
         hint = "such as grid: {norm: [bn, cn]}"
-        mistakes.add(UserError("needs lists of values under `grid`", where=where, hint=hint))
-        return [{}]
-    legal = {}
+        mistakes.add(UserError(f"needs lists of values under `{name}`", where=where, hint=hint))
+        return {}
+    legal: dict[str, list[Any]] = {}
     for key, values in grid.items():
         if not isinstance(values, list) or not values:
             what, wanted = f"{values!r} is not a list of values", "a list, not empty, such as [0, 1, 2]"
-            mistakes.add(UserError(what, where=f"{where}: grid.{key}", legal=wanted))
+            mistakes.add(UserError(what, where=f"{where}: {name}.{key}", legal=wanted))
         elif key in overrides:
             mistakes.add(UserError(f"{key!r} is varied by the grid", where="--set", hint=f"change it in {where}"))
         else:
             legal[str(key)] = values
-    if (count := prod(map(len, legal.values()))) > MOST_RUNS:
-        raise UserError(f"makes {count:,} runs", where=f"{where}: grid", legal=f"at most {MOST_RUNS:,}")
-    return [dict(zip(legal, values, strict=True)) for values in product(*legal.values())]
+    return legal
 
 
 def name_cells(configs: Sequence[Config]) -> list[str]:

@@ -153,7 +153,7 @@ def _read_cells(
         mistakes.add(UserError(what, where=f"{where}: config", hint=hint))
         shared = {}
     points = read_points(loaded.get("grid"), mistakes, where=where, overrides=overrides)
-    for key in points[0]:
+    for key in dict.fromkeys(key for point in points for key in point):
         if key not in _GRID:
             what = f"a search is for norms and strategies, not for each {key}"
             advice = "`seeds` is a list beside `grid`" if key == "seed" else "one value goes into `config`"

@@ -19,6 +19,15 @@ def test_the_grid_is_every_combination_last_key_fastest(tmp_path):
     assert {(c.train.epochs, c.train.lr) for c in configs} == {(3, 0.5)}
 
 
+def test_several_grids_follow_one_another(tmp_path):
+    text = "grid:\n- {norm: [bn, cn], train.lr: [0.5]}\n- {norm: [ln], train.lr: [0.25], seed: [0, 1]}\n"
+    configs = read_sweep(write(tmp_path, text), {})
+    assert [(c.norm.name, c.train.lr, c.seed) for c in configs] == [
+        *(("bn", 0.5, 0), ("cn", 0.5, 0)),
+        *(("ln", 0.25, 0), ("ln", 0.25, 1)),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "word"),
     [
@@ -26,6 +35,10 @@ def test_the_grid_is_every_combination_last_key_fastest(tmp_path):
         ("config: {}", "needs lists of values under `grid`"),
         ("grid: {norm: bn}", "not a list of values; legal: a list, not empty, such as"),
         ("grid: {norm: []}", "not a list of values"),
+        ("grid: []", "needs lists of values under `grid`"),
+        ("grid: [{norm: [bn]}, {norm: cn}]", r"grid\.1\.norm: 'cn' is not a list of values"),
+        ("grid: [{norm: [bn]}, cn]", r"needs lists of values under `grid\.1`"),
+        ("grid: [{norm: [bn]}, {norm: [bn, cm]}]", "did you mean 'cn'"),
         ("grid: {norm: [bn, cm]}", "did you mean 'cn'"),
         ("grid: {nrm: [bn]}", "did you mean 'norm'"),
         ("norm: bn\ntrain: {epochs: 3}", "write clnorm run --config"),

@@ -209,6 +209,7 @@ def test_norms_audit_shows_every_site_of_a_backbone(capsys):
     ):
         assert word in out
     assert "13 of 13 norms replaced, 26 tensors carried, 0 fresh; 32 groups at 9, 8 groups at 4" in out
+    assert "\\n" not in out
     assert "1,920 of the" in out  # 2 * (9 * 96 + 4 * 24)
     assert "running statistics at 13 sites start at mean 0 and variance 1; with pretrained weights" in out
     assert "--set model.calibrate=true" in out

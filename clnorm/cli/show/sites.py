@@ -16,7 +16,7 @@ def print_sites(audit: NormAudit) -> None:
     """A table of sites on stdout, then the summary; a narrow terminal gets fewer columns."""
     with rich_stdout() as console:
         console.print(_table(audit, wide=console.width >= _NARROW))
-        console.print(as_text(audit.summary()), soft_wrap=True)
+        console.print(as_text(*audit.summary().splitlines()), soft_wrap=True)
 
 
 def _table(audit: NormAudit, *, wide: bool) -> Table:

@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := pytest -n auto --dist worksteal
 
-.PHONY: help setup ffmpeg slurm latex browser demo test quick coverage lowest lint docs results
+.PHONY: help setup ffmpeg slurm latex browser demo test quick coverage lowest lint docs results reference
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -70,6 +70,9 @@ lint: setup ## format, and mend what the linter can
 
 results: setup ## all committed tables and figures, from the records beside them
 	PATH="$$PWD/$(BIN):$$PATH" results/make.sh
+
+reference: setup ## every run of the reference again, for days: make reference VIDEOS=FOLDER WEIGHTS=FILE
+	PATH="$$PWD/$(BIN):$$PATH" results/reference/run.sh $(VIDEOS) $(WEIGHTS)
 
 docs: .venv/.docs ## the documentation, into build/docs; a warning or a dead link is an error
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs build/docs

@@ -20,8 +20,8 @@ from clnorm.submission.check import check_submission
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
-WRITTEN = {"PROTOCOL.md", "README.md"}
-"""Beside the runs of a reference result, what is no table or figure."""
+WRITTEN = {"LOG.md", "PROTOCOL.md", "README.md"}
+"""What is no table, though its name ends like one."""
 EARLIER = sorted((Path(__file__).parent / "earlier").iterdir())
 """Runs of earlier versions: records of the first layouts, and configurations without keys that came later."""
 SWEEPS = {"synthetic": ("norms", "strategies"), "synthetic_known_tasks": ("strategies_known_tasks",)}
@@ -67,8 +67,10 @@ def made_again(tmp_path_factory):
 
 
 def find_made(folder):
-    """The tables and figures: what lies beside the runs of a reference result."""
-    return sorted(file for file in folder.glob("*/*") if file.is_file() and file.name not in WRITTEN)
+    """The tables and figures beside the runs of a reference result."""
+    return sorted(
+        file for file in folder.rglob("*") if file.suffix in (".md", ".tex", ".png") and file.name not in WRITTEN
+    )
 
 
 @pytest.mark.slow

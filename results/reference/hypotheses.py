@@ -4,6 +4,7 @@
     python results/reference/hypotheses.py --explain H4 # the runs behind a hypothesis, each with its value
 
 Every test is a two-sided paired t-test over seeds. H1 is tested at 5 %; the others are Holm-corrected as one family.
+What the protocol asks beside them is explored: its p-values are not corrected, and nothing is concluded from one alone.
 """
 
 import argparse
@@ -32,11 +33,12 @@ class Cell:
     strategy: str
     of: str = "accuracy"
     folder: str = "main"
+    order: str = ""  # of the classes, where a folder has several
 
 
 @dataclass(frozen=True)
 class Test:
-    """What is tested: the sum of some cells less that of others, expected to be above zero."""
+    """What is tested: the sum of some cells less that of others; a hypothesis expects it to be above zero."""
 
     hypothesis: str
     what: str
@@ -74,32 +76,84 @@ TESTS = (
 )
 
 
+def _apart(norm: str, of: str) -> Test:
+    cells = Cell(norm, "replay", of, "separate"), Cell(norm, "replay", of)
+    return Test("forward", f"{norm}: separate - joint, replay, {of}", plus=cells[:1], less=cells[1:])
+
+
+def _estimated(which: str, strategy: str, of: str) -> Test:
+    cells = Cell(f"bn:recalibrate={which}", strategy, of, "norms"), Cell("bn", strategy, of)
+    return Test("statistics", f"bn re-estimated ({which}) - bn, {strategy}, {of}", plus=cells[:1], less=cells[1:])
+
+
+def _ordered(norm: str) -> Test:
+    hard, easy = (Cell(norm, "replay", folder="orders", order=order) for order in ("hard", "easy"))
+    return Test("orders", f"{norm}: hard - easy, replay, accuracy", plus=(hard,), less=(easy,))
+
+
+def _image(norm: str, *, forward: str = "joint", tuned: bool) -> Cell:
+    return Cell(norm, "er_ace", folder=f"images/{forward}{'_tuned' if tuned else ''}")
+
+
+def _of_images(what: str, more: Cell, less: Cell) -> Test:
+    return Test("images", f"{what}, accuracy", plus=(more,), less=(less,))
+
+
+EXPLORED = (
+    *(_apart(norm, of) for norm in ("bn", "cn") for of in ("accuracy", "forgetting")),
+    *(
+        _estimated(which, strategy, of)
+        for which, strategy in (("current", "naive"), ("buffer", "replay"))
+        for of in ("accuracy", "forgetting")
+    ),
+    *(map(_ordered, ("ln", "bn", "bn_frozen", "gn", "cn"))),
+    _of_images(
+        "adab2n tuned - bn separate untuned",
+        _image("adab2n", tuned=True),
+        _image("bn", forward="separate", tuned=False),
+    ),
+    _of_images(
+        "of this, forward: bn joint - separate, untuned",
+        _image("bn", tuned=False),
+        _image("bn", forward="separate", tuned=False),
+    ),
+    _of_images("of this, tuning: bn joint, tuned - untuned", _image("bn", tuned=True), _image("bn", tuned=False)),
+    _of_images("of this, norm: adab2n - bn, joint, tuned", _image("adab2n", tuned=True), _image("bn", tuned=True)),
+    _of_images("cn - bn, joint, tuned", _image("cn", tuned=True), _image("bn", tuned=True)),
+)
+
+
 class Values:
     """The values of cells by seed, each folder read once."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._read: dict[tuple[str, str], Mapping[tuple[str, str, str], dict[int, tuple[float, str]]]] = {}
+        self._read: dict[tuple[str, str, str], Mapping[tuple[str, str, str], dict[int, tuple[float, str]]]] = {}
 
     def of(self, cell: Cell) -> dict[int, tuple[float, str]]:
         """By seed the value and the run that it is of; of a cell that is not there, none."""
         kind = "parts" if cell.of == "statistics" else "metrics"
-        if (cell.folder, kind) not in self._read:
-            self._read[cell.folder, kind] = self._load(cell.folder, kind)
-        return self._read[cell.folder, kind].get((cell.norm, cell.strategy, cell.of), {})
+        key = (cell.folder, cell.order, kind)
+        if key not in self._read:
+            self._read[key] = self._load(*key)
+        return self._read[key].get((cell.norm, cell.strategy, cell.of), {})
 
-    def _load(self, folder: str, kind: str) -> dict[tuple[str, str, str], dict[int, tuple[float, str]]]:
+    def _load(self, folder: str, order: str, kind: str) -> dict[tuple[str, str, str], dict[int, tuple[float, str]]]:
         found: dict[tuple[str, str, str], dict[int, tuple[float, str]]] = {}
         if not any((self._root / folder).glob(f"*/{EXPLANATION_FILE if kind == 'parts' else 'record.json'}")):
             return found
         if kind == "parts":
             frame = load_explanations(self._root / folder, on_lacking=lambda _: None)
             # The part of a run is the mean over its old experiences, as its forgetting is.
-            frame = frame.groupby(["norm", "strategy", "part", "seed", "run"], as_index=False)["value"].mean()
+            frame = frame.groupby(["protocol", "norm", "strategy", "part", "seed", "run"], as_index=False)[
+                "value"
+            ].mean()
             frame = frame.rename(columns={"part": "metric"})
         else:
             frame = load_results(self._root / folder).dropna(subset="metric")
         for row in frame.itertuples():
+            if order and f"order={order}" not in str(row.protocol):
+                continue
             strategy = str(row.strategy).partition(":")[0]
             by_seed = found.setdefault((str(row.norm), strategy, str(row.metric)), {})
             if int(row.seed) in by_seed:
@@ -130,26 +184,37 @@ def _judge(found: PairedDifference, p: float) -> str:
 
 
 def tabulate(root: Path) -> str:
-    """The table of all tests, in points of per cent."""
+    """The tables of all tests, in points of per cent: the hypotheses, and what is explored."""
     values = Values(root)
     found = [compare(test, values) for test in TESTS]
     p_values = [one.p if isinstance(one, PairedDifference) else math.nan for one in found]
-    adjusted = [p_values[0], *holm(p_values[1:])]
+    corrected = [p_values[0], *holm(p_values[1:])]
     lines = ["| | difference | points ± 95 % | p | corrected p | |", "| :-- | :-- | --: | --: | --: | :-- |"]
-    for test, one, p, corrected in zip(TESTS, found, p_values, adjusted, strict=True):
-        if isinstance(one, list):
-            told = f"-- | -- | -- | incomplete: {len(one)} of {len(SEEDS)} seeds"
-        else:
-            interval = f"{100 * one.mean:+.1f} ± {100 * one.half_width:.1f}"
-            told = f"{interval} | {p:.3f} | {corrected:.3f} | {_judge(one, corrected)}"
-        lines.append(f"| {test.hypothesis} | {test.what} | {told} |")
+    for test, one, p in zip(TESTS, found, corrected, strict=True):
+        told = [f"{p:.3f}", _judge(one, p)] if isinstance(one, PairedDifference) else ["--", _lacking(one)]
+        lines.append(_row(test, one, *told))
+    lines += ["", "| explored | difference | points ± 95 % | p | |", "| :-- | :-- | --: | --: | :-- |"]
+    for test in EXPLORED:
+        one = compare(test, values)
+        lines.append(_row(test, one, "" if isinstance(one, PairedDifference) else _lacking(one)))
     return "\n".join(lines)
+
+
+def _row(test: Test, found: PairedDifference | list[int], *more: str) -> str:
+    interval = p = "--"
+    if isinstance(found, PairedDifference):
+        interval, p = f"{100 * found.mean:+.1f} ± {100 * found.half_width:.1f}", f"{found.p:.3f}"
+    return f"| {' | '.join([test.hypothesis, test.what, interval, p, *more])} |"
+
+
+def _lacking(seeds: list[int]) -> str:
+    return f"incomplete: {len(seeds)} of {len(SEEDS)} seeds"
 
 
 def explain(root: Path, hypothesis: str) -> str:
     """The runs behind a hypothesis, with the value of each in per cent."""
     values, lines = Values(root), []
-    for test in (test for test in TESTS if test.hypothesis == hypothesis):
+    for test in (test for test in (*TESTS, *EXPLORED) if test.hypothesis == hypothesis):
         lines.append(test.what)
         for sign, side in (("+", test.plus), ("-", test.less)):
             for cell in side:
@@ -162,7 +227,7 @@ def main() -> None:
     """Print the table, or what is behind a hypothesis."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--explain", choices=sorted({test.hypothesis for test in TESTS}), help="list the runs behind it"
+        "--explain", choices=sorted({test.hypothesis for test in (*TESTS, *EXPLORED)}), help="list the runs behind it"
     )
     parser.add_argument("--folder", type=Path, default=HERE, help="of the folders of records (default: this file's)")
     arguments = parser.parse_args()

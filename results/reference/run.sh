@@ -37,5 +37,5 @@ given=(--data-root "$videos") # images start from scratch
 for forward in joint separate; do
   search "images/tune_$forward"
   sweep "images/$forward"
-  sweep "images/$forward" --tuned "$runs/images/tune_$forward/tuned.yaml" --set "out=$runs/images/tuned"
+  sweep "images/$forward" --tuned "$runs/images/tune_$forward/tuned.yaml" --set "out=$runs/images/${forward}_tuned"
 done

@@ -17,9 +17,9 @@ SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "results" / "reference" 
 tabulate, explain = SCRIPT["tabulate"], SCRIPT["explain"]
 
 
-def keep(root, folder, norm, strategy, seed, *, name="", **metrics):
+def keep(root, folder, norm, strategy, seed, *, name="", protocol="a", **metrics):
     run = f"{norm}-{strategy}-s{seed}{name}"
-    names = {**FINISHED.names, "norm": norm, "strategy": strategy}
+    names = {**FINISHED.names, "norm": norm, "strategy": strategy, "protocol": protocol}
     record = replace(FINISHED, run=run, names=names, seed=seed, metrics=metrics)
     (root / folder / run).mkdir(parents=True)
     (root / folder / run / "record.json").write_text(record.to_json(), encoding="utf-8")
@@ -43,7 +43,8 @@ def drawn(tmp_path):
 
 
 def rows(root):
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in tabulate(root).splitlines()[2:]]
+    lines = [line for line in tabulate(root).splitlines() if line.startswith("| ") and ":--" not in line]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return {(cell[0], cell[1]): cell[2:] for cell in cells}
 
 
@@ -93,3 +94,16 @@ def test_every_value_is_named_with_its_run(drawn):
     forgetting = 100 * values["bn_frozen", "replay", "forgetting"][4]
     assert f"  - {forgetting:6.2f}  seed 4  forgetting  main/bn_frozen-replay-s4" in told
     assert len(told) == 2 + 2 * 2 * 5
+
+
+def test_what_is_explored_is_told_apart_by_order_and_is_not_corrected(drawn):
+    root, _ = drawn
+    hard, easy = np.array([0.3, 0.4, 0.5, 0.3, 0.4]), np.array([0.5, 0.5, 0.6, 0.6, 0.5])
+    for order, values in (("hard", hard), ("easy", easy)):
+        for seed in range(5):
+            protocol = f"vclimb:experiences=7,order={order}"
+            keep(root, "orders", "cn", "replay", seed, name=order, protocol=protocol, accuracy=values[seed])
+    test = ttest_1samp(hard - easy, 0.0)
+    found = rows(root)["orders", "cn: hard - easy, replay, accuracy"]
+    assert found == ["-16.0 ± 11.1", f"{test.pvalue:.3f}", ""]
+    assert rows(root)["orders", "ln: hard - easy, replay, accuracy"] == ["--", "--", "incomplete: 0 of 5 seeds"]

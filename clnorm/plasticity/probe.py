@@ -127,7 +127,7 @@ class _Watch:
         def measure(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             self._current = name = site.paths[0]
             if name not in self.measures:  # a shared norm is measured where it is called first
-                self.measures[name] = self._measure(site, inputs[0].flatten(0, -2), output.flatten(0, -2))
+                self.measures[name] = self._measure(site, site.rows(inputs[0]), site.rows(output))
                 self.weights[name] = {}
 
         return measure

@@ -130,3 +130,19 @@ def test_a_shared_norm_is_one_site_and_a_last_norm_has_no_weights():
     assert found["norm"].layers == "first, second"
     assert found["last"].layers == ""
     assert found["last"].weight_norm != found["last"].weight_norm
+
+
+def test_the_positions_of_images_are_their_pixels(clips):
+    model = create_model("resnet18:width=2", norm="bn", **SIZES).eval()
+    kept = {}
+    model.stages[3].bn1.register_forward_hook(lambda module, inputs, output: kept.update(x=inputs[0], y=output))
+    (found,) = [each for each in measure(model, clips) if each.site == "stages.3.bn1"]
+    given = kept["x"].detach().double()
+    assert found.channels == given.shape[1] == 4
+    torch.testing.assert_close(torch.tensor(found.mean), given.mean(dim=(0, 2, 3)).float(), check_dtype=False)
+    torch.testing.assert_close(
+        torch.tensor(found.var), given.var(dim=(0, 2, 3), correction=0).float(), check_dtype=False
+    )
+    dead = kept["y"].detach().permute(0, 2, 3, 1).reshape(-1, 4)
+    assert found.dormant == pytest.approx(dormant_share(dead))
+    assert found.layers == "stages.3.conv2"

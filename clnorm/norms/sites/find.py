@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from clnorm.catalogue.registry import Spec
 from clnorm.errors import UserError
 from clnorm.norms.base import needs_of
-from clnorm.norms.sites.adapter import NormSite, core_of
+from clnorm.norms.sites.adapter import CHANNELS_SECOND, NormSite, core_of
 from clnorm.norms.sites.plain import find_additions, find_set_method, is_swappable_class
 
 _TORCH_NORMS = tuple(f"torch.nn.modules.{name}" for name in ("batchnorm", "instancenorm", "normalization"))
@@ -35,6 +35,19 @@ class Site:
     @property
     def norm(self) -> nn.Module:
         return core_of(self.module.norm) if isinstance(self.module, NormSite) else self.module
+
+    @property
+    def takes(self) -> str:
+        """What passes through it, as the `takes` of a `NormSite`."""
+        if isinstance(self.module, NormSite):
+            return self.module.takes
+        if isinstance(self.module, nn.BatchNorm2d):
+            return "images"
+        return "rows" if isinstance(self.module, CHANNELS_SECOND) else "tokens"
+
+    def rows(self, x: Tensor) -> Tensor:
+        """(R, C): the positions of what passes through it, one beneath the other."""
+        return (x.permute(0, 2, 3, 1) if self.takes == "images" else x).flatten(0, -2)
 
 
 def find_sites(model: nn.Module) -> list[Site]:

@@ -9,7 +9,7 @@ from clnorm.catalogue import NORMS
 from clnorm.catalogue.registry import Spec, format_spec
 from clnorm.errors import UserError
 from clnorm.norms.running import give_statistics
-from clnorm.norms.sites.adapter import CHANNELS_SECOND, NormSite, core_of
+from clnorm.norms.sites.adapter import NormSite, core_of
 from clnorm.norms.sites.build import build_norm, read_axis
 from clnorm.norms.sites.find import (
     Site,
@@ -163,9 +163,7 @@ def _install(model: nn.Module, site: Site, norm: nn.Module, *, axis: str) -> Non
     if isinstance(site.module, NormSite):
         site.module.norm, site.module.axis = norm, axis
         return
-    images = isinstance(site.module, nn.BatchNorm2d)
-    takes = "images" if images else "rows" if isinstance(site.module, CHANNELS_SECOND) else "tokens"
-    adapter = NormSite(norm, axis, site=site.paths[0], takes=takes)
+    adapter = NormSite(norm, axis, site=site.paths[0], takes=site.takes)
     adapter.train(site.module.training)
     for path in site.paths:
         parent, _, attribute = path.rpartition(".")

@@ -18,6 +18,7 @@ runs = sorted(record.parent.name for record in Path(sys.argv[1]).glob("*/record.
 print(*np.random.default_rng(0).choice(runs, size=-(-len(runs) // 10), replace=False), sep="\n")
 PYTHON
 )
+[[ $drawn ]] || { echo "error: no runs in $PWD/$folder" >&2; exit 2; }
 for run in $drawn; do
   clnorm submit --check "$folder" --rerun "$run" --data-root "$videos" --set "model.weights=$weights"
 done

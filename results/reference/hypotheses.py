@@ -178,6 +178,8 @@ def compare(test: Test, values: Values) -> PairedDifference | list[int]:
 
 
 def _judge(found: PairedDifference, p: float) -> str:
+    if math.isnan(p):
+        return "no test: the differences do not vary"
     if not p < LEVEL:
         return "not told apart"
     return "as expected" if found.mean > 0 else "the opposite"

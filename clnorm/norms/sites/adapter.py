@@ -98,7 +98,8 @@ class NormSite(nn.Module):
         if x.ndim != 4:
             legal = "images (S, C, H, W), as before the swap"
             raise UserError(f"an input of shape {tuple(x.shape)}", where=self._where, legal=legal)
-        tokens = x.permute(0, 2, 3, 1)
+        # A copy where a convolution's images have channels second; what it makes of these has them last.
+        tokens = x.permute(0, 2, 3, 1).contiguous()
         return self._of_tokens(tokens.flatten(1, 2)).view(tokens.shape).permute(0, 3, 1, 2)
 
     def _of_tokens(self, x: Tensor) -> Tensor:

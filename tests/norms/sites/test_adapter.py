@@ -8,6 +8,7 @@ from torch import nn
 
 from clnorm.errors import ClnormError, UserError
 from clnorm.norms import NormSite, build_norm
+from clnorm.norms.kernels.passes import use_passes
 from clnorm.norms.sites.adapter import ChannelsSecond, core_of
 
 B, T, N, C = 2, 3, 4, 6
@@ -135,6 +136,20 @@ def test_images_are_tokens_of_their_pixels(name, axis, layout):
     (y * torch.arange(y[0].numel()).view(1, *y.shape[1:])).sum().backward()
     (expected.transpose(1, 2) * torch.arange(y[0].numel()).view(1, C, 6)).sum().backward()
     torch.testing.assert_close(images.grad, tokens.grad.transpose(1, 2).unflatten(2, (2, 3)))
+
+
+@pytest.mark.parametrize("samples", [1, 64])
+@pytest.mark.parametrize("spec", ["bn", "cn:groups=2"])
+def test_compiled_passes_take_images_whatever_their_memory(spec, samples):
+    found = []
+    for kernels in ("torch", "native"):
+        site = NormSite(build_norm(spec, C), "frame", takes="images")
+        images = (draw(samples, C, 4, 4) * 2 + 1).requires_grad_()
+        with use_passes(kernels):
+            y = site(images)
+            found.append([y, *torch.autograd.grad(y, [images, *site.parameters()], draw(samples, C, 4, 4, seed=1))])
+    for native, plain in zip(*found, strict=True):
+        torch.testing.assert_close(native, plain, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("spec", "oracle"), [("bn", nn.BatchNorm2d(C)), ("gn:groups=2", nn.GroupNorm(2, C))])

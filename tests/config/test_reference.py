@@ -64,3 +64,25 @@ def test_every_cell_of_the_main_comparison_is_tuned():
         return {(config.norm.short, config.strategy.short) for config in configs}
 
     assert cells(read(FOLDER / "main.yaml")) == cells(read(FOLDER / "tune.yaml"))
+
+
+def test_the_images_differ_in_norm_and_forward_pass_alone():
+    files = sorted((FOLDER / "images").glob("*.yaml"))
+    assert [file.stem for file in files] == ["joint", "separate", "tune_joint", "tune_separate"]
+    searched = (
+        "norm",
+        "seed",
+        "out",
+        "train.lr",
+        "train.forward",
+        "train.experiences",
+        "data.validation",
+        "keep_model",
+    )
+    found = {}
+    for file in files:
+        search = file.stem.startswith("tune_")
+        for config in read_search(file, {}).cells if search else read_sweep(file, {}):
+            values = {key: str(value) for key, value in list_values(config).items() if key not in searched}
+            assert values == found.setdefault("all", values), file.name
+            assert config.train.forward == file.stem.removeprefix("tune_")

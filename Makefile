@@ -72,7 +72,7 @@ results: setup ## all committed tables and figures, from the records beside them
 	PATH="$$PWD/$(BIN):$$PATH" results/make.sh
 
 reference: setup ## every run of the reference again, for days: make reference VIDEOS=FOLDER WEIGHTS=FILE
-	PATH="$$PWD/$(BIN):$$PATH" results/reference/run.sh $(VIDEOS) $(WEIGHTS)
+	PATH="$$PWD/$(BIN):$$PATH" results/reference/run.sh "$(VIDEOS)" "$(WEIGHTS)"
 
 docs: .venv/.docs ## the documentation, into build/docs; a warning or a dead link is an error
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs build/docs

@@ -83,7 +83,7 @@ class ResNet18(nn.Module):
     def init_weights(self, generator: torch.Generator | None = None) -> None:
         """Draw all weights anew from `generator`, or from torch's global one; the head starts at zero.
 
-        Convolutions are Kaiming-normal by their outputs, as in the paper.
+        Convolutions are Kaiming-normal by their outputs, as in torchvision; the code of GEM has torch's own defaults.
         """
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

@@ -44,7 +44,11 @@ def check_copies(runs: Sequence[SubmittedRun]) -> Iterator[ClnormError]:
 
 
 def _kind(run: SubmittedRun) -> tuple[str, int]:
-    return run.record.names["norm"].partition(":")[0], run.record.seed
+    norm, _, options = run.record.names["norm"].partition(":")
+    # What is frozen after the first experience is `bn` where there is no second one, as in joint training.
+    if norm == "bn_frozen" and "source=" not in options and len(run.record.matrix) == 1:
+        norm = "bn"
+    return norm, run.record.seed
 
 
 def _list(numbers: Sequence[int]) -> str:

@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 export OMP_NUM_THREADS=1
 folder=${3:-main}
 
-drawn=$(python - "$folder" <<'PYTHON'
+drawn=$(python3 - "$folder" <<'PYTHON'
 import sys
 from pathlib import Path
 
@@ -19,6 +19,10 @@ print(*np.random.default_rng(0).choice(runs, size=-(-len(runs) // 10), replace=F
 PYTHON
 )
 [[ $drawn ]] || { echo "error: no runs in $PWD/$folder" >&2; exit 2; }
+given=(--data-root "$videos")
+[[ $folder == images/* ]] || given+=(--set "model.weights=$weights") # images start from scratch
+differing=()
 for run in $drawn; do
-  clnorm submit --check "$folder" --rerun "$run" --data-root "$videos" --set "model.weights=$weights"
+  clnorm submit --check "$folder" --rerun "$run" "${given[@]}" || differing+=("$run")
 done
+[[ ${#differing[@]} == 0 ]] || { printf 'error: not the same: %s\n' "${differing[@]}" >&2; exit 1; }

@@ -23,6 +23,7 @@ from clnorm.results.load import load_results
 HERE = Path(__file__).parent
 SEEDS = range(5)
 LEVEL = 0.05
+_SEVERAL = "norms"  # the folder whose cells have rates of their own, as the protocol says
 
 
 @dataclass(frozen=True)
@@ -145,15 +146,16 @@ class Values:
         if kind == "parts":
             frame = load_explanations(self._root / folder, on_lacking=lambda _: None)
             # The part of a run is the mean over its old experiences, as its forgetting is.
-            frame = frame.groupby(["protocol", "norm", "strategy", "part", "seed", "run"], as_index=False)[
-                "value"
-            ].mean()
-            frame = frame.rename(columns={"part": "metric"})
+            keys = ["setting", "protocol", "norm", "strategy", "part", "seed", "run"]
+            frame = frame.groupby(keys, as_index=False)["value"].mean().rename(columns={"part": "metric"})
         else:
-            frame = load_results(self._root / folder).dropna(subset="metric")
+            frame = load_results(self._root / folder).dropna(subset=["metric", "value"])
+        if order:
+            frame = frame[frame["protocol"].str.contains(f"order={order}", regex=False)]
+        if folder != _SEVERAL and len(settings := sorted(frame["setting"].unique())) > 1:
+            what = f"holds runs of {len(settings)} settings, of which no difference is one of norms: {settings}"
+            raise UserError(what, where=str(self._root / folder), hint="keep those of one")
         for row in frame.itertuples():
-            if order and f"order={order}" not in str(row.protocol):
-                continue
             strategy = str(row.strategy).partition(":")[0]
             by_seed = found.setdefault((str(row.norm), strategy, str(row.metric)), {})
             if int(row.seed) in by_seed:
@@ -165,14 +167,16 @@ class Values:
         return found
 
 
-def compare(test: Test, values: Values) -> PairedDifference | list[int]:
-    """The difference over the five seeds, or the seeds that all of its cells have where that is not all."""
-    cells = [values.of(cell) for cell in (*test.plus, *test.less)]
-    seeds = [seed for seed in SEEDS if all(seed in cell for cell in cells)]
-    if len(seeds) < len(SEEDS):
-        return seeds
+def compare(test: Test, values: Values) -> PairedDifference | str:
+    """The difference over the five seeds, or what is lacking for it: cells, each with its seeds."""
+    lacking = []
+    for cell in (*test.plus, *test.less):
+        if seeds := [str(seed) for seed in SEEDS if seed not in values.of(cell)]:
+            lacking.append(f"{cell.folder} {cell.norm} {cell.strategy} {', '.join(seeds)}")
+    if lacking:
+        return f"incomplete, lacks: {'; '.join(lacking)}"
     sides = [
-        {seed: sum(values.of(cell)[seed][0] for cell in side) for seed in seeds} for side in (test.plus, test.less)
+        {seed: sum(values.of(cell)[seed][0] for cell in side) for seed in SEEDS} for side in (test.plus, test.less)
     ]
     return paired_difference(*sides)
 
@@ -193,24 +197,24 @@ def tabulate(root: Path) -> str:
     corrected = [p_values[0], *holm(p_values[1:])]
     lines = ["| | difference | points ± 95 % | p | corrected p | |", "| :-- | :-- | --: | --: | --: | :-- |"]
     for test, one, p in zip(TESTS, found, corrected, strict=True):
-        told = [f"{p:.3f}", _judge(one, p)] if isinstance(one, PairedDifference) else ["--", _lacking(one)]
+        told = [_p_text(p), _judge(one, p)] if isinstance(one, PairedDifference) else ["--", one]
         lines.append(_row(test, one, *told))
     lines += ["", "| explored | difference | points ± 95 % | p | |", "| :-- | :-- | --: | --: | :-- |"]
     for test in EXPLORED:
         one = compare(test, values)
-        lines.append(_row(test, one, "" if isinstance(one, PairedDifference) else _lacking(one)))
+        lines.append(_row(test, one, "" if isinstance(one, PairedDifference) else one))
     return "\n".join(lines)
 
 
-def _row(test: Test, found: PairedDifference | list[int], *more: str) -> str:
+def _row(test: Test, found: PairedDifference | str, *more: str) -> str:
     interval = p = "--"
     if isinstance(found, PairedDifference):
-        interval, p = f"{100 * found.mean:+.1f} ± {100 * found.half_width:.1f}", f"{found.p:.3f}"
+        interval, p = f"{100 * found.mean:+.1f} ± {100 * found.half_width:.1f}", _p_text(found.p)
     return f"| {' | '.join([test.hypothesis, test.what, interval, p, *more])} |"
 
 
-def _lacking(seeds: list[int]) -> str:
-    return f"incomplete: {len(seeds)} of {len(SEEDS)} seeds"
+def _p_text(p: float) -> str:
+    return "--" if math.isnan(p) else f"{p:.3f}"
 
 
 def explain(root: Path, hypothesis: str) -> str:

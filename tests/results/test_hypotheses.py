@@ -17,10 +17,10 @@ SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "results" / "reference" 
 tabulate, explain = SCRIPT["tabulate"], SCRIPT["explain"]
 
 
-def keep(root, folder, norm, strategy, seed, *, name="", protocol="a", **metrics):
+def keep(root, folder, norm, strategy, seed, *, name="", protocol="a", setting="s", **metrics):
     run = f"{norm}-{strategy}-s{seed}{name}"
     names = {**FINISHED.names, "norm": norm, "strategy": strategy, "protocol": protocol}
-    record = replace(FINISHED, run=run, names=names, seed=seed, metrics=metrics)
+    record = replace(FINISHED, run=run, names=names, seed=seed, setting=setting, metrics=metrics)
     (root / folder / run).mkdir(parents=True)
     (root / folder / run / "record.json").write_text(record.to_json(), encoding="utf-8")
     return root / folder / run
@@ -72,13 +72,37 @@ def test_each_difference_is_that_of_scipy(drawn):
     # Six in its family, one of which could not be tested; it has the smallest p of them.
     smallest = ttest_1samp(np.arange(0.2, 0.7, 0.1) / 2, 0.0).pvalue
     assert third[2:] == [f"{6 * smallest:.3f}", "as expected"]
-    assert found["H5", "(cn - bn in one epoch) - (cn - bn in six), replay, ACC"][-1] == "incomplete: 0 of 5 seeds"
+    assert found["H5", "(cn - bn in one epoch) - (cn - bn in six), replay, ACC"][-1] == (
+        "incomplete, lacks: online cn replay 0, 1, 2, 3, 4; online bn replay 0, 1, 2, 3, 4"
+    )
 
 
 def test_a_missing_seed_is_said_and_nothing_is_tested_without_it(drawn):
     root, _ = drawn
     (root / "main" / "cn-replay-s3" / "record.json").unlink()
-    assert rows(root)["H1", "cn - bn, replay, ACC"] == ["--", "--", "--", "incomplete: 4 of 5 seeds"]
+    assert rows(root)["H1", "cn - bn, replay, ACC"] == ["--", "--", "--", "incomplete, lacks: main cn replay 3"]
+
+
+def test_an_undefined_value_is_a_missing_one(drawn):
+    root, _ = drawn
+    (root / "main" / "cn-replay-s3" / "record.json").unlink()
+    keep(root, "main", "cn", "replay", 3, name="-undefined", accuracy=None)
+    assert rows(root)["H1", "cn - bn, replay, ACC"][-1] == "incomplete, lacks: main cn replay 3"
+
+
+def test_a_run_of_another_setting_is_refused(drawn):
+    root, _ = drawn
+    keep(root, "main", "tbbn", "replay", 0, setting="t", accuracy=0.5)
+    with pytest.raises(UserError, match=r"holds runs of 2 settings, .*\['s', 't'\]"):
+        tabulate(root)
+
+
+def test_differences_that_do_not_vary_are_not_tested(tmp_path):
+    for norm, accuracy in (("bn", 0.25), ("cn", 0.5)):
+        for seed in range(5):
+            keep(tmp_path, "main", norm, "replay", seed, accuracy=accuracy)
+    found = rows(tmp_path)["H1", "cn - bn, replay, ACC"]
+    assert found == ["+25.0 ± 0.0", "--", "--", "no test: the differences do not vary"]
 
 
 def test_two_runs_of_one_cell_are_refused(drawn):
@@ -106,4 +130,7 @@ def test_what_is_explored_is_told_apart_by_order_and_is_not_corrected(drawn):
     test = ttest_1samp(hard - easy, 0.0)
     found = rows(root)["orders", "cn: hard - easy, replay, accuracy"]
     assert found == ["-16.0 ± 11.1", f"{test.pvalue:.3f}", ""]
-    assert rows(root)["orders", "ln: hard - easy, replay, accuracy"] == ["--", "--", "incomplete: 0 of 5 seeds"]
+    assert rows(root)["orders", "ln: hard - easy, replay, accuracy"] == [
+        *("--", "--"),
+        "incomplete, lacks: orders ln replay 0, 1, 2, 3, 4; orders ln replay 0, 1, 2, 3, 4",
+    ]

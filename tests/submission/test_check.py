@@ -3,6 +3,8 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from clnorm.cli.main import main
 from clnorm.results.folder import RunFolder, read_frame, write_frame
 from clnorm.results.measure import measure
 from clnorm.results.record import read_record
+from clnorm.submission.across import check_copies
 from clnorm.submission.check import CHECKS, TOGETHER, check_submission, find_faults
 from clnorm.submission.findings import State
 from tests.submission.forging import checks_of, predictions_of, rewrite, run_of
@@ -266,3 +269,20 @@ def test_the_command_says_what_was_checked(runs, capsys):
 @pytest.mark.slow
 def test_it_loads_no_torch(runs, packages_loaded):
     assert not {"torch", "avalanche", "matplotlib"} & packages_loaded("submit", "--check", str(runs))
+
+
+@pytest.mark.parametrize(
+    ("norm", "matrix", "copied"),
+    [
+        ("bn_frozen", [[0.5, 0.5]], False),
+        ("bn_frozen:source=pretrained", [[0.5, 0.5]], True),
+        ("bn_frozen", [[0.5, None], [0.5, 0.5]], True),
+        ("ln", [[0.5, 0.5]], True),
+    ],
+)
+def test_norms_that_are_one_in_a_single_experience_may_agree(norm, matrix, copied):
+    def run(name):
+        record = SimpleNamespace(names={"norm": name}, seed=0, matrix=matrix)
+        return SimpleNamespace(folder=Path(name), digest="the same", record=record)
+
+    assert bool(list(check_copies([run("bn"), run(norm)]))) == copied

@@ -12,6 +12,7 @@ from clnorm.norms.statistics import Statistics
 # torch's norms whose channels are dimension 1: over (S, L, C) they would raise or run on the wrong axis.
 CHANNELS_SECOND = (nn.BatchNorm1d, nn.GroupNorm, nn.InstanceNorm1d, nn.SyncBatchNorm)
 
+_TAKES = ("tokens", "rows", "images")
 _HINT = "check the norm alone: clnorm norms check NAME"
 
 
@@ -73,11 +74,13 @@ class NormSite(nn.Module):
         statistics: what running statistics that stand here are asked to do; None where nothing is said.
 
     Raises:
-        UserError: an unknown axis.
+        UserError: an unknown axis, or another word for what it takes.
     """
 
     def __init__(self, norm: nn.Module, axis: str, *, site: str = "", takes: str = "tokens") -> None:
         super().__init__()
+        if takes not in _TAKES:
+            raise UserError(f"{takes!r} is not legal", where="takes", legal=_TAKES, given=takes)
         self.norm, self.site, self.takes = norm, site, takes
         self.statistics: Statistics | None = None
         self.axis = str(AXIS.parse(axis, where="axis"))

@@ -171,6 +171,8 @@ def test_a_site_of_images_refuses_other_shapes():
 def test_an_unknown_axis_is_refused():
     with pytest.raises(UserError, match=r"'frames' is not legal; did you mean 'frame'\?"):
         NormSite(build_norm("ln", C), "frames")
+    with pytest.raises(UserError, match=r"takes: 'image' is not legal; did you mean 'images'\?"):
+        NormSite(build_norm("ln", C), "frame", takes="image")
 
 
 class Shortens(nn.Module):

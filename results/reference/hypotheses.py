@@ -9,10 +9,13 @@ What the protocol asks beside them is explored: its p-values are not corrected, 
 
 import argparse
 import math
+import statistics
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from scipy.stats import spearmanr
 
 from clnorm.errors import UserError
 from clnorm.evaluation.stats import PairedDifference, holm, paired_difference
@@ -23,6 +26,7 @@ from clnorm.results.load import load_results
 HERE = Path(__file__).parent
 SEEDS = range(5)
 LEVEL = 0.05
+NORMS = ("ln", "bn", "bn_frozen", "gn", "cn")
 _SEVERAL = "norms"  # the folder whose cells have rates of their own, as the protocol says
 
 
@@ -107,7 +111,7 @@ EXPLORED = (
         for which, strategy in (("current", "naive"), ("buffer", "replay"))
         for of in ("accuracy", "forgetting")
     ),
-    *(map(_ordered, ("ln", "bn", "bn_frozen", "gn", "cn"))),
+    *(map(_ordered, NORMS)),
     _of_images(
         "adab2n tuned - bn separate untuned",
         _image("adab2n", tuned=True),
@@ -167,14 +171,19 @@ class Values:
         return found
 
 
-def compare(test: Test, values: Values) -> PairedDifference | str:
-    """The difference over the five seeds, or what is lacking for it: cells, each with its seeds."""
+def find_lacking(cells: Iterable[Cell], values: Values) -> str:
+    """The seeds that each of the cells lacks, in words; empty where all are there."""
     lacking = []
-    for cell in (*test.plus, *test.less):
+    for cell in cells:
         if seeds := [str(seed) for seed in SEEDS if seed not in values.of(cell)]:
             lacking.append(f"{cell.folder} {cell.norm} {cell.strategy} {', '.join(seeds)}")
-    if lacking:
-        return f"incomplete, lacks: {'; '.join(lacking)}"
+    return f"incomplete, lacks: {'; '.join(lacking)}" if lacking else ""
+
+
+def compare(test: Test, values: Values) -> PairedDifference | str:
+    """The difference over the five seeds, or what is lacking for it: cells, each with its seeds."""
+    if lacking := find_lacking((*test.plus, *test.less), values):
+        return lacking
     sides = [
         {seed: sum(values.of(cell)[seed][0] for cell in side) for seed in SEEDS} for side in (test.plus, test.less)
     ]
@@ -187,6 +196,21 @@ def _judge(found: PairedDifference, p: float) -> str:
     if not p < LEVEL:
         return "not told apart"
     return "as expected" if found.mean > 0 else "the opposite"
+
+
+def judge_split2(values: Values) -> str:
+    """Whether the order of norms under replay is another one on split 2: Spearman's correlation of their five means."""
+    cells = [[Cell(norm, "replay", folder=folder) for norm in NORMS] for folder in ("main", "split2")]
+    if lacking := find_lacking([cell for folder in cells for cell in folder], values):
+        return f"not judged, {lacking}"
+    means = [
+        [statistics.fmean(values.of(cell)[seed][0] for seed in SEEDS) for cell in of_folder] for of_folder in cells
+    ]
+    if any(len(set(of_folder)) == 1 for of_folder in means):
+        return "not judged, the means of all norms are one"
+    correlation = spearmanr(*means).statistic
+    told = "it is no other one" if correlation > 0 else "nothing on split 1 is claimed of videos at large"
+    return f"rank correlation {correlation:+.2f}: {told}"
 
 
 def tabulate(root: Path) -> str:
@@ -203,6 +227,7 @@ def tabulate(root: Path) -> str:
     for test in EXPLORED:
         one = compare(test, values)
         lines.append(_row(test, one, "" if isinstance(one, PairedDifference) else one))
+    lines += ["", f"Order of norms under replay on split 2 beside split 1: {judge_split2(values)}."]
     return "\n".join(lines)
 
 

@@ -14,7 +14,7 @@ from tests.results.kept import EXPLANATION
 from tests.results.records import FINISHED
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "results" / "reference" / "hypotheses.py"))
-tabulate, explain = SCRIPT["tabulate"], SCRIPT["explain"]
+tabulate, explain, judge_split2 = SCRIPT["tabulate"], SCRIPT["explain"], SCRIPT["judge_split2"]
 
 
 def keep(root, folder, norm, strategy, seed, *, name="", protocol="a", setting="s", **metrics):
@@ -134,3 +134,29 @@ def test_what_is_explored_is_told_apart_by_order_and_is_not_corrected(drawn):
         *("--", "--"),
         "incomplete, lacks: orders ln replay 0, 1, 2, 3, 4; orders ln replay 0, 1, 2, 3, 4",
     ]
+
+
+@pytest.mark.parametrize(
+    ("means", "told"),
+    [
+        # Ranks 1 to 5 beside 1, 3, 2, 5, 4: squared distances 0, 1, 1, 1, 1, so 1 - 6 * 4 / (5 * 24) = 0.8.
+        ((0.1, 0.3, 0.2, 0.5, 0.4), "rank correlation +0.80: it is no other one"),
+        # Beside 5, 1, 4, 2, 3: squared distances 16, 1, 1, 4, 4, so 1 - 6 * 26 / 120 = -0.3.
+        ((0.5, 0.1, 0.4, 0.2, 0.3), "rank correlation -0.30: nothing on split 1 is claimed"),
+        ((0.2,) * 5, "not judged, the means of all norms are one"),
+    ],
+)
+def test_split_2_is_judged_by_the_ranks_of_the_means(means, told, tmp_path):
+    for norm, first, second in zip(SCRIPT["NORMS"], (0.1, 0.2, 0.3, 0.4, 0.5), means, strict=True):
+        for seed in range(5):
+            keep(tmp_path, "main", norm, "replay", seed, accuracy=first + (seed - 2) / 4)
+            keep(tmp_path, "split2", norm, "replay", seed, accuracy=second)
+    assert told in tabulate(tmp_path)
+
+
+def test_split_2_is_not_judged_where_a_seed_is_lacking(drawn):
+    root, _ = drawn
+    for norm in ("ln", "bn", "bn_frozen", "gn"):
+        for seed in range(5):
+            keep(root, "split2", norm, "replay", seed, accuracy=seed / 10)
+    assert judge_split2(SCRIPT["Values"](root)) == "not judged, incomplete, lacks: split2 cn replay 0, 1, 2, 3, 4"

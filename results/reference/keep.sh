@@ -9,7 +9,7 @@ small=(record.json config.yaml tuned.yaml matrix.csv predictions.parquet clips.p
 
 mapfile -t folders < <(cd "$runs" && find "${@:-.}" -name record.json -printf '%h\n' | sort)
 for run in "${folders[@]#./}"; do
-  grep -q '^ "status": "finished"' "$runs/$run/record.json" || { echo "not finished: $run"; continue; }
+  grep -q '^ *"status": "finished"' "$runs/$run/record.json" || { echo "not finished: $run"; continue; }
   mkdir -p "$run"
   for file in "${small[@]}"; do
     [[ ! -e $runs/$run/$file ]] || cp "$runs/$run/$file" "$run/$file"

@@ -152,12 +152,13 @@ def _read_cells(
         what, hint = f"{shared!r} is not a mapping of keys", "such as config: {train: {epochs: 5}}"
         mistakes.add(UserError(what, where=f"{where}: config", hint=hint))
         shared = {}
-    points = read_points(loaded.get("grid"), mistakes, where=where, overrides=overrides)
+    grid = loaded.get("grid")
+    points = read_points(grid, mistakes, where=where, overrides=overrides)
     for key in dict.fromkeys(key for point in points for key in point):
         if key not in _GRID:
             what = f"a search is for norms and strategies, not for each {key}"
             advice = "`seeds` is a list beside `grid`" if key == "seed" else "one value goes into `config`"
-            mistakes.add(UserError(what, where=f"{where}: grid.{key}", legal=_GRID, hint=advice))
+            mistakes.add(UserError(what, where=f"{where}: {_find_place(grid, key)}", legal=_GRID, hint=advice))
     cells: dict[tuple[str, str], Config] = {}
     for point in points:
         own = {key: value for key, value in point.items() if key in _GRID}
@@ -171,6 +172,13 @@ def _read_cells(
     for key in sorted(given):
         mistakes.add(UserError("the search decides it", where=key, hint=f"give {_SET[key]!r} in {where}"))
     return list(cells.values())
+
+
+def _find_place(grid: object, key: str) -> str:
+    """Where the first grid that has the key has it, such as `grid.seed`, or `grid.1.seed` of a list of grids."""
+    several = enumerate(grid) if isinstance(grid, list) else []
+    places = [f"grid.{place}.{key}" for place, one in several if isinstance(one, dict) and key in one]
+    return places[0] if places else f"grid.{key}"
 
 
 def _holds(shared: Mapping[str, Any], key: str) -> bool:

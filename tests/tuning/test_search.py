@@ -40,6 +40,10 @@ def test_every_cell_gets_the_same_points_of_the_keys_that_it_has(write_search):
             {"grid": {"norm": ["bn"], "strategy": ["ewc"], "seed": [0]}},
             "grid.seed: a search is for .* `seeds` is a list",
         ),
+        (
+            {"grid": [{"norm": ["bn"], "strategy": ["ewc"]}, {"norm": ["cn"], "strategy": ["ewc"], "seed": [0]}]},
+            "grid.1.seed: a search is for",
+        ),
         ({"grid": {"norm": ["bm"]}}, "^norm: unknown norm 'bm'; did you mean 'bn'"),
         ({"grid": {"strategy": ["ewc:lam=5"]}}, "ewc:lam=5.0 has a value for lam, which is searched"),
         ({"config": {"train": {"lr": 0.1}}}, "train.lr: it is searched, and given too"),

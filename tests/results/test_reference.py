@@ -53,6 +53,21 @@ def test_the_sweeps_that_made_reference_runs_find_each_of_them(folder):
     assert sorted({run_name(config, data=fingerprint) for config in configs}) == [run.name for run in runs]
 
 
+def test_the_runs_of_the_reference_are_of_its_grid():
+    folder = RESULTS / "reference"
+    given = {"tuned": str(folder / "tune" / "tuned.yaml"), "model.weights": "weights.safetensors"}
+    configs = read_sweep(ROOT / "configs" / "reference" / "main.yaml", given)
+    records = [read_record(file) for file in (folder / "main").glob("*/record.json")]
+    ((fingerprint, weights),) = {(record.data["fingerprint"], record.weights["sha256"]) for record in records}
+    grid = {run_name(config, data=fingerprint, weights=weights) for config in configs}
+    assert len(grid) == 100
+    assert {record.run for record in records} <= grid
+    report = check_submission(folder / "main")
+    # Of all runs together, those that are not yet made are lacking, and nothing else is wrong.
+    assert {name for name in report.wrong if name != report.together.name} == set()
+    assert {finding.check for finding in report.together.findings} <= {"seeds"}
+
+
 @pytest.fixture(scope="module")
 def made_again(tmp_path_factory):
     """A copy of the results whose tables and figures were deleted, and made again as `make results` does."""

@@ -63,9 +63,9 @@ def test_the_runs_of_the_reference_are_of_its_grid():
     assert len(grid) == 100
     assert {record.run for record in records} <= grid
     report = check_submission(folder / "main")
-    # Of all runs together, those that are not yet made are lacking, and nothing else is wrong.
+    # Of all runs together, seeds are lacking as long as the grid is not complete, and nothing else is wrong.
     assert {name for name in report.wrong if name != report.together.name} == set()
-    assert {finding.check for finding in report.together.findings} <= {"seeds"}
+    assert {finding.check for finding in report.together.findings} <= ({"seeds"} if len(records) < len(grid) else set())
 
 
 @pytest.fixture(scope="module")
